@@ -1,0 +1,8 @@
+"""How a net gets smaller: a `keras.Model` goes in, a `keras.Model` or a file out."""
+
+import sys
+
+if sys.version_info >= (3, 14):
+    raise ImportError(
+        "Python 3.14 owns the name `compression` (PEP 784); use Python 3.11 to 3.13"
+    )

@@ -1,0 +1,1 @@
+"""What we run: data, recipes, run folders, reports and the command line."""
