@@ -1,0 +1,95 @@
+"""Pruning while training: a mask that follows a schedule, as a Keras callback."""
+
+import warnings
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from compression.projection import Projection
+from compression.pruning.masks import SCOPES, magnitude_masks
+
+PATTERNS = ("element",)
+
+
+class Prune(Projection):
+    """Holds weights of small magnitude at zero while the model trains.
+
+    The model stays an ordinary one: after training its sparsity is exact, there is
+    nothing to strip, and a later `fit` without this callback is free again. Works on
+    a model fitted before, inside a `Distiller`, with weight averaging (averaged
+    weights are masked at the end), and continues after a reload in mid-schedule with
+    `fit(initial_epoch=...)`: zeros tell the mask.
+
+    The sparsity asked for by the schedule stands in the logs as `sparsity`.
+
+    Args:
+        schedule: function of the step that gives the fraction of zeros:
+            `ConstantSparsity` or `PolynomialDecay`.
+        pattern: "element": single weights.
+        scope: "layer": the same sparsity in every kernel; "global": over all kernels
+            together, so that it differs from layer to layer.
+        select: keeps the kernels for which it is true; all of them by default.
+
+    Raises:
+        ValueError: there is no such pattern or scope, or (in `fit`) no kernel is left.
+    """
+
+    def __init__(
+        self,
+        schedule: Callable[[int], float],
+        *,
+        pattern: str = "element",
+        scope: str = "global",
+        select: Callable[[keras.Variable], bool] | None = None,
+    ):
+        super().__init__(select)
+        if pattern not in PATTERNS:
+            raise ValueError(
+                f"no pattern called {pattern!r}; choose from {', '.join(PATTERNS)}"
+            )
+        if scope not in SCOPES:
+            raise ValueError(
+                f"no scope called {scope!r}; choose from {', '.join(SCOPES)}"
+            )
+        self.schedule = schedule
+        self.pattern = pattern
+        self.scope = scope
+        self.sparsity = 0.0
+
+    def initial_state(self, variable):
+        return np.ones(variable.shape, variable.dtype)
+
+    def project(self, value, state):
+        return value * ops.cast(state, value.dtype)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self.sparsity = 0.0
+
+    def update(self, step):
+        sparsity = self.schedule(step)
+        if sparsity == self.sparsity:
+            return
+        self.sync()
+        weights = [ops.convert_to_numpy(variable) for variable in self.variables]
+        masks = magnitude_masks(weights, sparsity, scope=self.scope)
+        for i, mask in enumerate(masks):
+            self.states[i].assign(mask)
+            self.variables[i].assign(weights[i] * mask)
+        self.sparsity = sparsity
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["sparsity"] = self.sparsity
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        final = getattr(self.schedule, "final", self.sparsity)
+        if self.sparsity != final:
+            warnings.warn(
+                f"training ended in mid-schedule: sparsity is {self.sparsity:.3f}, "
+                f"not {final}; train longer, or let the schedule end sooner",
+                stacklevel=2,
+            )
