@@ -73,6 +73,7 @@ class Distiller(keras.Model):
         self.ask_teacher: Callable | None = None
         if teacher is not None:
             self.set_teacher(teacher)
+        self.built = True  # the student is
 
     def set_teacher(self, teacher: keras.Model) -> None:
         """Use `teacher` from the next `compile` or trace on; needed after a reload.
@@ -83,7 +84,7 @@ class Distiller(keras.Model):
         if teacher is self.student:
             raise ValueError("teacher and student are the same model")
         require_logits(teacher, "teacher")
-        classes = teacher.output_shape[-1], self.student.output_shape[-1]
+        classes = [model.outputs[0].shape[-1] for model in (teacher, self.student)]
         if classes[0] != classes[1]:
             raise ValueError(
                 f"teacher {teacher.name!r} knows {classes[0]} classes, student "
@@ -93,9 +94,6 @@ class Distiller(keras.Model):
         self.ask_teacher = lambda images: ops.stop_gradient(
             teacher(images, training=False)
         )
-
-    def build(self, input_shape=None):
-        self.built = True  # the student already is
 
     def call(self, inputs, training=None):
         return self.student(_images(inputs), training=training)
@@ -162,15 +160,14 @@ def require_logits(model: keras.Model, role: str) -> None:
         ValueError: the output layer is or has a softmax, log-softmax or sigmoid; or
             the model is not a built functional or sequential one with one output.
     """
-    tensor = getattr(model, "output", None)
-    if tensor is None or isinstance(tensor, list | tuple | dict):
+    if len(getattr(model, "outputs", None) or ()) != 1:
         raise ValueError(
             f"{role} {model.name!r} must be a built functional or sequential model "
             "with one output, the logits"
         )
-    layer = tensor._keras_history.operation
-    while isinstance(layer, keras.Model):  # a model used as the last layer
-        layer = layer.output._keras_history.operation
+    layer = model
+    while isinstance(layer, keras.Model):  # a model may be used as the last layer
+        layer = layer.outputs[0]._keras_history.operation
     if isinstance(layer, keras.layers.Softmax):
         squashing = "softmax"
     else:

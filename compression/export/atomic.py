@@ -1,0 +1,33 @@
+"""A file or folder takes its place at once, complete, or not at all."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; it becomes `path` when the block ends well.
+
+    When the block raises, whatever was at `path` is still there and nothing else is.
+    An existing folder cannot be replaced in one step: it is moved aside first and
+    moved back should the second step fail.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A folder of our own, so that the new file has the usual permissions.
+    with tempfile.TemporaryDirectory(
+        prefix=f".{path.name}.", dir=path.parent
+    ) as folder:
+        new = Path(folder) / path.name
+        yield new
+        if not path.is_dir():
+            new.replace(path)
+            return
+        old = Path(folder) / "replaced"
+        path.rename(old)
+        try:
+            new.rename(path)
+        except OSError:
+            old.rename(path)
+            raise

@@ -1,0 +1,120 @@
+"""What must hold of a model before it is exported, and of a file after."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.export.runners import load, of_model
+
+# Relative to the largest logit; other kernels add float32 in another order.
+TOLERANCE = 1e-4
+PROBE_IMAGES = 4
+
+
+def check_model(model: keras.Model, batch: int | None) -> None:
+    """Raises unless `model` is one that the exporters can write.
+
+    Raises:
+        RuntimeError: Keras runs on another backend than TensorFlow.
+        ValueError: `model` is not a built functional or Sequential model with one
+            input of fixed size and one output, has weights that are not finite, or
+            does not take batches of `batch`.
+    """
+    if keras.backend.backend() != "tensorflow":
+        raise RuntimeError(
+            "export needs Keras on the TensorFlow backend, this is "
+            f"{keras.backend.backend()}; save the model to a .keras file and export "
+            "it in a process with KERAS_BACKEND=tensorflow"
+        )
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
+    if not hasattr(model, "inputs") or not model.built or model.inputs is None:
+        raise ValueError(
+            "model must be a built functional or Sequential model, "
+            f"got {type(model).__name__} {model.name!r} without a graph"
+        )
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "model must have one input and one output, "
+            f"{model.name!r} has {len(model.inputs)} and {len(model.outputs)}"
+        )
+    own_batch, *sizes = model.inputs[0].shape
+    if None in sizes:
+        raise ValueError(
+            f"{model.name!r} must fix its image size to be exported, "
+            f"its input is {tuple(model.inputs[0].shape)}"
+        )
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch must be at least 1 or None, got {batch}")
+    if own_batch is not None and own_batch != batch:
+        raise ValueError(
+            f"{model.name!r} takes batches of {own_batch} only: pass batch={own_batch}"
+        )
+    for variable in model.variables:
+        value = keras.ops.convert_to_numpy(variable.value)
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise ValueError(f"{variable.path} of {model.name!r} is not finite")
+
+
+def images_of(batch) -> np.ndarray:
+    """The images of a batch, which is images or a tuple (images, labels, ...)."""
+    images = batch[0] if isinstance(batch, (tuple, list)) else batch
+    return np.asarray(images, np.float32)
+
+
+def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:
+    """A few images to try a file with: of the first batch, else standard normal."""
+    shape = tuple(model.inputs[0].shape[1:])
+    if batches is not None:
+        for batch in batches:
+            return images_of(batch)[:PROBE_IMAGES]
+    return np.random.default_rng(0).normal(size=(PROBE_IMAGES, *shape)).astype("f4")
+
+
+def check_file(
+    file: Path, model: keras.Model, probe: np.ndarray, *, exact: bool, path: Path
+) -> None:
+    """Loads `file` with its own runtime and runs `probe` through it.
+
+    Args:
+        file: what was written, still under its temporary name.
+        model: what it was written from.
+        probe: (n, height, width, channels).
+        exact: the logits must equal the model's within `TOLERANCE`; otherwise they
+            need only be finite.
+        path: the name to give in the message.
+
+    Raises:
+        RuntimeError: the file does not do what the model does.
+    """
+    with _full_precision():
+        got = load(file)(probe)
+        expected = of_model(model)(probe)
+    if got.shape != expected.shape:
+        raise RuntimeError(f"{path} gives {got.shape}, the model {expected.shape}")
+    if not np.isfinite(got).all():
+        raise RuntimeError(f"{path} gives logits that are not finite")
+    if not exact:
+        return
+    difference = float(np.abs(got - expected).max() / max(np.abs(expected).max(), 1e-6))
+    if not difference <= TOLERANCE:
+        raise RuntimeError(
+            f"{path} is off by {difference:.2e} of the largest logit, "
+            f"more than {TOLERANCE:.0e}"
+        )
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """No TensorFloat-32, a GPU's default, whose 10 bits are off by 1e-3."""
+    import tensorflow as tf
+
+    rounded = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(rounded)

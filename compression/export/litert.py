@@ -1,0 +1,151 @@
+"""Models as .tflite files for LiteRT, TensorFlow Lite's new name."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.export.atomic import replacing
+from compression.export.checks import (
+    check_file,
+    check_model,
+    first_images,
+    images_of,
+)
+from compression.export.quiet import quiet
+
+PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
+CALIBRATED = ("int8", "int16x8")
+
+
+def litert(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    precision: str = "float32",
+    calibration: Iterable | None = None,
+    batch: int | None = 1,
+) -> Path:
+    """Writes `model` as a .tflite file, checks it and moves it to `path`.
+
+    The file has one signature, "serving_default": "image" in, "logits" out. Batch
+    norm is folded into the convolution before it.
+
+    Args:
+        model: built, functional or Sequential, with one input and one output.
+        path: file to write, its name ending in .tflite; a file that is there is
+            replaced once the new one is complete.
+        precision:
+            "float32";
+            "float16" (weights, widened when the file is loaded);
+            "dynamic" (int8 weights, activations quantized while it runs);
+            "int8" (all integer, int8 in and out too);
+            "int16x8" (int16 activations, int8 weights; float32 in and out; slow).
+        calibration: batches of images (n, height, width, channels), or of tuples that
+            begin with images, like those the model will see. "int8" and "int16x8"
+            read the ranges of the activations from them. The ranges of fake
+            quantization come first in "int8", and a model that carries it can do
+            without calibration: activations that have none then stay float32. All
+            of it is held in memory.
+        batch: number of images in every call, None for any. One image keeps the
+            arithmetic of shapes out of the file.
+
+    Returns:
+        `path`.
+
+    Raises:
+        IsADirectoryError: `path` is a folder.
+        RuntimeError: the model cannot be converted; or the written file does not give
+            the model's logits (within 1e-4 of the largest for float32, else finite
+            ones); or Keras runs on another backend than TensorFlow.
+        ValueError: calibration images are missing or do not fit, or the model or an
+            argument is not one of those above.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"no precision called {precision!r}; choose from {', '.join(PRECISIONS)}"
+        )
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"path must end in .tflite, got {path}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: not replaced")
+    check_model(model, batch)
+    if calibration is not None:
+        calibration = _calibration_images(model, calibration)
+
+    from compression.export.serving import Serving, float32_twin
+
+    model = float32_twin(model)
+    serving = Serving(model, weights="float32", batch=batch)
+    has_ranges = precision == "int8" and _carries_fake_quantization(serving)
+    if precision in CALIBRATED and calibration is None and not has_ranges:
+        raise ValueError(
+            f"precision {precision!r} needs calibration: batches of images like those "
+            f"that {model.name!r} will see"
+        )
+    with replacing(path) as file:
+        file.write_bytes(_converted(serving, model, precision, calibration, batch))
+        probe = first_images(model, None if calibration is None else [calibration])
+        check_file(file, model, probe, exact=precision == "float32", path=path)
+    return path
+
+
+def _calibration_images(model, batches):
+    images = [images_of(batch) for batch in batches]
+    expected = tuple(model.inputs[0].shape[1:])
+    for batch in images:
+        if batch.shape[1:] != expected:
+            raise ValueError(
+                f"calibration must be batches of images {expected}, "
+                f"one has the shape {batch.shape}"
+            )
+    if not sum(map(len, images)):
+        raise ValueError("calibration holds no images")
+    return np.concatenate(images)
+
+
+def _carries_fake_quantization(serving):
+    graph = serving.serve.get_concrete_function().graph.as_graph_def()
+    functions = [graph.node, *(f.node_def for f in graph.library.function)]
+    return any(node.op.startswith("FakeQuant") for nodes in functions for node in nodes)
+
+
+def _converted(serving, model, precision, calibration, batch):
+    """The bytes of the .tflite file."""
+    import tensorflow as tf
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        serving.save(folder)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        if precision != "float32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "float16":
+            converter.target_spec.supported_types = [tf.float16]
+        if precision in CALIBRATED and calibration is not None:
+            converter.representative_dataset = lambda: _samples(calibration, batch or 1)
+        if precision == "int8":
+            converter.inference_input_type = tf.int8
+            converter.inference_output_type = tf.int8
+            if calibration is not None:  # the converter takes one only with the other
+                builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+                converter.target_spec.supported_ops = [builtins]
+        if precision == "int16x8":
+            int16x8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
+            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, int16x8)]
+        try:
+            return converter.convert()
+        except Exception as error:  # ConverterError is no public name
+            raise RuntimeError(
+                f"LiteRT cannot hold {model.name!r} in {precision}: "
+                f"{str(error).strip().splitlines()[0]}"
+            ) from error
+
+
+def _samples(images, batch):
+    """Calls of `batch` images; the last begins again with the first images."""
+    for start in range(0, len(images), batch):
+        indices = np.arange(start, start + batch) % len(images)
+        yield [images[indices]]

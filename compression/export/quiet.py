@@ -1,0 +1,37 @@
+"""Keeps the chatter of TensorFlow's C++ away from the terminal."""
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing reaches the process's standard error, Python's warnings included.
+
+    Converter and interpreter write to file descriptor 2 past `sys.stderr`, so the
+    descriptor itself is turned away; other threads' messages go the same way while
+    the block runs. Exceptions pass.
+    """
+    loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
+    levels = [logger.level for logger in loggers]
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

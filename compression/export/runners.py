@@ -1,0 +1,183 @@
+"""Runs images through models and exported files: one call for every format."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.export.quiet import quiet
+
+CHUNK = 256  # images at once where a file takes any number: bounds the memory
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Images (n, height, width, channels) in, logits (n, classes) out, both float32.
+
+    Attributes:
+        kind: "litert", "saved_model" or "keras".
+        path: where it was loaded from, None for a model in memory.
+        input_shape: (height, width, channels).
+        batch: number of images in every call of the file, None for any. Calling the
+            runner takes any number, this is what it is cut into.
+        model: the Keras model, where there is one.
+    """
+
+    kind: str
+    path: Path | None
+    input_shape: tuple[int | None, ...]
+    batch: int | None
+    run: Callable[[np.ndarray], np.ndarray] = field(repr=False)
+    model: keras.Model | None = field(default=None, repr=False)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """The logits of `images`.
+
+        Raises:
+            ValueError: there are no images, or they have another shape.
+        """
+        images = np.asarray(images, np.float32)
+        fits = images.ndim == len(self.input_shape) + 1 and all(
+            wanted in (None, got)
+            for wanted, got in zip(self.input_shape, images.shape[1:], strict=False)
+        )
+        if not fits or not len(images):
+            raise ValueError(
+                f"{self.path or self.kind} takes images (n, "
+                f"{', '.join(map(str, self.input_shape))}), got {images.shape}"
+            )
+        size = self.batch or CHUNK
+        return np.concatenate(
+            [
+                self._run_chunk(images[start : start + size])
+                for start in range(0, len(images), size)
+            ]
+        )
+
+    def _run_chunk(self, images):
+        missing = self.batch - len(images) if self.batch else 0
+        padding = [(0, missing)] + [(0, 0)] * (images.ndim - 1)
+        logits = self.run(np.pad(images, padding) if missing else images)
+        return np.asarray(logits, np.float32)[: len(images)]
+
+
+def load(path: str | Path, *, threads: int = 1) -> Runner:
+    """Loads a SavedModel folder, a .tflite file or a .keras file to run it.
+
+    Args:
+        path: what was exported. Layers of a .keras file that Keras does not ship must
+            be registered by then: import the modules that define them.
+        threads: that LiteRT may use; TensorFlow shares one pool in a process.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: what is there is none of the three, or is damaged.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no model at {path}")
+    if path.is_dir():
+        return _load_saved_model(path)
+    if path.suffix == ".tflite":
+        return _load_litert(path, threads)
+    if path.suffix == ".keras":
+        return _load_keras(path)
+    raise ValueError(
+        f"{path} must be a SavedModel folder, a .tflite file or a .keras file"
+    )
+
+
+def of_model(model: keras.Model, path: Path | None = None) -> Runner:
+    """Runs a Keras model, compiled by its backend, in inference mode."""
+    if not getattr(model, "inputs", None) or len(model.inputs) != 1:
+        raise ValueError(
+            f"model must be built and have one input, got {type(model).__name__} "
+            f"{model.name!r}"
+        )
+
+    def run(images):
+        [logits] = keras.tree.flatten(model.predict_on_batch(images))
+        return logits
+
+    batch, *shape = model.inputs[0].shape
+    return Runner("keras", path, tuple(shape), batch, run, model)
+
+
+def _load_keras(path):
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zip, JSON, HDF5 and Keras errors, no common base
+        raise ValueError(_damaged(path, "Keras file", error)) from error
+    return of_model(model, path)
+
+
+def _load_saved_model(path):
+    import tensorflow as tf
+
+    try:
+        with quiet():
+            loaded = tf.saved_model.load(str(path))
+        signature = loaded.signatures["serving_default"]
+        [(name, spec)] = signature.structured_input_signature[1].items()
+        [output] = signature.structured_outputs
+        batch, *shape = spec.shape.as_list()
+    except Exception as error:  # OSError, DataLossError, DecodeError, KeyError, ...
+        raise ValueError(_damaged(path, "SavedModel with one input", error)) from error
+
+    def run(images, loaded=loaded):  # signatures hold variables weakly: keep them
+        return signature(**{name: tf.constant(images)})[output].numpy()
+
+    return Runner("saved_model", path, tuple(shape), batch, run)
+
+
+def _load_litert(path, threads):
+    from ai_edge_litert.interpreter import Interpreter
+
+    content = path.read_bytes()
+    try:
+        if content[4:8] != b"TFL3":
+            raise ValueError("it does not begin like one")
+        with quiet():
+            interpreter = Interpreter(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
+        [source] = interpreter.get_input_details()
+        [target] = interpreter.get_output_details()
+    except Exception as error:  # ValueError, RuntimeError, from C++ by way of pybind
+        raise ValueError(_damaged(path, "LiteRT file", error)) from error
+
+    def run(images):
+        if images.shape != tuple(interpreter.get_input_details()[0]["shape"]):
+            interpreter.resize_tensor_input(source["index"], images.shape)
+            interpreter.allocate_tensors()
+        interpreter.set_tensor(source["index"], _codes(images, source))
+        interpreter.invoke()
+        return _reals(interpreter.get_tensor(target["index"]), target)
+
+    signature = source.get("shape_signature", source["shape"])
+    batch, *shape = (None if n < 0 else int(n) for n in signature)
+    return Runner("litert", path, tuple(shape), batch, run)
+
+
+def _codes(reals, tensor):
+    """`reals` as the tensor stores them: real = scale * (code - zero_point)."""
+    scale, zero_point = tensor["quantization"]
+    dtype = np.dtype(tensor["dtype"])
+    if dtype.kind == "f" or not scale:
+        return reals.astype(dtype)
+    range_ = np.iinfo(dtype)
+    codes = np.rint(reals / np.float32(scale)) + zero_point
+    return codes.clip(range_.min, range_.max).astype(dtype)
+
+
+def _reals(codes, tensor):
+    scale, zero_point = tensor["quantization"]
+    if codes.dtype.kind == "f" or not scale:
+        return codes.astype(np.float32)
+    return np.float32(scale) * (codes.astype(np.float32) - zero_point)
+
+
+def _damaged(path, what, error):
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return f"{path} is not a readable {what}; truncated or not a model? {reason[:200]}"

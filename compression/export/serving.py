@@ -1,0 +1,107 @@
+"""A Keras model as a `tf.Module` that holds its weights the way they shall be stored.
+
+Imports TensorFlow: import this module where it is needed, not at the top of another.
+"""
+
+import random
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from compression.export.stored_weights import (
+    channel_axes,
+    learned_variables,
+    symmetric_codes,
+)
+
+LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
+
+
+class Serving(tf.Module):
+    """The weights and the function `serve(image) -> {"logits": ...}`, both float32.
+
+    The attribute names are the keys of the variables on disk, and `measure` reads
+    them: `parameters` (float32, float16 or int8 codes), `scales` of the codes,
+    `statistics` (what the model does not train).
+    """
+
+    def __init__(self, model: keras.Model, *, weights: str, batch: int | None):
+        super().__init__(name="serving")
+        self.parameters, self.scales, self.statistics = [], [], []
+        axes = channel_axes(model)
+        learned = {id(variable) for variable in learned_variables(model)}
+
+        def stored(variable):
+            """A function without arguments that gives the variable's value."""
+            value = keras.ops.convert_to_numpy(variable.value)
+            if not keras.backend.is_float_dtype(variable.dtype):
+                return lambda: tf.constant(value)  # seeds: no use in serving
+            value = value.astype(np.float32)
+            counts = id(variable) in learned
+            home = self.parameters if counts else self.statistics
+            if not counts or value.ndim < 2 or weights == "float32":
+                return _kept(home, value, variable.name)
+            if weights == "float16":
+                if np.abs(value).max(initial=0) > LARGEST_FLOAT16:
+                    raise ValueError(
+                        f"{variable.path} is beyond float16, which ends at "
+                        f"{LARGEST_FLOAT16:.0f}"
+                    )
+                half = value.astype(np.float16)
+                kept = _kept(home, half, variable.name)
+                return lambda: tf.cast(kept(), tf.float32)
+            codes, scales = symmetric_codes(value, axes.get(id(variable), (-1,)))
+            code = _kept(home, codes, variable.name)
+            scale = _kept(self.scales, scales, f"{variable.name}_scale")
+            return lambda: tf.cast(code(), tf.float32) * scale()
+
+        trainable = [stored(v) for v in model.trainable_variables]
+        non_trainable = [stored(v) for v in model.non_trainable_variables]
+        image = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, "image")
+
+        @tf.function(input_signature=[image], autograph=False)
+        def serve(image):
+            outputs, _ = model.stateless_call(
+                [value() for value in trainable],
+                [value() for value in non_trainable],
+                image,
+                training=False,
+            )
+            [logits] = keras.tree.flatten(outputs)
+            return {"logits": tf.cast(logits, tf.float32)}
+
+        self.serve = serve
+
+    def save(self, folder) -> None:
+        """Writes a SavedModel with the signature "serving_default"."""
+        tf.saved_model.save(self, str(folder), {"serving_default": self.serve})
+
+
+def _kept(home, value, name):
+    """Puts a variable into the list `home`; gives a function that reads it."""
+    variable = tf.Variable(value, trainable=False, name=name)
+    home.append(variable)
+    return variable.read_value
+
+
+def float32_twin(model: keras.Model) -> keras.Model:
+    """`model`, or a copy that computes in float32 where `model` does not.
+
+    Exported files hold no half-precision arithmetic: the runtimes on a CPU emulate it.
+    """
+    lower = {"float16", "bfloat16"}
+    if not any(layer.compute_dtype in lower for layer in model._flatten_layers()):
+        return model
+    # Not compiled, for a clone would be compiled with a copy of everything.
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    state = random.getstate()  # new layers draw their seeds from it
+    try:
+        twin = keras.models.clone_model(bare)
+    finally:
+        random.setstate(state)
+    for layer in twin._flatten_layers():
+        if layer.compute_dtype in lower:
+            layer.dtype_policy = "float32"
+    twin.set_weights(bare.get_weights())
+    return twin

@@ -1,0 +1,34 @@
+"""What a model or an exported file weighs, costs and gets right.
+
+`profile` answers everything of one; `latencies` times several against each other in
+one run. Models in memory, .keras files, .tflite files and SavedModel folders alike.
+"""
+
+from compression.measure.contents import Parameters, macs, parameters
+from compression.measure.latency import Latency, latencies
+from compression.measure.profiles import Profile, profile
+from compression.measure.scores import (
+    accuracy,
+    agreement,
+    cross_entropy,
+    logits,
+    top_accuracy,
+)
+from compression.measure.sizes import size, zipped_size
+
+__all__ = [
+    "Latency",
+    "Parameters",
+    "Profile",
+    "accuracy",
+    "agreement",
+    "cross_entropy",
+    "latencies",
+    "logits",
+    "macs",
+    "parameters",
+    "profile",
+    "size",
+    "top_accuracy",
+    "zipped_size",
+]

@@ -1,0 +1,70 @@
+"""Parameters, non-zeros and MACs of anything that `export.load` can load."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from compression.export.runners import Runner
+from compression.export.stored_weights import learned_variables
+from compression.measure.keras_graph import keras_macs
+from compression.measure.scores import runner_of
+
+
+class Parameters(NamedTuple):
+    """`count` weights, of which `nonzero` are not zero."""
+
+    count: int
+    nonzero: int
+
+
+def parameters(model_or_path: keras.Model | Runner | str | Path) -> Parameters:
+    """Weights as papers count them, and how many are not zero.
+
+    Of a Keras model and of a SavedModel that limbeck wrote: everything a layer trains,
+    frozen or not (kernels, biases, batch norm's scale and shift; not its moving
+    statistics). Of a .tflite file: all its real-valued constants; there, batch norm
+    behind a convolution has become one bias a channel where the model has a scale
+    and a shift, so a file has as many parameters fewer as there are channels; and
+    biases of nothing but zeros do not count, for the converter drops or invents them.
+    int8 codes count, their scales do not; a code is zero where it means zero.
+    """
+    runner = runner_of(model_or_path)
+    if runner.kind == "litert":
+        from compression.measure.litert_file import litert_weights
+
+        weights = litert_weights(runner.path)
+    elif runner.kind == "saved_model":
+        from compression.measure.saved_model_folder import saved_model_weights
+
+        weights = saved_model_weights(runner.path)
+    else:
+        weights = [
+            keras.ops.convert_to_numpy(variable.value)
+            for variable in learned_variables(runner.model)
+        ]
+    return Parameters(
+        sum(value.size for value in weights),
+        sum(int(np.count_nonzero(value)) for value in weights),
+    )
+
+
+def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
+    """Multiply-accumulates of one image: convolutions and dense layers, as published.
+
+    Zeros are multiplied like any other weight.
+
+    Raises:
+        ValueError: a layer or an operator is not known here; the message names it.
+    """
+    runner = runner_of(model_or_path)
+    if runner.kind == "litert":
+        from compression.measure.litert_file import litert_macs
+
+        return litert_macs(runner.path)
+    if runner.kind == "saved_model":
+        from compression.measure.saved_model_folder import saved_model_macs
+
+        return saved_model_macs(runner.path)
+    return keras_macs(runner.model)

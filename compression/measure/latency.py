@@ -1,0 +1,95 @@
+"""How long one image takes, several models timed in turn in one run."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+import numpy as np
+
+from compression.export.runners import Runner
+from compression.measure.scores import runner_of
+
+WARM_UP_CALLS = 5
+BURST = 5  # calls in a row: the first of them finds the other models in the caches
+ENOUGH_CALLS = 50
+ENOUGH_SECONDS = 0.3
+TOO_MANY_SECONDS = 2.0
+
+
+class Latency(NamedTuple):
+    """Milliseconds for a call with one image.
+
+    `median_ms` lies between the 10th percentile `low_ms` and the 90th `high_ms` of
+    `calls` calls.
+    """
+
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    calls: int
+
+
+def latencies(
+    named: Mapping[str, keras.Model | Runner | str | Path],
+    *,
+    threads: int = 1,
+    rounds: int | None = None,
+) -> dict[str, Latency]:
+    """Times models and files in turn, a burst of five calls each, round after round.
+
+    Clocks of shared machines drift by a factor of two within minutes. All models of
+    one call meet the same drift, so the ratio between them is worth more than either.
+
+    Args:
+        named: name -> model or exported file.
+        threads: that LiteRT may use.
+        rounds: how many; None stops when each has had 50 calls and 0.3 seconds, or
+            2 seconds.
+
+    Raises:
+        ValueError: `rounds` is not positive.
+    """
+    if rounds is not None and rounds < 1:
+        raise ValueError(f"rounds must be positive, got {rounds}")
+    calls = {
+        name: _one_image_call(runner_of(model, threads=threads))
+        for name, model in named.items()
+    }
+    for call in calls.values():
+        for _ in range(WARM_UP_CALLS):
+            call()
+    seconds = {name: [] for name in calls}
+    done = 0
+    while done < rounds if rounds else not all(map(_enough, seconds.values())):
+        for name, call in calls.items():
+            for _ in range(BURST):
+                start = time.perf_counter()
+                call()
+                seconds[name].append(time.perf_counter() - start)
+        done += 1
+    return {name: _summary(times) for name, times in seconds.items()}
+
+
+def _enough(times):
+    spent = sum(times)
+    return spent >= TOO_MANY_SECONDS or (
+        spent >= ENOUGH_SECONDS and len(times) >= ENOUGH_CALLS
+    )
+
+
+def _one_image_call(runner):
+    """The bare call, without the checks and the cutting of `Runner.__call__`.
+
+    A file with a fixed batch runs that batch, which is what one image costs there.
+    """
+    shape = tuple(side or 1 for side in runner.input_shape)
+    images = np.random.default_rng(0).normal(size=(runner.batch or 1, *shape))
+    images = images.astype(np.float32)
+    return lambda: np.asarray(runner.run(images))
+
+
+def _summary(times):
+    low, median, high = 1e3 * np.percentile(times, [10, 50, 90])
+    return Latency(float(median), float(low), float(high), len(times))

@@ -1,0 +1,160 @@
+"""What a .tflite file holds, read from its flatbuffer: weights and MACs.
+
+The schema is TensorFlow Lite's, `ai_edge_litert.schema_py_generated`. The file must
+have been loaded by its runtime before, which verifies it.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+# Where an operator has its data, its kernel and its bias.
+WEIGHTED = {
+    "CONV_2D": (0, 1, 2),
+    "DEPTHWISE_CONV_2D": (0, 1, 2),
+    "FULLY_CONNECTED": (0, 1, 2),
+    "TRANSPOSE_CONV": (2, 1, 3),
+}
+# Operators that multiply, too, or hide others that do: counted nowhere, so refused.
+UNKNOWN = {
+    "BATCH_MATMUL", "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN",
+    "CALL", "CALL_ONCE", "CONV_3D", "CONV_3D_TRANSPOSE", "CUSTOM", "DELEGATE", "IF",
+    "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    "UNIDIRECTIONAL_SEQUENCE_RNN", "WHILE",
+}  # fmt: skip
+DTYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT16: np.int16,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
+}
+NAMES = {
+    code: name
+    for name, code in vars(schema.BuiltinOperator).items()
+    if isinstance(code, int)
+}
+
+
+class Contents(NamedTuple):
+    """A file's one graph; its operators by name."""
+
+    content: bytes
+    model: schema.Model
+    graph: schema.SubGraph
+    operators: list[tuple[str, schema.Operator]]
+
+
+def litert_weights(path: Path) -> list[np.ndarray]:
+    """Every constant that images meet: kernels, biases and leftovers of batch norm.
+
+    Values are float, or codes less their zero point, so that zero means zero. Shapes,
+    axes and paddings, which are integers, are not among them.
+    """
+    file = _read(path)
+    stored = {  # float16 files: the widened tensor -> the stored one
+        int(operator.Outputs(0)): int(operator.Inputs(0))
+        for name, operator in file.operators
+        if name == "DEQUANTIZE"
+    }
+    weights, biases = {}, {}
+    for name, operator in file.operators:
+        if name == "DEQUANTIZE":
+            continue
+        inputs = [stored.get(i, i) for i in operator.InputsAsNumpy().tolist()]
+        _, kernel_at, bias_at = WEIGHTED.get(name, (None, None, None))
+        for position, index in enumerate(inputs):
+            values = None if index < 0 else _real_constant(file, index)
+            if values is None:
+                continue
+            if position == bias_at:
+                # Equal biases of several operators are one tensor in the file: they
+                # count once for each kernel. The converter invents a bias of zeros
+                # for some operators and drops it from others: it counts nowhere.
+                if values.any():
+                    biases[inputs[kernel_at], index] = values
+            else:
+                weights[index] = values
+    return [*weights.values(), *biases.values()]
+
+
+def litert_macs(path: Path) -> int:
+    """Multiply-accumulates of one image.
+
+    Raises:
+        ValueError: the file has an operator whose MACs are not known here.
+    """
+    file = _read(path)
+    batch = _shape(file, file.graph.Inputs(0))[0]
+    total = 0
+    for name, operator in file.operators:
+        if name in UNKNOWN:
+            raise ValueError(f"the MACs of operator {name} in {path} are not known")
+        if name not in WEIGHTED:
+            continue
+        data_at, kernel_at, _ = WEIGHTED[name]
+        kernel = _shape(file, operator.Inputs(kernel_at))
+        output = _shape(file, operator.Outputs(0))
+        if name == "FULLY_CONNECTED":
+            positions = math.prod(output) // kernel[0]
+        elif name == "TRANSPOSE_CONV":
+            positions = math.prod(_shape(file, operator.Inputs(data_at))[:3])
+        else:
+            positions = math.prod(output[:3])
+        total += positions * math.prod(kernel) // batch
+    return total
+
+
+def _read(path):
+    content = path.read_bytes()
+    model = schema.Model.GetRootAs(content)
+    if model.SubgraphsLength() != 1:
+        raise ValueError(
+            f"{path} holds {model.SubgraphsLength()} graphs, one can be counted"
+        )
+    names = [
+        # Codes from 127 on do not fit into the old field, which then holds 127.
+        NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        for code in map(model.OperatorCodes, range(model.OperatorCodesLength()))
+    ]
+    graph = model.Subgraphs(0)
+    operators = [
+        (names[operator.OpcodeIndex()], operator)
+        for operator in map(graph.Operators, range(graph.OperatorsLength()))
+        if operator.InputsLength()
+    ]
+    return Contents(content, model, graph, operators)
+
+
+def _shape(file, index):
+    return file.graph.Tensors(int(index)).ShapeAsNumpy().tolist()
+
+
+def _real_constant(file, index):
+    """A tensor's values less its zero point; None if computed, or no real numbers."""
+    tensor = file.graph.Tensors(index)
+    dtype = DTYPES.get(tensor.Type())
+    quantization = tensor.Quantization()
+    scaled = quantization is not None and quantization.ScaleLength() > 0
+    data = _data(file, tensor)
+    if data is None or dtype is None or (np.dtype(dtype).kind == "i" and not scaled):
+        return None
+    values = np.frombuffer(data, dtype)
+    zero_points = quantization.ZeroPointAsNumpy() if scaled else np.zeros(1)
+    if not np.any(zero_points):
+        return values
+    along = [1] * tensor.ShapeLength()
+    along[quantization.QuantizedDimension()] = -1
+    codes = values.reshape(_shape(file, index)).astype(np.int64)
+    return codes - zero_points.reshape(along)
+
+
+def _data(file, tensor):
+    buffer = file.model.Buffers(tensor.Buffer())
+    if buffer.Offset() > 1:  # files beyond 2 GB keep their data behind the flatbuffer
+        return file.content[buffer.Offset() : buffer.Offset() + buffer.Size()]
+    return buffer.DataAsNumpy().tobytes() if buffer.DataLength() else None

@@ -1,0 +1,141 @@
+"""Everything that is measured of one model or file, in one row."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.export.runners import Runner
+from compression.measure import scores
+from compression.measure.contents import macs, parameters
+from compression.measure.latency import Latency, latencies
+from compression.measure.sizes import model_sizes, size, zipped_size
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Measurements of one model or file; None where it was not asked or is unknown.
+
+    Attributes:
+        kind: "keras", "saved_model" or "litert".
+        parameters: weights as papers count them, see `contents.parameters`.
+        nonzero: of these, how many are not zero.
+        macs: multiply-accumulates of one image; None with a warning where a layer is
+            not known.
+        bytes: of the file or folder; of a model in memory, the .keras file that it
+            would be without its optimizer.
+        bytes_zipped: after deflate at level 9.
+        latency_ms: median over calls with one image.
+        latency_low_ms: 10th percentile.
+        latency_high_ms: 90th percentile.
+        top1: fraction of images, 0 to 1.
+        top5: likewise; None with five classes or fewer.
+        loss: mean cross-entropy in nats.
+        agreement: fraction of images where the reference has the same answer.
+        examples: number of images that these four are about.
+    """
+
+    kind: str
+    parameters: int
+    nonzero: int
+    macs: int | None
+    bytes: int
+    bytes_zipped: int
+    latency_ms: float | None = None
+    latency_low_ms: float | None = None
+    latency_high_ms: float | None = None
+    top1: float | None = None
+    top5: float | None = None
+    loss: float | None = None
+    agreement: float | None = None
+    examples: int | None = None
+
+    def as_row(self) -> dict[str, str | int | float | None]:
+        """The attributes by name, ready for JSON."""
+        return asdict(self)
+
+
+def profile(
+    model_or_path: keras.Model | Runner | str | Path,
+    data: Iterable | None = None,
+    *,
+    reference: keras.Model | Runner | str | Path | np.ndarray | None = None,
+    latency: bool = True,
+    threads: int = 1,
+) -> Profile:
+    """Measures a model, a .keras file, a .tflite file or a SavedModel folder.
+
+    Args:
+        model_or_path: what to measure.
+        data: batches (images, labels) with integer classes; read once.
+        reference: what to compare the answers on `data` with: a model, a file, or
+            logits of the same images, (n, classes).
+        latency: time it, too. To compare several, use `latencies`.
+        threads: that LiteRT may use.
+
+    Raises:
+        FileNotFoundError, ValueError: the file is missing or damaged; `data` is not
+            as above; there is a reference and no data.
+    """
+    if reference is not None and data is None:
+        raise ValueError("agreement with a reference needs data")
+    runner = scores.runner_of(model_or_path, threads=threads)
+    if runner.path is None:
+        sizes = model_sizes(runner.model)
+    else:
+        sizes = size(runner.path), zipped_size(runner.path)
+    time = latencies({"": runner})[""] if latency else Latency(None, None, None, 0)
+    answers = {} if data is None else _answers(runner, data, reference, threads)
+    weights = parameters(runner)
+    return Profile(
+        kind=runner.kind,
+        parameters=weights.count,
+        nonzero=weights.nonzero,
+        macs=_macs_or_none(runner),
+        bytes=sizes[0],
+        bytes_zipped=sizes[1],
+        latency_ms=time.median_ms,
+        latency_low_ms=time.low_ms,
+        latency_high_ms=time.high_ms,
+        **answers,
+    )
+
+
+def _macs_or_none(runner):
+    try:
+        return macs(runner)
+    except ValueError as error:
+        warnings.warn(str(error), stacklevel=3)
+        return None
+
+
+def _answers(runner, data, reference, threads):
+    """Scores over `data`, an iterator perhaps: both nets see each batch in turn."""
+    given = reference is None or isinstance(reference, np.ndarray)
+    other = None if given else scores.runner_of(reference, threads=threads)
+    logits, labels, other_logits = [], [], []
+    for batch in data:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ValueError("data must be batches (images, labels)")
+        images = np.asarray(batch[0], np.float32)
+        logits.append(runner(images))
+        labels.append(np.asarray(batch[1]))
+        if other is not None:
+            other_logits.append(other(images))
+    if not logits:
+        raise ValueError("data holds no batches")
+    logits, labels = np.concatenate(logits), np.concatenate(labels)
+    if other is not None:
+        reference = np.concatenate(other_logits)
+    return {
+        "top1": scores.accuracy(logits, labels),
+        "top5": scores.top_accuracy(logits, labels, k=5)
+        if logits.shape[1] > 5
+        else None,
+        "loss": scores.cross_entropy(logits, labels),
+        "agreement": None if reference is None else scores.agreement(logits, reference),
+        "examples": len(logits),
+    }

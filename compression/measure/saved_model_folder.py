@@ -1,0 +1,137 @@
+"""What a SavedModel folder holds: weights from its variables, MACs from its graph."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+# Operators that multiply, too: counted nowhere, so refused.
+UNKNOWN = {
+    "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Conv3D",
+    "Conv3DBackpropInputV2", "Einsum", "XlaConvV2", "XlaDotV2",
+}  # fmt: skip
+
+
+def saved_model_weights(folder: Path) -> list[np.ndarray]:
+    """The variables that count as parameters; int8 codes count, their scales do not.
+
+    A folder that limbeck wrote says which variables these are. In any other every
+    floating-point variable counts, moving statistics too.
+    """
+    import tensorflow as tf
+
+    variables = tf.train.load_checkpoint(str(folder / "variables" / "variables"))
+    names = sorted(variables.get_variable_to_dtype_map())
+    ours = [name for name in names if name.startswith("parameters/")]
+    found = [variables.get_tensor(name) for name in ours or names]
+    return [
+        np.asarray(value)
+        for value in found
+        if ours or getattr(value, "dtype", np.dtype("S")).kind == "f"
+    ]
+
+
+def saved_model_macs(folder: Path) -> int:
+    """Multiply-accumulates of one image, from the graph of "serving_default".
+
+    Raises:
+        ValueError: the graph has an operator whose MACs are not known here, or does
+            not say the size of its tensors.
+    """
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((folder / "saved_model.pb").read_bytes())
+    [meta] = (m for m in saved.meta_graphs if "serve" in m.meta_info_def.tags)
+    functions = {f.signature.name: f for f in meta.graph_def.library.function}
+    # The outer graph also saves and restores variables: take the signature's call.
+    outputs = meta.signature_def["serving_default"].outputs.values()
+    wanted = {output.name.split(":")[0] for output in outputs}
+    calls = [node for node in meta.graph_def.node if node.name in wanted]
+    return sum(_macs(Scope(calls, {}), node, functions, folder) for node in calls)
+
+
+class Scope:
+    """The nodes of one function, and the shapes of what they give."""
+
+    def __init__(self, nodes, arguments):
+        self.nodes = {node.name: node for node in nodes}
+        self.shapes = arguments | {node.name: _shapes(node.attr) for node in nodes}
+
+    def shape(self, name):
+        """Of "node", "node:3" or, inside a function, "node:output:0"."""
+        node, *_, index = (
+            [*name.split(":"), "0"] if ":" not in name else name.split(":")
+        )
+        shapes = self.shapes.get(node, [])
+        return shapes[int(index)] if int(index) < len(shapes) else None
+
+    def before_reshapes(self, name):
+        """The tensor that `name` is a reshaped form of."""
+        node = self.nodes.get(name.split(":")[0])
+        while node is not None and node.op in ("Reshape", "Identity"):
+            name = node.input[0]
+            node = self.nodes.get(name.split(":")[0])
+        return name
+
+
+def _macs(scope, node, functions, folder):
+    if node.op in UNKNOWN:
+        raise ValueError(f"the MACs of operator {node.op} in {folder} are not known")
+    called = functions.get(node.attr["f"].func.name) if "f" in node.attr else None
+    if called is not None:
+        arguments = {
+            argument.name: _shapes(called.arg_attr[i].attr)
+            for i, argument in enumerate(called.signature.input_arg)
+        }
+        inner = Scope(called.node_def, arguments)
+        return sum(_macs(inner, n, functions, folder) for n in called.node_def)
+    if node.op not in COUNTED:
+        return 0
+    try:
+        return COUNTED[node.op](scope, node)
+    except TypeError:  # None for a shape, or for one of its sizes
+        raise ValueError(f"{folder} does not say the sizes of {node.name!r}") from None
+
+
+def _convolution(scope, node):
+    """Output positions times the kernel, (height, width, in / groups, out)."""
+    output = scope.shapes[node.name][0]
+    return math.prod(_image(node, output)) * math.prod(scope.shape(node.input[1]))
+
+
+def _transposed(scope, node):
+    image = _image(node, scope.shape(node.input[2]))
+    return math.prod(image) * math.prod(scope.shape(node.input[1]))
+
+
+def _dense(scope, node):
+    """Every activation meets every unit once.
+
+    A dense layer on maps reshapes them to rows; only before that is it known which
+    axis is the batch.
+    """
+    activations = scope.shape(scope.before_reshapes(node.input[0]))
+    return math.prod(activations[1:]) * scope.shapes[node.name][0][-1]
+
+
+COUNTED = {
+    "Conv2D": _convolution,
+    "Conv2DBackpropInput": _transposed,
+    "DepthwiseConv2dNative": _convolution,
+    "MatMul": _dense,
+}
+
+
+def _image(node, shape):
+    first = node.attr["data_format"].s == b"NCHW"
+    return shape[2:] if first else shape[1:-1]
+
+
+def _shapes(attributes):
+    return [
+        None
+        if shape.unknown_rank
+        else [dim.size if dim.size >= 0 else None for dim in shape.dim]
+        for shape in attributes["_output_shapes"].list.shape
+    ]

@@ -1,0 +1,122 @@
+"""How right logits are: accuracy, cross-entropy, agreement. Plain numpy."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.export.runners import Runner, load, of_model
+
+
+def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Fraction of images whose largest logit is their label's; of equals the first.
+
+    Args:
+        logits: (n, classes).
+        labels: (n,) or (n, 1) integer classes.
+
+    Raises:
+        ValueError: the shapes do not fit, or a label is no class.
+    """
+    return top_accuracy(logits, labels, k=1)
+
+
+def top_accuracy(logits: np.ndarray, labels: np.ndarray, *, k: int) -> float:
+    """Fraction of images whose label is among the k largest logits.
+
+    Of equal logits the lower class comes first, as in `argmax`: quantized files give
+    equal logits often.
+
+    Raises:
+        ValueError: as `accuracy`, or k is not positive.
+    """
+    if k < 1:
+        raise ValueError(f"k must be positive, got {k}")
+    logits, labels = _checked(logits, labels)
+    first = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    return float((first == labels[:, None]).any(axis=1).mean())
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean of -log softmax(logits)[label], in nats.
+
+    Raises:
+        ValueError: as `accuracy`.
+    """
+    logits, labels = _checked(logits, labels)
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=1))
+    return float((log_sum - shifted[np.arange(len(labels)), labels]).mean())
+
+
+def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
+    """Fraction of images for which both have their largest logit at the same class.
+
+    Args:
+        logits: (n, classes).
+        reference: logits of the same images, (n, classes).
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    logits, reference = np.asarray(logits), np.asarray(reference)
+    if logits.shape != reference.shape or logits.ndim != 2:
+        raise ValueError(
+            "both must be logits (n, classes) of the same images, "
+            f"got {logits.shape} and {reference.shape}"
+        )
+    return float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean())
+
+
+def logits(
+    model_or_path: keras.Model | Runner | str | Path, batches: Iterable
+) -> np.ndarray:
+    """The logits (n, classes) of all images of `batches`, in their order.
+
+    Args:
+        model_or_path: a model or an exported file.
+        batches: of images (n, height, width, channels), or of tuples that begin with
+            images.
+
+    Raises:
+        ValueError: there are no images, or they do not fit.
+    """
+    runner = runner_of(model_or_path)
+    outputs = [
+        runner(batch[0] if isinstance(batch, (tuple, list)) else batch)
+        for batch in batches
+    ]
+    if not outputs:
+        raise ValueError("there are no images to run")
+    return np.concatenate(outputs)
+
+
+def runner_of(
+    model_or_path: keras.Model | Runner | str | Path, *, threads: int = 1
+) -> Runner:
+    """Something to call with images."""
+    if isinstance(model_or_path, Runner):
+        return model_or_path
+    if isinstance(model_or_path, keras.Model):
+        return of_model(model_or_path)
+    return load(model_or_path, threads=threads)
+
+
+def _checked(logits, labels):
+    logits, labels = np.asarray(logits), np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR gives them
+        labels = labels[:, 0]
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+        raise ValueError(
+            "logits must be (n, classes) and labels (n,) integer classes, "
+            f"got {logits.shape} and {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu":
+        raise ValueError(f"labels must be integer classes, got {labels.dtype}")
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"labels must be 0 to {logits.shape[1] - 1}, "
+            f"got {labels.min()} to {labels.max()}"
+        )
+    return logits, labels

@@ -1,0 +1,114 @@
+"""The whole state of a training after each epoch, in one file written atomically."""
+
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from experiments.files import replacing
+
+MONITOR = "val_accuracy"
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps what an interrupted training needs to go on as if nothing had happened.
+
+    The file holds every variable of model (random states of dropout, too) and
+    optimizer, the history, and the weights of the best epoch so far. It also stops a
+    training that no longer improves, or whose loss is no number any more.
+
+    Args:
+        path: the file.
+        patience: epochs without a better validation top-1 before training stops.
+        best_from: epochs before this one (from 0) do not count as best.
+    """
+
+    def __init__(self, path: Path, *, patience: int | None = None, best_from: int = 0):
+        super().__init__()
+        self.path = path
+        self.patience = patience
+        self.best_from = best_from
+        self.history: dict[str, list[float]] = {"epoch": []}
+        self.best: dict[str, float] = {}
+        self.best_weights: list[np.ndarray] = []
+        self.stopped = False
+
+    def restore(self, model: keras.Model) -> int:
+        """Bring back the state, if there is a file; returns the epoch to start with.
+
+        Raises:
+            ValueError: the file is damaged or belongs to another model.
+        """
+        if not self.path.exists():
+            return 0
+        try:
+            with np.load(self.path, allow_pickle=False) as stored:
+                arrays = dict(stored)
+            state = json.loads(str(arrays.pop("state")))
+        except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
+            raise ValueError(
+                f"{self.path} is damaged ({error}); delete it to train afresh"
+            ) from error
+        variables = _variables(model)
+        if {n: v.shape for n, v in variables.items()} != {
+            n: v.shape for n, v in arrays.items() if not n.startswith("best/")
+        }:
+            raise ValueError(f"{self.path} belongs to another model; delete it")
+        for name, variable in variables.items():
+            variable.assign(arrays[name])
+        self.history, self.best = state["history"], state["best"]
+        self.stopped = state["stopped"]
+        count = sum(name.startswith("best/") for name in arrays)
+        self.best_weights = [arrays[f"best/{i}"] for i in range(count)]
+        return len(self.history["epoch"])
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(float(logs["loss"])):
+            epoch = len(self.history["epoch"])
+            kept = f"{self.path} holds epoch {epoch}" if epoch else "no epoch was whole"
+            raise FloatingPointError(
+                f"the loss became {float(logs['loss'])} in epoch {epoch + 1}, step "
+                f"{batch + 1}; {kept}; try a lower learning rate or a clip_norm"
+            )
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.history["epoch"].append(epoch + 1)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.history.setdefault("learning_rate", []).append(rate)
+        score = self.history[MONITOR][-1]
+        # Equal scores: the later epoch, trained at the lower rate.
+        if epoch >= self.best_from and score >= self.best.get("score", -math.inf):
+            self.best = {"epoch": epoch + 1, "score": score}
+            self.best_weights = [ops.convert_to_numpy(w) for w in self.model.weights]
+        if self.patience is not None and self.best:
+            self.stopped = epoch + 1 - self.best["epoch"] >= self.patience
+        self._write()
+        self.model.stop_training = self.stopped
+
+    def take_best(self, model: keras.Model) -> None:
+        """Give `model` the weights of the best epoch."""
+        if self.best_weights:
+            model.set_weights(self.best_weights)
+
+    def _write(self):
+        arrays = {
+            name: ops.convert_to_numpy(variable)
+            for name, variable in _variables(self.model).items()
+        }
+        arrays |= {f"best/{i}": value for i, value in enumerate(self.best_weights)}
+        state = {"history": self.history, "best": self.best, "stopped": self.stopped}
+        with replacing(self.path) as path, path.open("wb") as file:
+            np.savez(file, state=np.array(json.dumps(state)), **arrays)
+
+
+def _variables(model):
+    named = {f"model/{i}": v for i, v in enumerate(model.variables)}
+    return named | {
+        f"optimizer/{i}": v for i, v in enumerate(model.optimizer.variables)
+    }

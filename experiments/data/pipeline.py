@@ -1,0 +1,290 @@
+"""The way from a split to the device: one tf.data pipeline, bit-exact on resume.
+
+Every random choice is a function of the recipe's seed: an epoch's order of (seed,
+epoch), the augmentation of an image of (seed, view, its index in the train split).
+A view is one augmented version of every train image: the epoch's own, or one of a
+fixed number, so that a teacher's outputs can be computed once and replayed.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from experiments.data.augment import Augment, augmented, draw, random_window
+from experiments.data.decoding import fitted
+from experiments.data.shuffling import epoch_order, fold, shuffled_stream
+from experiments.data.splits import Data, Split
+
+EPOCHS = 2**31 - 1  # more than anyone trains: the stream has no end
+ORDER, VIEW = 0, 1  # what a seed is for; keeps the two apart
+OFF = Augment(flip=False)
+
+
+class Batches(NamedTuple):
+    """An endless dataset and how many of its batches make an epoch."""
+
+    dataset: tf.data.Dataset
+    steps_per_epoch: int
+
+
+def training_batches(
+    data: Data,
+    *,
+    batch_size: int,
+    seed: int,
+    augment: Augment = Augment(),  # noqa: B008, it is frozen
+    first_epoch: int = 0,
+    views: int | None = None,
+    teacher_logits: np.ndarray | None = None,
+) -> Batches:
+    """One endless stream of shuffled, augmented, normalised train batches.
+
+    For `fit(batches.dataset, steps_per_epoch=..., initial_epoch=first_epoch)`. A
+    stream that starts at a later epoch equals the rest of one that started at 0. Each
+    epoch drops the images that do not fill a batch; a split that is smaller than a
+    batch is one batch.
+
+    Args:
+        data: from `load`.
+        batch_size: images a step.
+        seed: the recipe's, 0 or more.
+        augment: what changes from view to view.
+        first_epoch: the epoch, from 0, that the stream starts with.
+        views: number of fixed views; epoch e shows view e % views. None: a new view
+            in each epoch.
+        teacher_logits: (views, train.size, classes), row [view, index] for image
+            `index` as `view_batches` gives it; its length stands for `views`.
+
+    Returns:
+        Batches of (image, label), image (batch, h, w, c) float32 and label (batch,)
+        int64. With teacher logits, ({"image", "teacher_logits"}, label).
+
+    Raises:
+        ValueError: a number is out of range or `teacher_logits` has another shape.
+    """
+    _check_at_least(1, batch_size=batch_size)
+    _check_at_least(0, seed=seed, first_epoch=first_epoch)
+    split = data.train
+    if teacher_logits is not None:
+        views = len(teacher_logits) if views is None else views
+        teacher_logits = _on_host(
+            teacher_logits, (views, split.size, len(data.class_names))
+        )
+    if views is not None:
+        _check_at_least(1, views=views)
+    batch_size = min(batch_size, split.size)
+    steps = split.size // batch_size
+
+    def one_epoch(epoch):
+        view = epoch if views is None else epoch % views
+        draws = _draws(data, augment, seed, view)
+        order_seed = fold((seed, ORDER), epoch)
+        if split.stream is not None:
+            rows = shuffled_stream(split.stream(), seed=order_seed)
+            rows = rows.map(lambda row: _with_draws(row, draws, view))
+            return rows.take(steps * batch_size)
+        order = epoch_order(split.size, seed=order_seed)[: steps * batch_size]
+        rows = _with_draws({"index": order}, draws, view)
+        if split.in_memory:  # whole batches spare the work of joining single rows
+            rows = tf.nest.map_structure(
+                lambda column: tf.reshape(column, (steps, batch_size)), rows
+            )
+        return tf.data.Dataset.from_tensor_slices(rows)
+
+    rows = tf.data.Dataset.range(first_epoch, EPOCHS).flat_map(one_epoch)
+    batches = _parallel(rows, _fetch(data, split, augment))
+    if not split.in_memory:
+        batches = batches.batch(batch_size, drop_remainder=True)
+
+    def finish(row):
+        images = _finished(data, row, augment)
+        if teacher_logits is not None:
+            asked = tf.stack([row["view"], row["index"]], axis=1)
+            images = {
+                "image": images,
+                "teacher_logits": tf.gather_nd(teacher_logits, asked),
+            }
+        return images, row["label"]
+
+    return Batches(_to_device(_parallel(batches, finish)), steps)
+
+
+def view_batches(
+    data: Data,
+    *,
+    view: int,
+    seed: int,
+    augment: Augment = Augment(),  # noqa: B008, it is frozen
+    batch_size: int,
+) -> tf.data.Dataset:
+    """All train images in index order, augmented as in `view`: what a teacher sees.
+
+    Returns:
+        (batch, h, w, c) float32 batches; the last may be smaller.
+    """
+    _check_at_least(1, batch_size=batch_size)
+    _check_at_least(0, seed=seed, view=view)
+    draws = _draws(data, augment, seed, tf.constant(view, tf.int64))
+    rows = _in_order(data.train, batch_size).map(
+        lambda row: _with_draws(row, draws, tf.constant(view, tf.int64))
+    )
+    rows = _parallel(rows, _fetch(data, data.train, augment))
+    batches = rows if data.train.in_memory else rows.batch(batch_size)
+    return _to_device(_parallel(batches, lambda row: _finished(data, row, augment)))
+
+
+def evaluation_batches(
+    data: Data,
+    split_name: str,
+    *,
+    batch_size: int = 250,
+    teacher_logits: np.ndarray | None = None,
+) -> tf.data.Dataset:
+    """A split in order, once, not augmented; the last batch may be smaller.
+
+    Args:
+        data: from `load`.
+        split_name: "train", "validation" or "test".
+        batch_size: images a batch.
+        teacher_logits: (size of the split, classes).
+
+    Returns:
+        (image, label), or ({"image", "teacher_logits"}, label), as in training.
+
+    Raises:
+        ValueError: no such split, or `teacher_logits` has another shape.
+    """
+    if split_name not in ("train", "validation", "test"):
+        raise ValueError(f"no split {split_name!r}; train, validation or test")
+    _check_at_least(1, batch_size=batch_size)
+    split = getattr(data, split_name)
+    if teacher_logits is not None:
+        shape = (split.size, len(data.class_names))
+        teacher_logits = _on_host(teacher_logits, shape)
+    rows = _in_order(split, batch_size).map(lambda row: {**row, "draws": {}})
+    rows = _parallel(rows, _fetch(data, split, OFF))
+    batches = rows if split.in_memory else rows.batch(batch_size)
+
+    def finish(row):
+        images = normalise(data, row["image"])
+        if teacher_logits is not None:
+            logits = tf.gather(teacher_logits, row["index"])
+            images = {"image": images, "teacher_logits": logits}
+        return images, row["label"]
+
+    return _to_device(_parallel(batches, finish))
+
+
+def normalise(data: Data, images: tf.Tensor) -> tf.Tensor:
+    """(x / 255 - mean) / std per channel, float32.
+
+    Args:
+        data: whose mean and deviation.
+        images: (batch, h, w, c) of the data's shape, on the scale 0 to 255.
+    """
+    # Broadcasting over a last axis of 3 is several times slower than over long lines.
+    mean, std = (np.tile(part, data.image_shape[1]) for part in (data.mean, data.std))
+    height, width, channels = data.image_shape
+    lines = tf.reshape(tf.cast(images, tf.float32), (-1, width * channels))
+    lines = lines * (1 / (255 * std)).astype("float32") - (mean / std).astype("float32")
+    return tf.reshape(lines, (-1, height, width, channels))
+
+
+def _draws(data: Data, augment: Augment, seed: int, view: tf.Tensor) -> dict:
+    names = augment.draws(flips=data.flips, channels=data.image_shape[-1])
+    return draw(names, seed=fold((seed, VIEW), view), count=data.train.size)
+
+
+def _with_draws(row: dict, draws: dict, view: tf.Tensor) -> dict:
+    """Adds what the image or images at row["index"] drew, and the view."""
+    index = row["index"]
+    chosen = {name: tf.gather(column, index) for name, column in draws.items()}
+    return {**row, "draws": chosen, "view": tf.fill(tf.shape(index), view)}
+
+
+def _in_order(split: Split, batch_size: int) -> tf.data.Dataset:
+    """Rows by index: of whole batches if the images are in memory, else single."""
+    if split.stream is not None:
+        rows = split.stream().enumerate()
+        rows = rows.apply(tf.data.experimental.assert_cardinality(split.size))
+        return rows.map(
+            lambda index, row: {"index": index, "source": row[0], "label": row[1]}
+        )
+    indices = tf.data.Dataset.range(split.size)
+    if split.in_memory:
+        indices = indices.batch(batch_size)
+    return indices.map(lambda index: {"index": index})
+
+
+def _fetch(data: Data, split: Split, augment: Augment) -> Callable:
+    """Adds "image", uint8 of the data's shape, and "label" to a row."""
+    size = data.image_shape[0]
+
+    def pixels(row, source):
+        image = split.decode(source)
+        if augment.random_resized_crop:
+            return random_window(image, row["draws"], size)
+        image = fitted(image, size) if image.shape != data.image_shape else image
+        return tf.ensure_shape(image, data.image_shape)
+
+    if split.stream is not None:
+        return lambda row: {
+            "image": pixels(row, row["source"]),
+            **{key: value for key, value in row.items() if key != "source"},
+        }
+    labels = _on_host(split.labels, (split.size,))
+    if split.in_memory:
+        images = _on_host(split.images, (split.size, *data.image_shape))
+        return lambda row: {
+            **row,
+            "image": tf.gather(images, row["index"]),
+            "label": tf.gather(labels, row["index"]),
+        }
+    paths = _on_host(split.paths, (split.size,))
+    return lambda row: {
+        **row,
+        "image": pixels(row, tf.gather(paths, row["index"])),
+        "label": tf.gather(labels, row["index"]),
+    }
+
+
+def _finished(data: Data, row: dict, augment: Augment) -> tf.Tensor:
+    shifts = "component1" in row["draws"]
+    images = augmented(
+        row["image"],
+        row["draws"],
+        augment,
+        components=data.colour_components if shifts else None,
+        windows=data.train.in_memory,
+    )
+    images = normalise(data, images)
+    return tf.ensure_shape(images, (None, *data.image_shape))
+
+
+def _on_host(values: np.ndarray, shape: tuple[int, ...]) -> tf.Tensor:
+    """A tensor in host memory: tf.data reads it there, also beside a GPU."""
+    if tuple(np.shape(values)) != shape:
+        raise ValueError(f"must have shape {shape}, got {np.shape(values)}")
+    with tf.device("CPU:0"):
+        return tf.convert_to_tensor(values)
+
+
+def _parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    return dataset.map(
+        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+
+
+def _to_device(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Batches wait where they are used; a distribution strategy places its own."""
+    if tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy():
+        return dataset.apply(tf.data.experimental.prefetch_to_device("GPU:0"))
+    return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def _check_at_least(least: int, **numbers: int) -> None:
+    for name, number in numbers.items():
+        if number < least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")

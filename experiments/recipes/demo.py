@@ -1,0 +1,72 @@
+"""The main job, end to end: a ResNet-20 teaches a small AlexNet-style student.
+
+    limbeck demo
+
+The student is distilled, pruned while distillation goes on, and quantized; every
+stage is exported and measured. Epochs, rates and widths were chosen on the validation
+split of `mnist5k`.
+"""
+
+import dataclasses
+
+from experiments.data.augment import Augment
+from experiments.recipe import Recipe
+from experiments.stages import Distill, Net, Prune, Quantize, Teaching, Train
+from experiments.training import Training
+
+STUDENT = Net("alexnet_small", {"width": 0.125, "dropout": 0.1})
+TEACHING = Teaching(temperature=4.0, soft_weight=0.9, label_weight=0.1, views=8)
+
+RECIPE = Recipe(
+    name="demo",
+    data="mnist5k",
+    augment=Augment(pad=2),
+    stages=(
+        Train(
+            "teacher",
+            Net("resnet20"),
+            Training(
+                epochs=12,
+                batch_size=64,
+                optimizer="sgd",
+                learning_rate=0.1,
+                weight_decay=5e-4,
+                warmup_epochs=1,
+            ),
+        ),
+        Train("student", STUDENT, Training(epochs=24, learning_rate=3e-3)),
+        Distill(
+            "distill",
+            STUDENT,
+            "teacher",
+            Training(epochs=24, learning_rate=3e-3),
+            TEACHING,
+        ),
+        Prune(
+            "prune",
+            start="distill",
+            teacher="teacher",
+            training=Training(epochs=16, learning_rate=2e-3),
+            sparsity=0.8,
+            teaching=TEACHING,
+        ),
+        Quantize("int8", start="prune"),
+    ),
+)
+
+
+def smoke(recipe: Recipe) -> Recipe:
+    """The same recipe with as few epochs as still exercise every part of it."""
+    stages = []
+    for stage in recipe.stages:
+        if hasattr(stage, "training"):
+            epochs = 1 if stage.name == "teacher" else 3
+            training = dataclasses.replace(stage.training, epochs=epochs)
+            stage = dataclasses.replace(stage, training=training)
+        if hasattr(stage, "teaching"):
+            teaching = dataclasses.replace(stage.teaching, views=2)
+            stage = dataclasses.replace(stage, teaching=teaching)
+        stages.append(stage)
+    return dataclasses.replace(
+        recipe, name=f"{recipe.name}-smoke", stages=tuple(stages)
+    )

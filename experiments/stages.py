@@ -1,0 +1,353 @@
+"""The stages of an experiment: each reads models and data and writes a smaller model.
+
+A stage is a frozen record of settings; `run` does what it says. Files go to the folder
+that `run` is given; `runs.py` makes that folder appear whole.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import architectures
+from compression import export, pruning
+from compression.distillation import Distiller, SoftTargets, teacher_logits
+from experiments import training
+from experiments.data import Data, pipeline
+from experiments.data.augment import Augment
+from experiments.files import replacing, write_json
+from experiments.training import Training
+
+MODEL = "model.keras"
+HISTORY = "history.json"
+
+
+@dataclass(frozen=True)
+class Net:
+    """A net of the catalogue: its name and what its builder takes beside the data's."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Export:
+    """A form in which a model is written: `format` "litert" or "saved_model"."""
+
+    format: str
+    precision: str = "float32"
+
+    @property
+    def file(self) -> str:
+        """File or folder name inside the stage's folder."""
+        return f"model.{self.precision}" + (
+            ".tflite" if self.format == "litert" else ".savedmodel"
+        )
+
+
+FLOAT_EXPORTS = (Export("litert"), Export("saved_model"))
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """How a student hears its teacher: soft targets, computed once for some views.
+
+    Attributes:
+        temperature: T of Hinton et al. (2015).
+        soft_weight: factor of the soft targets' loss.
+        label_weight: factor of the label loss.
+        views: augmented views of each image that are shown in turn, one an epoch;
+            None: a new view every epoch, and the teacher runs in every step.
+    """
+
+    temperature: float = 4.0
+    soft_weight: float = 0.9
+    label_weight: float = 0.1
+    views: int | None = 8
+
+    @property
+    def losses(self) -> list[keras.losses.Loss]:
+        """The parts of the distiller's loss."""
+        return [SoftTargets(self.temperature, weight=self.soft_weight)]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What all stages have: a name and the forms in which their model is exported.
+
+    The first form stands for the stage in the main table.
+    """
+
+    name: str
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the stages whose models this one reads."""
+        return ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `run` gets beside the settings.
+
+    Attributes:
+        data: the dataset.
+        augment: what training images go through.
+        seed: of the run; all randomness derives from it.
+        folder: where to write.
+        cache: where teacher outputs are kept for later stages.
+        load: function of a stage's name that gives its finished model.
+    """
+
+    data: Data
+    augment: Augment
+    seed: int
+    folder: Path
+    cache: Path
+    load: Callable[[str], keras.Model]
+
+
+@dataclass(frozen=True)
+class Train(Stage):
+    """A net learns from the labels alone."""
+
+    net: Net
+    training: Training
+    exports: tuple[Export, ...] = FLOAT_EXPORTS
+
+    @property
+    def what(self) -> str:
+        """What this stage does, in words."""
+        return f"{self.net.name} trained on the labels"
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Train, write the model and its exports; returns what the row says of it."""
+        model = _built(self.net, self.training, job)
+        trained = _fit(model, None, self.training, job)
+        return _finish(self, model, job, trained)
+
+
+@dataclass(frozen=True)
+class Distill(Stage):
+    """A net learns from the labels and from a teacher."""
+
+    net: Net
+    teacher: str
+    training: Training
+    teaching: Teaching = field(default_factory=Teaching)
+    exports: tuple[Export, ...] = FLOAT_EXPORTS
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.teacher,)
+
+    @property
+    def what(self) -> str:
+        """What this stage does, in words."""
+        return f"{self.net.name} taught by the {self.teacher}"
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Distill, write the model and its exports; returns what the row says of it."""
+        student = _built(self.net, self.training, job)
+        trained = _distill(self, student, job)
+        return _finish(self, student, job, trained)
+
+
+@dataclass(frozen=True)
+class Prune(Stage):
+    """Weights of an earlier stage's model are pruned while distillation goes on.
+
+    Attributes:
+        sparsity: fraction of kernel weights that are zero in the end.
+        until: fraction of the training after which that sparsity is reached; the
+            rest trains at it.
+        scope: "global" or "layer".
+    """
+
+    start: str
+    teacher: str
+    training: Training
+    sparsity: float = 0.8
+    until: float = 0.6
+    scope: str = "global"
+    teaching: Teaching = field(default_factory=Teaching)
+    exports: tuple[Export, ...] = FLOAT_EXPORTS
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.start, self.teacher)
+
+    @property
+    def what(self) -> str:
+        """What this stage does, in words."""
+        return (
+            f"the {self.start} net pruned to {self.sparsity:.0%} zeros, still taught "
+            f"by the {self.teacher}"
+        )
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Prune, write the model and its exports; returns what the row says of it."""
+        student = job.load(self.start)
+        steps = _batches(self.training, job)(0).steps_per_epoch
+        # The last update of the masks comes at the latest with the last epoch.
+        end = max(1, round(self.until * self.training.epochs)) * steps
+        end = min(end, (self.training.epochs - 1) * steps) or 1
+        schedule = pruning.PolynomialDecay(
+            self.sparsity, begin=0, end=end, frequency=max(1, steps // 4)
+        )
+        callback = pruning.Prune(schedule, scope=self.scope)
+        best_from = -(-end // steps)
+        trained = _distill(self, student, job, [callback], best_from)
+        return _finish(self, student, job, trained)
+
+
+@dataclass(frozen=True)
+class Quantize(Stage):
+    """An earlier stage's model in integers, its ranges calibrated on train images.
+
+    Attributes:
+        calibration: number of train images that are looked at.
+    """
+
+    start: str
+    calibration: int = 256
+    exports: tuple[Export, ...] = (
+        Export("litert", "int8"),
+        Export("litert", "dynamic"),
+        Export("litert", "float16"),
+        Export("saved_model", "int8"),
+        Export("saved_model", "float16"),
+    )
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (self.start,)
+
+    @property
+    def what(self) -> str:
+        """What this stage does, in words."""
+        return f"the {self.start} net in 8-bit integers, calibrated on train images"
+
+    def run(self, job: Job) -> dict[str, Any]:
+        """Write the model in every form; returns what the row says of it."""
+        return _finish(self, job.load(self.start), job, None, self.calibration)
+
+
+def _built(net, settings, job):
+    # The run's seed, not the stage's: nets that are compared start from equal weights.
+    keras.utils.set_random_seed(job.seed)
+    with training.precision(settings):
+        return architectures.build(
+            net.name,
+            input_shape=job.data.image_shape,
+            classes=len(job.data.class_names),
+            **net.options,
+        )
+
+
+def _batches(settings, job, **options):
+    """The train batches as a function of the first epoch."""
+
+    def batches(first_epoch):
+        return pipeline.training_batches(
+            job.data,
+            batch_size=settings.batch_size,
+            seed=job.seed,
+            augment=job.augment,
+            first_epoch=first_epoch,
+            **options,
+        )
+
+    return batches
+
+
+def _fit(model, taught, settings, job, callbacks=(), best_from=0):
+    """Train; `taught` are the teacher's logits of train views and validation."""
+    views, on_validation = taught or (None, None)
+    options = {"views": len(views), "teacher_logits": views} if taught else {}
+    return training.fit(
+        model,
+        _batches(settings, job, **options),
+        pipeline.evaluation_batches(
+            job.data, "validation", teacher_logits=on_validation
+        ),
+        settings,
+        checkpoint=job.folder / "checkpoint.npz",
+        callbacks=callbacks,
+        best_from=best_from,
+    )
+
+
+def _distill(stage, student, job, callbacks=(), best_from=0):
+    keras.utils.set_random_seed(job.seed)
+    taught = None
+    teacher = job.load(stage.teacher)
+    if stage.teaching.views is not None:
+        taught = _taught(stage, teacher, job)
+        teacher = None
+    distiller = Distiller(
+        student,
+        teacher=teacher,
+        losses=stage.teaching.losses,
+        label_weight=stage.teaching.label_weight,
+        name=stage.name,
+    )
+    return _fit(distiller, taught, stage.training, job, callbacks, best_from)
+
+
+def _taught(stage, teacher, job):
+    """The teacher's logits, from the cache if an earlier stage has asked for them.
+
+    Returns:
+        (views, train images, classes) and (validation images, classes) arrays.
+    """
+    views = stage.teaching.views
+    path = job.cache / f"{stage.teacher}.{views}views.npz"
+    if not path.exists():
+        print(
+            f"  {stage.teacher} looks at {views} views of every train image", flush=True
+        )
+        seen = (
+            pipeline.view_batches(
+                job.data, view=view, seed=job.seed, augment=job.augment, batch_size=256
+            )
+            for view in range(views)
+        )
+        train = teacher_logits(teacher, seen)
+        images = pipeline.evaluation_batches(job.data, "validation").map(
+            lambda image, label: image
+        )
+        [validation] = teacher_logits(teacher, [images])
+        with replacing(path) as beside, beside.open("wb") as file:
+            np.savez(file, train=train, validation=validation)
+    with np.load(path, allow_pickle=False) as stored:
+        return stored["train"], stored["validation"]
+
+
+def _finish(stage, model, job, trained, calibration=None):
+    """Write model, history and exports; returns what the row says of the stage."""
+    model.save(job.folder / MODEL, include_optimizer=False)
+    calibrated = {}
+    if calibration is not None:
+        images = pipeline.view_batches(
+            job.data, view=0, seed=job.seed, augment=Augment(), batch_size=64
+        )
+        calibrated = {"calibration": list(images.take(-(-calibration // 64)))}
+    for form in stage.exports:
+        path = job.folder / form.file
+        if form.format == "litert":
+            export.litert(model, path, precision=form.precision, **calibrated)
+        else:
+            export.saved_model(model, path, weights=form.precision)
+    about = {"stage": stage.name, "net": model.name, "what": stage.what}
+    if trained:
+        write_json(job.folder / HISTORY, trained.history)
+        about |= {
+            "epochs": len(trained.history["epoch"]),
+            "best_epoch": trained.best_epoch,
+            "validation_top1": trained.best_score,
+        }
+    return about

@@ -1,0 +1,25 @@
+"""What tests share: real data where it lies, quiet TensorFlow."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = Path(__file__).resolve().parents[1]
+
+# Tracing makes first examples slow; CI must not depend on luck.
+settings.register_profile("limbeck", deadline=None, derandomize=True)
+settings.load_profile("limbeck")
+
+
+@pytest.fixture(scope="session")
+def tfds_dir():
+    """A folder with MNIST and CIFAR-10 prepared for TFDS."""
+    folder = Path(
+        os.environ.get("TFDS_DATA_DIR", ROOT.parent / "shared/tensorflow_datasets")
+    )
+    if not (folder / "cifar10").is_dir():
+        pytest.skip("no prepared TFDS data: set TFDS_DATA_DIR to a folder with cifar10")
+    return folder

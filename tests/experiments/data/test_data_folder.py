@@ -1,0 +1,169 @@
+"""A folder of real JPEG and PNG files, as people have them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from experiments.data import image_folder, load
+
+
+def photograph(height, width, seed):
+    """A smooth RGB picture, which JPEG keeps nearly as it is."""
+    y, x = np.mgrid[0:height, 0:width]
+    phase = np.random.default_rng(seed).uniform(0, 6, 3)
+    waves = np.sin(x[..., None] / 9 + y[..., None] / 7 + phase)
+    return Image.fromarray((127.5 + 120 * waves).astype(np.uint8))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes of ten pictures of mixed sizes and formats, and some clutter."""
+    for label, name in enumerate(["oak", "ash"]):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            picture = photograph(40 + 3 * i, 50 + i, seed=10 * label + i)
+            suffix = ["jpg", "PNG", "jpeg"][i % 3]
+            picture.save(tmp_path / name / f"{i}.{suffix}")
+    (tmp_path / "oak" / ".hidden.jpg").write_bytes(b"not an image")
+    (tmp_path / "oak" / "notes.txt").write_text("not an image")
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "readme.md").write_text("not a class")
+    return tmp_path
+
+
+def test_classes_splits_and_default_size(folder):
+    data = load(f"folder:{folder}")
+    assert data.class_names == ("ash", "oak")
+    assert (data.train.size, data.validation.size, data.test.size) == (14, 2, 4)
+    for split, of_each in ((data.train, 7), (data.validation, 1), (data.test, 2)):
+        np.testing.assert_array_equal(np.bincount(split.labels), [of_each] * 2)
+    # Shorter sides 40, 43, ..., 58, then width 58 and 59: the median is 53.5.
+    assert data.image_shape == (53, 53, 3)
+    assert data.flips
+    assert data.bad_images == ()
+
+
+@pytest.mark.parametrize(("side", "expected"), [(12, 28), (50, 50), (100, 64)])
+def test_default_size_stays_between_28_and_64(tmp_path, side, expected):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            photograph(side, side + 9, seed=i).save(tmp_path / name / f"{i}.png")
+    assert load(f"folder:{tmp_path}").image_shape == (expected, expected, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("L", (90, 90, 90)),
+        ("RGBA", (200, 100, 50)),
+        ("LA", (90, 90, 90)),
+        ("P", (200, 100, 50)),
+        ("I;16", (90, 90, 90)),
+    ],
+)
+def test_every_png_mode_becomes_rgb(tmp_path, mode, expected):
+    shape = (30, 40)
+    images = {
+        "L": Image.fromarray(np.full(shape, 90, np.uint8)),
+        "RGBA": Image.new("RGBA", shape[::-1], (200, 100, 50, 128)),
+        "LA": Image.new("LA", shape[::-1], (90, 128)),
+        "P": Image.new("RGB", shape[::-1], (200, 100, 50)).quantize(4),
+        "I;16": Image.fromarray(np.full(shape, 90 * 257, np.uint16)),
+    }
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            images[mode].save(tmp_path / name / f"{i}.png")
+    assert Image.open(tmp_path / "a" / "0.png").mode == mode
+    data = load(f"folder:{tmp_path}")
+    assert data.train.images.dtype == np.uint8
+    found = np.unique(data.train.images.reshape(-1, 3), axis=0)
+    np.testing.assert_array_equal(found, [expected])
+
+
+def test_grey_jpeg_becomes_rgb(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            photograph(30, 30, seed=i).convert("L").save(tmp_path / name / f"{i}.jpg")
+    images = load(f"folder:{tmp_path}").train.images
+    np.testing.assert_array_equal(images[..., 0], images[..., 2])
+
+
+def test_the_centre_is_kept(tmp_path):
+    """Black, white, black thirds of a wide image: the middle square is white."""
+    wide = np.zeros((30, 90, 3), np.uint8)
+    wide[:, 30:60] = 255
+    for name, picture in (("wide", wide), ("tall", wide.transpose(1, 0, 2))):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.fromarray(picture).save(tmp_path / name / f"{i}.png")
+    data = load(f"folder:{tmp_path}", image_size=15)
+    assert (data.train.images == 255).all()
+
+
+def test_unreadable_image_is_named(folder):
+    whole = (folder / "oak" / "0.jpg").read_bytes()
+    (folder / "oak" / "0.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "ash" / "1.PNG").write_bytes(b"")
+    with pytest.raises(
+        ValueError, match=r"1\.PNG \(and 1 more\); --skip-bad-images leaves it out"
+    ):
+        load(f"folder:{folder}")
+    data = load(f"folder:{folder}", skip_bad_images=True)
+    assert data.bad_images == (
+        str(folder / "ash" / "1.PNG"),
+        str(folder / "oak" / "0.jpg"),
+    )
+    assert data.train.size + data.validation.size + data.test.size == 18
+
+
+def test_missing_folder():
+    with pytest.raises(FileNotFoundError, match="no folder of images at /no/such"):
+        load("folder:/no/such")
+
+
+def test_one_class_is_not_enough(folder):
+    with pytest.raises(ValueError, match=r"at least two classes, found \[\]"):
+        load(f"folder:{folder / 'oak'}")
+
+
+def test_too_few_images_of_a_class(folder):
+    (folder / "yew").mkdir()
+    photograph(40, 40, seed=0).save(folder / "yew" / "0.png")
+    with pytest.raises(ValueError, match="'yew' in .* at least 3 readable .* found 1"):
+        load(f"folder:{folder}")
+
+
+def test_too_few_images_once_the_bad_ones_are_skipped(folder):
+    for i in range(0, 9):
+        for path in (folder / "oak").glob(f"{i}.*"):
+            path.write_bytes(b"broken")
+    with pytest.raises(ValueError, match="'oak' in .* found 1"):
+        load(f"folder:{folder}", skip_bad_images=True)
+
+
+def test_streamed_folder_holds_the_same_splits(folder, monkeypatch):
+    held = load(f"folder:{folder}", image_size=32)
+    monkeypatch.setattr(image_folder, "MEMORY_LIMIT", 0)
+    data = load(f"folder:{folder}", image_size=32)
+    assert not data.train.in_memory
+    np.testing.assert_array_equal(data.train.labels, held.train.labels)
+    np.testing.assert_allclose(data.mean, held.mean, rtol=1e-12)
+    np.testing.assert_allclose(data.std, held.std, rtol=1e-12)
+    np.testing.assert_allclose(
+        data.colour_components[0], held.colour_components[0], rtol=1e-9
+    )
+
+
+def test_progress_is_shown_on_stderr_when_checking_takes_long(
+    folder, monkeypatch, capsys
+):
+    load(f"folder:{folder}")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(image_folder, "SHOW_PROGRESS", 10)
+    load(f"folder:{folder}")
+    captured = capsys.readouterr()
+    assert "checked 20 of 20 images" in captured.err
+    assert captured.out == ""

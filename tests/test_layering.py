@@ -1,0 +1,63 @@
+"""Imports run one way, and nothing slow is imported before it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAY_IMPORT = {
+    "architectures": set(),
+    "compression": set(),
+    "experiments": {"architectures", "compression"},
+}
+FORBIDDEN_NAMES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
+
+
+def imported_packages(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_imports_point_one_way(package):
+    ours = MAY_IMPORT.keys() | {"tests"}
+    files = list((ROOT / package).rglob("*.py"))
+    assert files
+    for path in files:
+        allowed = MAY_IMPORT[package] | {package}
+        strangers = ours & set(imported_packages(path)) - allowed
+        assert not strangers, f"{path.relative_to(ROOT)} imports {strangers}"
+
+
+def test_tensorflow_stays_out_of_nets_losses_and_projections():
+    rooms = ("architectures", "compression/distillation", "compression/pruning")
+    files = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+    for path in [*files, ROOT / "compression/projection.py"]:
+        tree = ast.parse(path.read_text())
+        top = [n for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)]
+        names = {a.name for n in top if isinstance(n, ast.Import) for a in n.names}
+        assert not names & {"tensorflow", "tf_keras"}, path
+
+
+def test_no_room_without_an_idea():
+    names = {p.name for package in MAY_IMPORT for p in (ROOT / package).rglob("*.py")}
+    assert not names & FORBIDDEN_NAMES
+
+
+def test_command_line_help_loads_neither_keras_nor_matplotlib():
+    code = (
+        "import sys; from experiments import cli\n"
+        "try: cli.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'keras', 'tensorflow', 'matplotlib', 'tensorflow_datasets'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=ROOT, stdout=subprocess.DEVNULL
+    )
