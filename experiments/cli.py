@@ -183,7 +183,7 @@ def _export(options):
 
         data = load(options.data)
         calibration = pipeline.view_batches(
-            data, view=0, seed=0, augment=Augment(), batch_size=64
+            data, view=0, seed=0, augment=Augment(flip=False), batch_size=64
         ).take(4)
     if options.out.suffix == ".tflite":
         export.litert(

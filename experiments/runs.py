@@ -110,6 +110,9 @@ def _run_stage(stage: Stage, recipe, data, out, seed):
     cache = home / "cache"
     cache.mkdir(exist_ok=True)
     keras.backend.clear_session()
+    # Each stage anew, so that it does not matter which ones were finished before; the
+    # same seed, so that nets that are compared start from the same weights.
+    keras.utils.set_random_seed(seed)
     start = time.perf_counter()
     about = stage.run(
         Job(

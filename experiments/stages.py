@@ -237,8 +237,6 @@ class Quantize(Stage):
 
 
 def _built(net, settings, job):
-    # The run's seed, not the stage's: nets that are compared start from equal weights.
-    keras.utils.set_random_seed(job.seed)
     with training.precision(settings):
         return architectures.build(
             net.name,
@@ -282,7 +280,6 @@ def _fit(model, taught, settings, job, callbacks=(), best_from=0):
 
 
 def _distill(stage, student, job, callbacks=(), best_from=0):
-    keras.utils.set_random_seed(job.seed)
     taught = None
     teacher = job.load(stage.teacher)
     if stage.teaching.views is not None:
@@ -333,7 +330,7 @@ def _finish(stage, model, job, trained, calibration=None):
     calibrated = {}
     if calibration is not None:
         images = pipeline.view_batches(
-            job.data, view=0, seed=job.seed, augment=Augment(), batch_size=64
+            job.data, view=0, seed=job.seed, augment=Augment(flip=False), batch_size=64
         )
         calibrated = {"calibration": list(images.take(-(-calibration // 64)))}
     for form in stage.exports:

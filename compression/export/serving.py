@@ -4,11 +4,13 @@ Imports TensorFlow: import this module where it is needed, not at the top of ano
 """
 
 import random
+from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from compression.export.stable_names import stabilise
 from compression.export.stored_weights import (
     channel_axes,
     learned_variables,
@@ -76,6 +78,7 @@ class Serving(tf.Module):
     def save(self, folder) -> None:
         """Writes a SavedModel with the signature "serving_default"."""
         tf.saved_model.save(self, str(folder), {"serving_default": self.serve})
+        stabilise(Path(folder))
 
 
 def _kept(home, value, name):

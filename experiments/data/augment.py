@@ -156,7 +156,10 @@ def _window(draws: dict, height: tf.Tensor, width: tf.Tensor) -> tuple:
 
 
 def _resized_windows(images: tf.Tensor, draws: dict) -> tf.Tensor:
-    """Windows of images that already have the final size: (batch, h, w, c) float32."""
+    """Windows of images that already have the final size: (batch, h, w, c) float32.
+
+    Bilinear; a window's edge also mixes with its neighbours in the image.
+    """
     height, width = images.shape[1:3]
     top, left, tall, wide = _window(draws, float(height), float(width))
     # Sampling points are pixel centres; the outermost lie up to half a pixel outside

@@ -3,7 +3,8 @@
 Every random choice is a function of the recipe's seed: an epoch's order of (seed,
 epoch), the augmentation of an image of (seed, view, its index in the train split).
 A view is one augmented version of every train image: the epoch's own, or one of a
-fixed number, so that a teacher's outputs can be computed once and replayed.
+fixed number, so that a teacher's outputs can be computed once and replayed. The
+same view of an image in another batch may differ in the last bit of its colours.
 """
 
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from experiments.data.splits import Data, Split
 EPOCHS = 2**31 - 1  # more than anyone trains: the stream has no end
 ORDER, VIEW = 0, 1  # what a seed is for; keeps the two apart
 OFF = Augment(flip=False)
+HOST = "CPU:0"  # where tf.data works, also beside a GPU
 
 
 class Batches(NamedTuple):
@@ -69,20 +71,20 @@ def training_batches(
     split = data.train
     if teacher_logits is not None:
         views = len(teacher_logits) if views is None else views
-        teacher_logits = _on_host(
-            teacher_logits, (views, split.size, len(data.class_names))
-        )
+        shape = (views, split.size, len(data.class_names))
+        teacher_logits = _logits_on_host(teacher_logits, shape)
     if views is not None:
         _check_at_least(1, views=views)
     batch_size = min(batch_size, split.size)
     steps = split.size // batch_size
+    stream = None if split.stream is None else split.stream()
 
     def one_epoch(epoch):
         view = epoch if views is None else epoch % views
         draws = _draws(data, augment, seed, view)
         order_seed = fold((seed, ORDER), epoch)
-        if split.stream is not None:
-            rows = shuffled_stream(split.stream(), seed=order_seed)
+        if stream is not None:
+            rows = shuffled_stream(stream, seed=order_seed)
             rows = rows.map(lambda row: _with_draws(row, draws, view))
             return rows.take(steps * batch_size)
         order = epoch_order(split.size, seed=order_seed)[: steps * batch_size]
@@ -98,8 +100,10 @@ def training_batches(
     if not split.in_memory:
         batches = batches.batch(batch_size, drop_remainder=True)
 
+    finished = _finisher(data, augment)
+
     def finish(row):
-        images = _finished(data, row, augment)
+        images = finished(row)
         if teacher_logits is not None:
             asked = tf.stack([row["view"], row["index"]], axis=1)
             images = {
@@ -126,13 +130,15 @@ def view_batches(
     """
     _check_at_least(1, batch_size=batch_size)
     _check_at_least(0, seed=seed, view=view)
-    draws = _draws(data, augment, seed, tf.constant(view, tf.int64))
+    with tf.device(HOST):
+        view = tf.constant(view, tf.int64)
+        draws = _draws(data, augment, seed, view)
     rows = _in_order(data.train, batch_size).map(
-        lambda row: _with_draws(row, draws, tf.constant(view, tf.int64))
+        lambda row: _with_draws(row, draws, view)
     )
     rows = _parallel(rows, _fetch(data, data.train, augment))
     batches = rows if data.train.in_memory else rows.batch(batch_size)
-    return _to_device(_parallel(batches, lambda row: _finished(data, row, augment)))
+    return _to_device(_parallel(batches, _finisher(data, augment)))
 
 
 def evaluation_batches(
@@ -162,7 +168,7 @@ def evaluation_batches(
     split = getattr(data, split_name)
     if teacher_logits is not None:
         shape = (split.size, len(data.class_names))
-        teacher_logits = _on_host(teacher_logits, shape)
+        teacher_logits = _logits_on_host(teacher_logits, shape)
     rows = _in_order(split, batch_size).map(lambda row: {**row, "draws": {}})
     rows = _parallel(rows, _fetch(data, split, OFF))
     batches = rows if split.in_memory else rows.batch(batch_size)
@@ -234,15 +240,15 @@ def _fetch(data: Data, split: Split, augment: Augment) -> Callable:
             "image": pixels(row, row["source"]),
             **{key: value for key, value in row.items() if key != "source"},
         }
-    labels = _on_host(split.labels, (split.size,))
+    labels = _on_host(split.labels)
     if split.in_memory:
-        images = _on_host(split.images, (split.size, *data.image_shape))
+        images = _on_host(split.images)
         return lambda row: {
             **row,
             "image": tf.gather(images, row["index"]),
             "label": tf.gather(labels, row["index"]),
         }
-    paths = _on_host(split.paths, (split.size,))
+    paths = _on_host(split.paths)
     return lambda row: {
         **row,
         "image": pixels(row, tf.gather(paths, row["index"])),
@@ -250,25 +256,35 @@ def _fetch(data: Data, split: Split, augment: Augment) -> Callable:
     }
 
 
-def _finished(data: Data, row: dict, augment: Augment) -> tf.Tensor:
-    shifts = "component1" in row["draws"]
-    images = augmented(
-        row["image"],
-        row["draws"],
-        augment,
-        components=data.colour_components if shifts else None,
-        windows=data.train.in_memory,
-    )
-    images = normalise(data, images)
-    return tf.ensure_shape(images, (None, *data.image_shape))
+def _finisher(data: Data, augment: Augment) -> Callable:
+    """From a batched row to its augmented, normalised images."""
+    shifts = augment.pca_shift > 0 and data.image_shape[-1] == 3
+    components = data.colour_components if shifts else None  # not inside the graph
+
+    def finished(row):
+        images = augmented(
+            row["image"],
+            row["draws"],
+            augment,
+            components=components,
+            windows=data.train.in_memory,
+        )
+        return tf.ensure_shape(normalise(data, images), (None, *data.image_shape))
+
+    return finished
 
 
-def _on_host(values: np.ndarray, shape: tuple[int, ...]) -> tf.Tensor:
-    """A tensor in host memory: tf.data reads it there, also beside a GPU."""
-    if tuple(np.shape(values)) != shape:
-        raise ValueError(f"must have shape {shape}, got {np.shape(values)}")
-    with tf.device("CPU:0"):
+def _on_host(values: np.ndarray) -> tf.Tensor:
+    with tf.device(HOST):
         return tf.convert_to_tensor(values)
+
+
+def _logits_on_host(logits: np.ndarray, shape: tuple[int, ...]) -> tf.Tensor:
+    if np.shape(logits) != shape:
+        raise ValueError(
+            f"teacher_logits must have shape {shape}, got {np.shape(logits)}"
+        )
+    return _on_host(np.asarray(logits, np.float32))
 
 
 def _parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:

@@ -162,7 +162,7 @@ def test_files_count_what_the_model_counts(name, batch_norm_channels, tmp_path):
     assert measure.macs(folder) == macs
     # A scale and a shift for each channel have become one bias.
     folded = expected.count - batch_norm_channels
-    for precision in ("float32", "float16", "dynamic", "int8", "int16x8"):
+    for precision in ("float32", "float16", "int8"):
         file = export.litert(
             model, tmp_path / "net.tflite", precision=precision, calibration=[x]
         )
@@ -430,8 +430,9 @@ def test_latencies_are_those_of_the_calls_and_interleaved():
     }
     got = measure.latencies(named, rounds=3)
     assert list(got) == ["slow", "quick"]
-    assert 6 <= got["slow"].median_ms < 12
-    assert 2 <= got["quick"].median_ms < 6
+    assert got["slow"].low_ms >= 6
+    assert got["quick"].low_ms >= 2
+    assert got["quick"].median_ms < got["slow"].median_ms
     for latency in got.values():
         assert latency.low_ms <= latency.median_ms <= latency.high_ms
         assert latency.calls == 15
@@ -442,9 +443,7 @@ def test_latencies_are_those_of_the_calls_and_interleaved():
 def test_latency_stops_by_itself():
     got = measure.latencies({"": sleeping(1)})[""]
     assert got.calls >= 50
-    start = time.perf_counter()
     got = measure.latencies({"": sleeping(100)})[""]
-    assert got.calls < 50
-    assert time.perf_counter() - start < 4
+    assert 5 <= got.calls <= 20
     with pytest.raises(ValueError, match="rounds must be positive, got 0"):
         measure.latencies({"": sleeping(1)}, rounds=0)

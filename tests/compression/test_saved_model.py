@@ -153,6 +153,21 @@ def test_the_signature_is_the_one_promised(net, tmp_path):
     }
 
 
+def contents(folder):
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
+
+
+def test_the_same_model_gives_the_same_bytes(net, tmp_path):
+    first = export.saved_model(net, tmp_path / "first", weights="int8")
+    architectures.build("alexnet_small").predict(np.zeros((1, 32, 32, 3)), verbose=0)
+    second = export.saved_model(net, tmp_path / "second", weights="int8")
+    assert contents(first) == contents(second)
+
+
 def test_a_fixed_batch_takes_any_number_of_images(net, images, tmp_path):
     runner = export.load(export.saved_model(net, tmp_path / "net", batch=4))
     assert runner.batch == 4

@@ -1,6 +1,9 @@
 """The pipeline's promises: resume, replay, and logits that stay with their image."""
 
 import itertools
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -21,6 +24,10 @@ from experiments.data.pipeline import (
 SIZE, CLASSES = 50, 50
 EVERYTHING = Augment(
     pad=2, random_resized_crop=True, flip=True, colour_jitter=0.3, pca_shift=0.1
+)
+# Vector instructions round a colour by its place in the batch, which differs here.
+CHANGES = pytest.mark.parametrize(
+    ("augment", "tolerance"), [(Augment(pad=2), 0), (EVERYTHING, 1e-5)]
 )
 
 
@@ -117,19 +124,24 @@ def by_image(batches):
     return dict(zip(labels.tolist(), images, strict=True))
 
 
-def test_fixed_views_come_back(data):
-    batches = training_batches(data, batch_size=10, seed=0, augment=EVERYTHING, views=2)
+@CHANGES
+def test_fixed_views_come_back(data, augment, tolerance):
+    batches = training_batches(data, batch_size=10, seed=0, augment=augment, views=2)
     rows, steps = taken(batches, 4), batches.steps_per_epoch
     views = [by_image(rows[i * steps : (i + 1) * steps]) for i in range(4)]
     for label in range(SIZE):
-        np.testing.assert_array_equal(views[0][label], views[2][label])
-        np.testing.assert_array_equal(views[1][label], views[3][label])
-        assert (views[0][label] != views[1][label]).any()
+        for view in (0, 1):
+            np.testing.assert_allclose(
+                views[view + 2][label], views[view][label], rtol=0, atol=tolerance
+            )
+    changed = [(views[0][i] != views[1][i]).any() for i in range(SIZE)]
+    assert np.mean(changed) > 0.8  # 1 in 25 may be cut at the same place
 
 
 @pytest.mark.parametrize("view", [0, 1])
-def test_the_teacher_sees_what_the_student_sees(data, view):
-    options = {"seed": 7, "augment": EVERYTHING}
+@CHANGES
+def test_the_teacher_sees_what_the_student_sees(data, view, augment, tolerance):
+    options = {"seed": 7, "augment": augment}
     seen = np.concatenate(
         list(view_batches(data, view=view, batch_size=8, **options).as_numpy_iterator())
     )
@@ -139,7 +151,7 @@ def test_the_teacher_sees_what_the_student_sees(data, view):
     )
     student = by_image(taken(batches, 1))
     for label in range(SIZE):
-        np.testing.assert_array_equal(student[label], seen[label])
+        np.testing.assert_allclose(student[label], seen[label], rtol=0, atol=tolerance)
 
 
 def test_teacher_logits_stay_with_their_image_and_view(data):
@@ -302,10 +314,6 @@ print(digest.hexdigest())
 
 @pytest.mark.slow
 def test_same_bytes_in_any_process_under_op_determinism():
-    import subprocess
-    import sys
-    from pathlib import Path
-
     root = Path(__file__).parents[3]
     digests = {
         subprocess.run(

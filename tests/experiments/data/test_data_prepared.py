@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from experiments.data import load, prepared
+from experiments.data.augment import Augment
+from experiments.data.pipeline import training_batches
 
 ROOT = Path(__file__).parents[3]
 
@@ -146,3 +148,19 @@ def test_streamed_cifar10(data_dir, monkeypatch):
         assert int(label) == int(same)
     head = {image.numpy() for image, _ in data.train.stream().take(2000)}
     assert head.isdisjoint({image.numpy() for image, _ in first})
+
+    options = {
+        "batch_size": 32,
+        "seed": 0,
+        "augment": Augment(random_resized_crop=True),
+    }
+    first, again = (
+        list(training_batches(data, **options).dataset.take(3).as_numpy_iterator())
+        for _ in range(2)
+    )
+    for (images, labels), (same_images, same_labels) in zip(first, again, strict=True):
+        assert images.shape == (32, 48, 48, 3)
+        np.testing.assert_array_equal(images, same_images)
+        np.testing.assert_array_equal(labels, same_labels)
+    in_order = [int(label) for _, label in data.train.stream().take(96)]
+    assert [int(label) for _, labels in first for label in labels] != in_order

@@ -1,0 +1,109 @@
+"""matplotlib figures as SVG that lives in a page: its fonts, its light and its dark."""
+
+import io
+import re
+from xml.etree import ElementTree
+
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "http://www.w3.org/1999/xlink"
+# Drawn in these; in a page their variables, which follow the reader's light or dark.
+INK, FAINT, PAPER = "#1d2126", "#8a9099", "#fdfdfc"
+SERIES = ("#2f6db3", "#c8641b", "#2c8a63", "#a8448f", "#8a6d12", "#4b5fc4", "#b03a48")
+VARIABLES = {
+    INK: "--ink",
+    FAINT: "--faint",
+    PAPER: "--paper",
+    **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
+}
+
+
+MARGINS = 42, 10, 36, 20  # points: left, right, bottom, top
+
+
+def colours(names: list[str]) -> dict[str, str]:
+    """A colour for each name, the same in every picture of a report."""
+    return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
+
+
+def axes(width: float, height: float):
+    """A figure of that many points and its calm axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+    left, right, bottom, top = MARGINS  # equal in all pictures: their axes line up
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=bottom / height,
+        top=1 - top / height,
+    )
+    figure.patch.set_alpha(0)
+    plot = figure.add_subplot()
+    plot.patch.set_alpha(0)
+    plot.spines[["top", "right"]].set_visible(False)
+    plot.spines[["left", "bottom"]].set_color(FAINT)
+    plot.tick_params(which="both", colors=INK, labelsize=10)
+    plot.grid(color=FAINT, alpha=0.25, linewidth=0.6)
+    plot.set_axisbelow(True)
+    return figure, plot
+
+
+def caption_axes(plot, *, x: str, y: str) -> None:
+    """What the axes mean: y stands above its axis, where it can be read upright."""
+    plot.set_xlabel(x, color=INK, fontsize=10.5)
+    plot.set_title(y, loc="left", color=INK, fontsize=10.5)
+
+
+def inline_svg(figure, *, name: str, alt: str) -> str:
+    """The figure as an <svg> element that scales with its column.
+
+    Args:
+        figure: a matplotlib figure.
+        name: no other picture of the page may have it: SVG shares its ids with them.
+        alt: what the picture shows, for those who do not see it.
+    """
+    from matplotlib import rc_context
+
+    buffer = io.StringIO()
+    # Text stays text: it is read aloud, searched, and set in the page's font.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
+    root = ElementTree.fromstring(buffer.getvalue())
+    _drop_page_wide_style(root)
+    _own_ids(root, name)
+    root.set("width", "100%")
+    root.attrib.pop("height")
+    root.set("role", "img")
+    root.set("aria-label", alt)
+    root.set("style", "stroke-linejoin: round; stroke-linecap: butt")
+    ElementTree.register_namespace("", SVG)
+    ElementTree.register_namespace("xlink", XLINK)
+    text = ElementTree.tostring(root, encoding="unicode")
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var({variable}, {colour})")
+    return text
+
+
+def _drop_page_wide_style(root):
+    """matplotlib's `* {...}` would hold for the whole page."""
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata"):
+                parent.remove(child)
+
+
+def _own_ids(root, name):
+    """Ids that are referred to get the picture's name; the others go."""
+    refers = re.compile(r"#([\w-]+)")
+    link = f"{{{XLINK}}}href"
+    used = set()
+    for element in root.iter():
+        for key, value in element.attrib.items():
+            if key == link or "url(#" in value:
+                used |= set(refers.findall(value))
+                element.set(key, refers.sub(rf"#{name}-\1", value))
+    for element in root.iter():
+        identity = element.attrib.pop("id", None)
+        if identity in used:
+            element.set("id", f"{name}-{identity}")

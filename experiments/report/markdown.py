@@ -1,0 +1,50 @@
+"""The run as Markdown: all that the page says, without its pictures."""
+
+from experiments.report import story
+from experiments.report.comparison import MOVED, headline
+from experiments.report.folder import Run
+from experiments.report.rendering import as_markdown, escape_markdown
+from experiments.report.tables import (
+    data_notes,
+    file_table,
+    provenance,
+    stage_table,
+    where,
+)
+
+
+def document(run: Run) -> str:
+    """The whole text of report.md."""
+    notes = data_notes(run)
+    command, *environment = provenance(run)
+    parts = [f"# {escape_markdown(run.title)}"]
+    if run.lines and run.teacher:
+        parts.append(escape_markdown(headline(run.lines[-1], run.teacher)))
+    # Indented, not fenced: no text can end it.
+    parts.append("    " + " ".join(command[1].split()))
+    parts.append(escape_markdown(where(run)))
+    parts.append(as_markdown(stage_table(run.lines, run.teacher, notes)).rstrip())
+    parts += _listed("Missing", run.gaps)
+    parts.append("## Every exported file")
+    parts.append(as_markdown(file_table(run.files, notes)).rstrip())
+    parts += ["## What was done", MOVED]
+    for line in run.lines:
+        parts.append(f"### {escape_markdown(line.stage)}")
+        parts.append(escape_markdown(story.sentence(line)))
+        parts.append(_definitions(story.facts(run, line)))
+    parts += ["## Where it ran", _definitions(environment)]
+    parts += _listed("Unreadable images", run.data.get("bad_images") or [])
+    parts.append("Pictures: report.html.")
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _definitions(pairs):
+    return "\n".join(
+        f"- {escape_markdown(term)}: {escape_markdown(text)}" for term, text in pairs
+    )
+
+
+def _listed(title, items):
+    if not items:
+        return []
+    return [f"## {title}", "\n".join(f"- {escape_markdown(item)}" for item in items)]

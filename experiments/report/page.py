@@ -1,0 +1,129 @@
+"""The run as one HTML page that needs nothing beside itself."""
+
+from html import escape
+
+from experiments.report import curves, disagreements, pareto, story
+from experiments.report.comparison import MOVED, headline
+from experiments.report.folder import Run
+from experiments.report.rendering import as_html
+from experiments.report.style import CSS
+from experiments.report.tables import (
+    data_notes,
+    file_table,
+    provenance,
+    stage_table,
+    where,
+)
+
+GAPS = "Missing from this report: "
+
+
+def document(run: Run) -> str:
+    """The whole text of report.html."""
+    body = "\n".join(
+        part
+        for part in (
+            _head(run),
+            as_html(stage_table(run.lines, run.teacher, data_notes(run))),
+            _pareto(run),
+            _disagreements(run),
+            _stages(run),
+            "<h2>Every exported file</h2>",
+            as_html(file_table(run.files, data_notes(run))),
+            _data(run),
+        )
+        if part
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(run.title)} – limbeck</title>\n<style>{CSS}</style>\n"
+        f"</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _head(run):
+    (_, command), *environment = provenance(run)
+    lead = headline(run.lines[-1], run.teacher) if run.lines and run.teacher else ""
+    gaps = f'<p class="warning">{escape(GAPS + "; ".join(run.gaps))}.</p>'
+    return (
+        f"<h1>{escape(run.title)}</h1>\n"
+        + (f'<p class="lead">{escape(lead)}</p>\n' if lead else "")
+        + f"<pre><code>{escape(command)}</code></pre>\n"
+        + f'<p class="quiet">{escape(where(run))}</p>\n'
+        + f"<details><summary>All of the environment</summary>"
+        f"{_definitions(environment)}</details>\n" + (gaps if run.gaps else "")
+    )
+
+
+def _pareto(run):
+    pictures = [svg for cost in pareto.COSTS if (svg := pareto.svg(run, cost))]
+    title = "<h2>Accuracy against size and latency</h2>"
+    if not pictures:
+        return f"{title}\n<p>Fewer than two files were measured: no plot.</p>"
+    seeds = "open circles are its seeds, " if len(run.seeds) > 1 else ""
+    inner = "".join(f"<div>{svg}</div>" for svg in pictures)
+    return (
+        f'{title}\n<figure><div class="pictures">{inner}'
+        f"</div><figcaption>A large point is a stage, measured by the file that "
+        f"stands for it; {seeds}faint points its other exported files. The steps "
+        "lead over the files that no other file beats.</figcaption></figure>"
+    )
+
+
+def _disagreements(run):
+    cards = disagreements.strip(run)
+    if not cards:
+        return ""
+    found = run.disagreements
+    return (
+        f"<h2>Where {escape(found.student_stage)} and {escape(found.teacher_stage)} "
+        f"disagree</h2>\n<p>Test images of seed {escape(str(found.seed))}, with the "
+        f'probabilities that <span class="teacher">{escape(found.teacher_stage)}</span>'
+        f' and <span class="student">{escape(found.student_stage)}</span> give to '
+        f"each class; ✓ marks the label.</p>\n{cards}"
+    )
+
+
+def _stages(run):
+    parts = [f'<h2>What was done</h2>\n<p class="quiet">{escape(MOVED)}</p>']
+    for line in run.lines:
+        parts.append(f"<h3>{escape(line.stage)}</h3>")
+        parts.append(f"<p>{escape(story.sentence(line))}</p>")
+        parts.append(_definitions(story.facts(run, line)))
+        panels = curves.svgs(run, line.stage)
+        if panels:
+            inner = "".join(f"<div>{svg}</div>" for svg in panels)
+            parts.append(f'<figure><div class="panels">{inner}</div></figure>')
+    return "\n".join(parts)
+
+
+def _data(run):
+    """What the data were."""
+    shown = ("name", "image_shape", "train", "validation", "test", "note")
+    facts = []
+    for key in shown:
+        text = story.setting(run.data.get(key) or None)
+        if key == "image_shape":
+            text = text.replace("; ", " x ")
+        if text:
+            facts.append((key.replace("_", " "), text))
+    names = run.data.get("class_names") or []
+    if names:
+        facts.append((f"{len(names)} classes", ", ".join(map(str, names))))
+    bad = run.data.get("bad_images") or []
+    listed = "".join(f"<li><code>{escape(str(path))}</code></li>" for path in bad)
+    skipped = (
+        f"<details><summary>{len(bad)} skipped because they could not be read</summary>"
+        f"<ul>{listed}</ul></details>"
+    )
+    if not facts and not bad:
+        return ""
+    return f"<h2>Data</h2>\n{_definitions(facts)}\n{skipped if bad else ''}"
+
+
+def _definitions(pairs):
+    inner = "".join(
+        f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in pairs
+    )
+    return f"<dl>{inner}</dl>"

@@ -1,0 +1,113 @@
+"""Accuracy against a cost: what is worth its bytes, or its time."""
+
+from collections.abc import Sequence
+
+from experiments.report import callouts, drawing, units
+from experiments.report.callouts import Callout
+from experiments.report.folder import Run
+
+COSTS = {
+    "bytes_zipped": ("size", "zipped bytes", "bytes of the zipped file (log)"),
+    "latency_ms": ("latency", "latency", "latency of one image, ms (log)"),
+}
+SIZE = 440, 310  # points
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Places of the (cost, accuracy) points that no other beats, by rising cost.
+
+    A point is beaten by one that costs no more and is as accurate, if it is better in
+    one of the two. Equal points do not beat each other.
+    """
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
+    kept: list[int] = []
+    for i in order:
+        cost, accuracy = points[i]
+        if (
+            not kept
+            or accuracy > points[kept[-1]][1]
+            or points[kept[-1]] == (cost, accuracy)
+        ):
+            kept.append(i)
+    return kept
+
+
+def svg(run: Run, cost: str) -> str:
+    """The plot for one of COSTS, "" if fewer than two files have been measured."""
+    name, title, label = COSTS[cost]
+    files = [
+        (line, (line.mean(cost), 100 * line.mean("top1")))
+        for line in run.files
+        if line.mean("top1") is not None and line.mean(cost)
+    ]
+    if len(files) < 2:
+        return ""
+    colour = drawing.colours([line.stage for line in run.lines])
+    figure, plot = drawing.axes(*SIZE)
+    plot.set_xscale("log")
+    best = [point for _, point in files]
+    best = [best[i] for i in front(best)]
+    best = [point for pair in _steps(best) for point in pair]
+    plot.plot(*zip(*best, strict=True), color=drawing.FAINT, lw=1.2, zorder=1)
+    for line, point in files:
+        plot.plot(*point, "o", ms=5, mew=0, alpha=0.6, color=colour[line.stage])
+    names, points = [], [point for _, point in files]
+    for line in run.lines:
+        mean = line.mean(cost), line.mean("top1")
+        if not mean[0] or mean[1] is None:
+            continue
+        for row in line.rows if len(line.rows) > 1 else ():
+            if row.get("top1") is not None and row.get(cost):
+                point = row[cost], 100 * row["top1"]
+                plot.plot(*point, "o", ms=5, mfc="none", color=colour[line.stage])
+                points.append(point)
+        point = mean[0], 100 * mean[1]
+        plot.plot(
+            *point,
+            "o",
+            ms=10,
+            mew=1.5,
+            mec=drawing.PAPER,
+            color=colour[line.stage],
+            zorder=3,
+        )
+        names.append(Callout(line.stage, point, colour[line.stage]))
+    plot.margins(0.12, 0.14)
+    drawing.caption_axes(plot, x=label, y="top-1 on test, %")
+    _readable_ticks(plot, "B" if cost == "bytes_zipped" else "")
+    callouts.place(figure, plot, names, points=points, line=best)
+    alt = f"Accuracy against {title}. " + "; ".join(
+        f"{stage}: {y:.2f} % at {_cost(x, cost)}" for stage, (x, y), _ in names
+    )
+    return drawing.inline_svg(figure, name=f"pareto-{name}", alt=alt)
+
+
+def _steps(points):
+    """The front as a staircase: until the next point, no more can be had."""
+    for i, (cost, accuracy) in enumerate(points):
+        following = points[min(i + 1, len(points) - 1)][0]
+        yield (cost, accuracy), (following, accuracy)
+
+
+def _cost(value, cost):
+    if cost == "bytes_zipped":
+        return units.scaled(value, "B")
+    return f"{units.latency(value)} ms"
+
+
+def _readable_ticks(plot, unit):
+    """1, 2 and 5 of every power of ten, in words."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = plot.get_xlim()
+    steps = (1, 2, 5) if high / low < 1000 else (1,)
+    plot.xaxis.set_major_locator(LogLocator(subs=steps, numticks=30))
+    plot.xaxis.set_minor_locator(NullLocator())
+
+    def as_text(value, _):
+        factor, prefix = next(
+            (each for each in units.PREFIXES if unit and value >= each[0]), (1, "")
+        )
+        return f"{value / factor:g} {prefix}{unit}".rstrip()
+
+    plot.xaxis.set_major_formatter(FuncFormatter(as_text))

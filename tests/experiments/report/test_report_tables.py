@@ -1,0 +1,165 @@
+"""Numbers of the tables, worked by hand, and what they refuse."""
+
+import math
+
+import pytest
+
+from experiments import report
+from experiments.report import comparison, lines, units
+
+
+def table_of(text):
+    """Cells of the first Markdown table by stage."""
+    grid = [row for row in text.splitlines() if row.startswith("| ")]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in grid]
+    heads = [head.split(" (")[0] for head in cells[0]]
+    return {row[0]: dict(zip(heads, row, strict=True)) for row in cells[1:]}
+
+
+def test_mean_deviation_and_ratios_by_hand(rows):
+    table = table_of(report.markdown_table(rows(["teacher", "prune"], [0, 1, 2])))
+    # 98.5, 98.7, 98.9: mean 98.7; squares 0.04 + 0 + 0.04 over n - 1 = 2, root 0.2.
+    assert table["teacher"]["top-1 %"] == "98.70 ± 0.20"
+    assert table["teacher"]["n"] == "3"
+    assert table["teacher"]["zipped"] == "1.00 MB"  # no ratio to itself
+    assert table["prune"] == {
+        "stage": "prune",
+        "net": "alexnet_small",
+        "top-1 %": "96.70 ± 0.20",
+        "n": "3",
+        "parameters": "33,000 (7,100)",
+        "MACs": "3.10 M (10x)",  # 31 M / 3.1 M
+        "bytes": "140 kB (7.9x)",  # 1100 / 140 = 7.857
+        "zipped": "40.0 kB (25x)",  # 1000 / 40
+        "latency ms": "0.102 [0.092–0.122] (7.8x)",  # 0.8 / 0.102 = 7.843
+    }
+
+
+def test_one_seed_has_no_deviation(rows):
+    table = table_of(report.markdown_table(rows(["distill"], [0])))
+    assert table["distill"]["top-1 %"] == "97.00"
+    assert table["distill"]["n"] == "1"
+
+
+def test_standard_error_by_hand(rows):
+    [row] = rows(["teacher"], [0])
+    text = report.markdown_table([row | {"top1": 0.9}])
+    # sqrt(0.9 * 0.1 / 1000) = 0.009487
+    assert "1,000 test images" in text
+    assert "standard error of 0.95 points" in text
+
+
+def test_standard_error_is_a_range_over_stages(rows):
+    teacher, student = rows(["teacher", "distill"], [0])
+    text = report.markdown_table([teacher | {"top1": 0.9}, student | {"top1": 0.5}])
+    assert "standard error of 0.95 to 1.58 points" in text  # sqrt(.25 / 1000) = .01581
+
+
+def test_null_and_infinite_values_are_left_out(rows):
+    first, second = rows(["teacher"], [0, 1])
+    first["top1"], second["latency_ms"] = math.nan, None
+    table = table_of(report.markdown_table([first, second]))
+    assert table["teacher"]["top-1 %"] == "98.70"  # of seed 1 alone
+    assert table["teacher"]["n"] == "1"
+    nothing = first | dict.fromkeys(("bytes", "macs", "latency_ms", "parameters"))
+    table = table_of(report.markdown_table([nothing]))
+    assert table["teacher"]["bytes"] == table["teacher"]["MACs"] == "–"
+    assert table["teacher"]["top-1 %"] == "–"
+    assert table["teacher"]["n"] == "0"
+
+
+@pytest.mark.parametrize("key", ["net", "data", "split", "precision"])
+def test_a_line_never_mixes(rows, key):
+    first, second = rows(["teacher"], [0, 1])
+    with pytest.raises(ValueError, match=f"stage 'teacher' mix {key} .* and 'other'"):
+        report.markdown_table([first, second | {key: "other"}])
+
+
+def test_a_seed_counts_once(rows):
+    with pytest.raises(ValueError, match="stage 'teacher' has two rows of seed 1"):
+        report.markdown_table(rows(["teacher"], [0, 1, 1]))
+
+
+def test_stages_on_different_data_are_shown_but_not_compared(rows):
+    teacher, student = rows(["teacher", "distill"], [0])
+    table = table_of(report.markdown_table([teacher | {"data": "cifar10"}, student]))
+    assert table["teacher"]["data"] == "cifar10 test"
+    assert table["distill"]["data"] == "mnist5k test"
+    assert table["distill"]["bytes"] == "140 kB"
+
+
+def test_the_teacher_can_be_named(rows):
+    measured = rows(["distill", "teacher"], [0])
+    table = table_of(report.markdown_table(measured, teacher="teacher"))
+    assert table["distill"]["bytes"].endswith("(7.9x)")
+    with pytest.raises(ValueError, match="no stage called 'nobody'"):
+        report.markdown_table(measured, teacher="nobody")
+
+
+def test_markdown_cells_hold_no_markup(rows):
+    [row] = rows(["teacher"], [0])
+    text = report.markdown_table([row | {"net": "a|b<script>[x](y)\n`c`"}], note="n|m")
+    assert r"a\|b&lt;script&gt;[x\](y) \`c\`" in text
+    assert r"n\|m" in text
+
+
+def test_a_pruned_file_moves_only_zipped(rows):
+    distill, prune, int8 = lines.stage_lines(rows(["distill", "prune", "int8"], [0]))
+    assert comparison.moved(prune, distill) == (
+        "zipped bytes 3.1x smaller; as before: bytes, MACs, latency"
+    )
+    # 140 / 42, 40 / 16, 0.102 / 0.05
+    assert comparison.moved(int8, prune) == (
+        "bytes 3.3x smaller, zipped bytes 2.5x smaller, latency 2.0x faster; "
+        "as before: MACs"
+    )
+    assert "latency 2.0x slower" in comparison.moved(prune, int8)
+    assert "bytes 3.3x more" in comparison.moved(prune, int8)
+
+
+def test_file_lines_are_grouped_by_form(rows):
+    files = lines.file_lines(lines.stage_lines(rows(["prune", "int8"], [0, 1])))
+    assert [(line.stage, line.form, line.seeds) for line in files] == [
+        ("prune", "litert float32", (0, 1)),
+        ("prune", "saved_model float32", (0, 1)),
+        ("int8", "litert int8", (0, 1)),
+        ("int8", "litert float16", (0, 1)),
+        ("int8", "saved_model int8", (0, 1)),
+    ]
+    assert files[3].mean("bytes") == 75_600  # 1.8 * 42,000
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, "B", "0 B"),
+        (999, "B", "999 B"),
+        (999.4, "B", "999 B"),
+        (999.6, "B", "1.00 kB"),
+        (33_127, "B", "33.1 kB"),
+        (999_900, "B", "1.00 MB"),
+        (1_100_000, "B", "1.10 MB"),
+        (31_000_000, "", "31.0 M"),
+        (724_000_000, "", "724 M"),
+        (1.5e9, "", "1.50 G"),
+        (12, "", "12"),
+        (None, "B", "–"),
+    ],
+)
+def test_units(value, unit, text):
+    assert units.scaled(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1, "1.0x"), (0.5, "0.50x"), (9.94, "9.9x"), (9.96, "10x"), (1234, "1,234x")],
+)
+def test_ratio(value, text):
+    assert units.ratio(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(59.4, "59 s"), (59.6, "1 min 0 s"), (7500, "2 h 5 min")]
+)
+def test_duration(seconds, text):
+    assert units.duration(seconds) == text

@@ -1,0 +1,83 @@
+"""Recipes: what they refuse, and how the command line changes a field."""
+
+import json
+
+import pytest
+
+from experiments.recipe import Recipe, replaced
+from experiments.recipes import RECIPES, demo
+from experiments.stages import Distill, Net, Train
+from experiments.training import Training
+
+TEACHER = Train("teacher", Net("resnet20"), Training(epochs=2))
+STUDENT = Distill("distill", Net("alexnet_small"), "teacher", Training(epochs=2))
+
+
+def test_every_recipe_is_json():
+    for recipe in RECIPES.values():
+        plain = recipe.as_dict()
+        assert json.loads(json.dumps(plain)) == plain
+        assert [s["name"] for s in plain["stages"]] == [s.name for s in recipe.stages]
+
+
+def test_the_demo_has_the_stages_that_its_users_know():
+    assert [stage.name for stage in demo.RECIPE.stages] == [
+        *("teacher", "student", "distill", "prune", "int8")
+    ]
+
+
+def test_smoke_changes_only_lengths():
+    smoke = demo.smoke(demo.RECIPE)
+    for small, full in zip(smoke.stages, demo.RECIPE.stages, strict=True):
+        assert type(small) is type(full) and small.inputs == full.inputs
+        if hasattr(full, "training"):
+            assert small.training.epochs <= 3
+            assert small.training.optimizer == full.training.optimizer
+
+
+def test_stages_need_what_comes_before():
+    with pytest.raises(ValueError, match="'distill' needs 'teacher', which no earlier"):
+        Recipe("r", "digits", (STUDENT, TEACHER))
+    with pytest.raises(ValueError, match="two stages are called 'teacher'"):
+        Recipe("r", "digits", (TEACHER, TEACHER))
+    with pytest.raises(ValueError, match="no stage called 'x'; choose from teacher"):
+        Recipe("r", "digits", (TEACHER,)).stage("x")
+
+
+def test_replaced_reaches_every_kind_of_field():
+    recipe = Recipe("r", "digits", (TEACHER, STUDENT))
+    for assignment in (
+        "teacher.training.epochs=7",
+        "teacher.training.learning_rate=1",
+        "teacher.training.clip_norm=0.5",
+        "distill.net.options.width=0.25",
+        "distill.teaching.views=None",
+        "augment.pad=3",
+        "data=cifar10",
+    ):
+        recipe = replaced(recipe, assignment)
+    teacher, distill = recipe.stages
+    assert teacher.training == Training(epochs=7, learning_rate=1.0, clip_norm=0.5)
+    assert type(teacher.training.learning_rate) is float
+    assert distill.net.options == {"width": 0.25}
+    assert distill.teaching.views is None
+    assert (recipe.augment.pad, recipe.data) == (3, "cifar10")
+    assert STUDENT.net.options == {}  # nothing changed in place
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("epochs", "expected FIELD=VALUE, got 'epochs'"),
+        ("tutor.training.epochs=3", "no field or stage called 'tutor'.*teacher"),
+        ("teacher.training.epoch=3", "no field called 'epoch'.*epochs"),
+        ("teacher.training.epochs=many", "is like 2, it cannot be 'many'"),
+        ("teacher.training.epochs=0", "epochs must be positive, got 0"),
+        ("teacher.training.epochs.x=0", "'epochs' in .* has no fields"),
+        ("teacher.training.schedule=cos", "no schedule called 'cos'; choose from con"),
+        ("name=other", "no field or stage called 'name'"),
+    ],
+)
+def test_bad_assignments(assignment, message):
+    with pytest.raises(ValueError, match=message):
+        replaced(Recipe("r", "digits", (TEACHER,)), assignment)
