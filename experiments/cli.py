@@ -1,4 +1,4 @@
-"""The command line: `limbeck demo | nets | measure | export | report`."""
+"""The command line: `limbeck demo | nets | measure | export | report | table`."""
 
 import argparse
 import logging
@@ -40,6 +40,7 @@ def _parser():
     _add_measure(commands)
     _add_export(commands)
     _add_report(commands)
+    _add_table(commands)
     return parser
 
 
@@ -205,6 +206,30 @@ def _report(options):
 
     page = report.write(options.run_folder)
     print(f"{report.summary(options.run_folder)}\nReport: {page}")
+
+
+def _add_table(commands):
+    table = commands.add_parser(
+        "table",
+        help="make the tables of a Markdown file anew from the committed records",
+    )
+    table.add_argument("file", type=Path, nargs="?", default=Path("README.md"))
+    table.add_argument("--check", action="store_true", help="only compare; 2 if not")
+    table.add_argument(
+        "--record", metavar="RUN", type=Path, help="first keep this run's records"
+    )
+    table.set_defaults(run=_table)
+
+
+def _table(options):
+    from experiments import records
+
+    if options.record:
+        for path in records.record(options.record):
+            print(path)
+    if not options.file.exists():
+        raise FileNotFoundError(f"there is no file {options.file}")
+    records.update(options.file, check=options.check)
 
 
 def _positive(text):
