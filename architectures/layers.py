@@ -5,6 +5,85 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("limbeck")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides by the energy of the neighbouring channels (AlexNet, section 3.3).
+
+    x / (bias + scale * s)^power, where s is the sum of x^2 over `size` channels, the
+    own one in the middle (fewer at either end). The paper writes k, n, alpha, beta for
+    `bias`, `size`, `scale`, `power`.
+
+    Mind `scale`: the paper and TensorFlow multiply the sum by it, Caffe and PyTorch
+    multiply the mean over `size`, so their alpha is `scale * size` (PyTorch's
+    `LocalResponseNorm(5, alpha=1e-4)` is `size=5, scale=1e-4 / 5`). Caffe's and
+    PyTorch's k is 1 by default, the paper's is 2.
+
+    Runs in float32 also under half precision, whose squares overflow. On the
+    TensorFlow backend it is TensorFlow's own kernel, which becomes one builtin
+    operator of LiteRT.
+
+    Args:
+        size: channels in the sum, odd.
+        bias: positive.
+        scale: not negative.
+        power: not negative.
+
+    Raises:
+        ValueError: a number is out of its range, or the input is not (batch, height,
+            width, channels).
+    """
+
+    def __init__(self, size=5, *, bias=2.0, scale=1e-4, power=0.75, **kwargs):
+        super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size must be odd and positive, got {size}")
+        if bias <= 0 or scale < 0 or power < 0:
+            raise ValueError(
+                "bias must be positive, scale and power not negative, got "
+                f"bias {bias}, scale {scale}, power {power}"
+            )
+        self.size = size
+        self.bias = bias
+        self.scale = scale
+        self.power = power
+
+    def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise ValueError(
+                "local response normalisation takes (batch, height, width, channels), "
+                f"got {input_shape}"
+            )
+        super().build(input_shape)
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf  # only where it is the backend: the room is Keras's
+
+            x = tf.nn.local_response_normalization(
+                x, self.size // 2, bias=self.bias, alpha=self.scale, beta=self.power
+            )
+        else:
+            x = x * ops.power(self.bias + self.scale * self._energy(x), -self.power)
+        return ops.cast(x, self.compute_dtype)
+
+    def _energy(self, x):
+        reach, channels = self.size // 2, x.shape[-1]
+        squares = ops.pad(ops.square(x), ((0, 0),) * 3 + ((reach, reach),))
+        return sum(squares[..., i : i + channels] for i in range(self.size))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {
+            "size": self.size,
+            "bias": self.bias,
+            "scale": self.scale,
+            "power": self.power,
+        }
+
+
+@keras.saving.register_keras_serializable("limbeck")
 class ZeroPaddedShortcut(keras.layers.Layer):
     """Shortcut option A of He et al. (2015), section 3.3: no weights.
 
