@@ -77,7 +77,7 @@ def googlenet(
     the heads off.
 
     Args:
-        input_shape: (height, width, channels), at least 32 pixels a side, 65 with
+        input_shape: (height, width, channels), at least 32 pixels a side, 79 with
             heads.
         classes: number of logits.
         auxiliary: add the two heads of section 5.
@@ -87,7 +87,7 @@ def googlenet(
     Raises:
         ValueError: the images are too small.
     """
-    check_image(name, input_shape, at_least=65 if auxiliary else 32)
+    check_image(name, input_shape, at_least=79 if auxiliary else 32)
     image = keras.Input(input_shape, name="image")
     x = _stem(image, PAPER)
     outputs = _modules(x, PAPER, classes, dropout, auxiliary)

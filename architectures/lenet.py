@@ -90,10 +90,10 @@ def lenet5(
     x = image = keras.Input(input_shape, name="image")
     x = _first_convolution(x, kernel)
     x = _activation(activation, 1)(x)
-    x = pool(name="s2")(x)
+    x = pool(2, name="s2")(x)
     x = layers.Conv2D(16, 5, name="c3", **seen)(x)
     x = _activation(activation, 3)(x)
-    x = pool(name="s4")(x)
+    x = pool(2, name="s4")(x)
     x = layers.Flatten(name="flatten")(x)
     for layer, units in (("c5", 120), ("f6", 84)):
         x = layers.Dense(units, name=layer, **kernel)(x)

@@ -37,7 +37,7 @@ def zfnet(
     0.01, which leaves the filters equal, and renormalises large filters in training.
 
     Args:
-        input_shape: (height, width, channels), at least 33 pixels a side.
+        input_shape: (height, width, channels), at least 47 pixels a side.
         classes: number of logits.
         dropout: fraction of the units of `fc6` and `fc7` dropped.
         name: name of the model.
@@ -45,7 +45,7 @@ def zfnet(
     Raises:
         ValueError: the images are too small.
     """
-    check_image(name, input_shape, at_least=33)
+    check_image(name, input_shape, at_least=47)
     start = {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.01)}
     x = image = keras.Input(input_shape, name="image")
     for i, (filters, size, stride, padding) in enumerate(PLAN, start=1):
@@ -88,14 +88,14 @@ def zfnet_residual(
     block of ResNet-50 stands for each width, the last three halving the map.
 
     Args:
-        input_shape: (height, width, channels), at least 63 pixels a side.
+        input_shape: (height, width, channels), at least 32 pixels a side.
         classes: number of logits.
         name: name of the model.
 
     Raises:
         ValueError: the images are too small.
     """
-    check_image(name, input_shape, at_least=63)
+    check_image(name, input_shape, at_least=32)
     x = image = keras.Input(input_shape, name="image")
     for i, (filters, size, stride) in enumerate(((96, 11, 4), (256, 5, 1)), start=1):
         x = convolution(
