@@ -32,7 +32,9 @@ def as_logits(model: keras.Model) -> keras.Model:
     logits = _before_softmax(model.outputs[0], model.name)
     if logits is model.outputs[0]:
         return model
-    return keras.Model(model.input, logits, name=model.name)
+    # A sequential or nested model's `input` is not its own; a lone one needs no list.
+    image = model.inputs[0] if len(model.inputs) == 1 else model.input
+    return keras.Model(image, logits, name=model.name)
 
 
 def _before_softmax(tensor, name):

@@ -230,13 +230,13 @@ def card(name: str) -> Card:
     return _entry(CARDS, name)
 
 
-def build(name: str, **options) -> keras.Model:
+def build(name: str, /, **options) -> keras.Model:
     """A new net with random weights, `image` in, `logits` out.
 
     Args:
         name: one of `names()`.
-        **options: `input_shape`, `classes` and whatever else the net's own function
-            takes.
+        **options: `input_shape`, `classes`, `name` (of the model) and whatever else the
+            net's own function takes.
 
     Raises:
         ValueError: there is no such net, or it cannot take these options' values.

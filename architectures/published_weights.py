@@ -298,8 +298,15 @@ def _read(path):
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise ValueError(f"{path} is no whole PyTorch file: {error}") from error
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path} holds a {type(state).__name__}, not a state dict")
     state = state.get("state_dict", state)
-    return {name: tensor.numpy() for name, tensor in state.items()}
+    # float(): numpy has no bfloat16. What is no tensor (an epoch) is no weight.
+    return {
+        name: value.float().numpy()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def _torch(path):
