@@ -124,7 +124,19 @@ def count_macs(model):
     return total
 
 
-@pytest.fixture(scope="module", params=architectures.names())
+BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {
+    "resnet101",
+    "resnet152",
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in BIG else [])
+        for name in architectures.names()
+    ],
+)
 def full(request):
     """A net of the catalogue at its paper's size, one after the other."""
     return request.param, architectures.build(request.param)
@@ -261,7 +273,7 @@ def test_a_saved_net_comes_back(small, tmp_path):
     assert [layer.name for layer in again.layers] == names
 
 
-@pytest.mark.parametrize("name", ["resnet20", "googlenet_cifar", "lenet5"])
+@pytest.mark.parametrize("name", ["resnet20", "alexnet_small", "lenet5"])
 def test_a_second_instance_has_the_same_names_and_its_own_weights(name):
     one, two = architectures.build(name), architectures.build(name)
     assert [w.path for w in one.weights] == [w.path for w in two.weights]
