@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from architectures.blocks import check_image, convolution
-from architectures.layers import LocalResponseNormalization
+from architectures.layers import BatchNormalization, LocalResponseNormalization
 
 WIDTHS_2012 = (96, 256, 384, 384, 256)  # section 3.5, figure 2
 GROUPS_2012 = (1, 2, 1, 2, 2)  # convolutions 2, 4 and 5 see their own tower only
@@ -173,7 +173,7 @@ def alexnet_small(
             name=f"conv{i}",
         )(x)
         if batch_norm:
-            x = layers.BatchNormalization(momentum=0.9, name=f"bn{i}")(x)
+            x = BatchNormalization(momentum=0.9, name=f"bn{i}")(x)
         x = layers.ReLU(name=f"relu{i}")(x)
         if i in POOLED:
             x = layers.MaxPooling2D(3, strides=2, name=f"pool{i}")(x)

@@ -10,7 +10,7 @@ import keras
 from keras import layers
 
 from architectures.blocks import ceil_max_pool, check_image, convolution
-from architectures.layers import LocalResponseNormalization
+from architectures.layers import BatchNormalization, LocalResponseNormalization
 
 # Table 1: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; pool proj.
 INCEPTION = {
@@ -230,5 +230,5 @@ def _unit(x, filters, size, form, *, stride=1, name):
         name=name,
     )
     if form.batch_norm:
-        x = layers.BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
+        x = BatchNormalization(momentum=0.9, epsilon=1e-3, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from architectures import blocks
-from architectures.layers import ZeroPaddedShortcut
+from architectures.layers import BatchNormalization, ZeroPaddedShortcut
 
 # Table 1: blocks in each of the four stages.
 BASIC_PLANS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -92,7 +92,7 @@ def resnet(
 
     image = keras.Input(input_shape, name="image")
     x = _convolution(image, 64, 7, stride=2, name="conv1")
-    x = layers.BatchNormalization(**BATCH_NORM, name="bn1")(x)
+    x = BatchNormalization(**BATCH_NORM, name="bn1")(x)
     x = layers.ReLU(name="relu1")(x)
     x = layers.ZeroPadding2D(1, name="pool1_pad")(x)  # zeros do: a ReLU came before
     x = layers.MaxPooling2D(3, strides=2, name="pool1")(x)
@@ -138,7 +138,7 @@ def resnet_cifar(
 
     image = keras.Input(input_shape, name="image")
     x = _convolution(image, CIFAR_WIDTHS[0], 3, name="conv1")
-    x = layers.BatchNormalization(**BATCH_NORM, name="bn1")(x)
+    x = BatchNormalization(**BATCH_NORM, name="bn1")(x)
     x = layers.ReLU(name="relu1")(x)
     x = _stages(x, plan, CIFAR_WIDTHS, basic_block, choices)
     return _averaged(image, x, classes, name)
@@ -161,7 +161,7 @@ def _averaged(image, x, classes, name):
 def basic_block(x, width, stride, choices, *, name):
     """Two 3x3 convolutions and a shortcut (figure 2; figure 5, left)."""
     y = _block_convolution(x, width, stride, choices, name=f"{name}_conv1")
-    y = layers.BatchNormalization(**BATCH_NORM, name=f"{name}_bn1")(y)
+    y = BatchNormalization(**BATCH_NORM, name=f"{name}_bn1")(y)
     y = layers.ReLU(name=f"{name}_relu1")(y)
     y = _block_convolution(y, width, 1, choices, name=f"{name}_conv2")
     y = _last_batch_norm(choices, name=f"{name}_bn2")(y)
@@ -171,10 +171,10 @@ def basic_block(x, width, stride, choices, *, name):
 def bottleneck_block(x, width, stride, choices, *, name):
     """1x1 down to a quarter of `width`, 3x3, 1x1 up, and a shortcut (figure 5)."""
     y = _convolution(x, width // 4, 1, name=f"{name}_conv1")
-    y = layers.BatchNormalization(**BATCH_NORM, name=f"{name}_bn1")(y)
+    y = BatchNormalization(**BATCH_NORM, name=f"{name}_bn1")(y)
     y = layers.ReLU(name=f"{name}_relu1")(y)
     y = _block_convolution(y, width // 4, stride, choices, name=f"{name}_conv2")
-    y = layers.BatchNormalization(**BATCH_NORM, name=f"{name}_bn2")(y)
+    y = BatchNormalization(**BATCH_NORM, name=f"{name}_bn2")(y)
     y = layers.ReLU(name=f"{name}_relu2")(y)
     y = _convolution(y, width, 1, name=f"{name}_conv3")
     y = _last_batch_norm(choices, name=f"{name}_bn3")(y)
@@ -189,14 +189,14 @@ def _joined(x, y, stride, choices, *, name):
             x = shortcut(x)
         else:
             x = _convolution(x, width, 1, stride=stride, name=f"{name}_shortcut_conv")
-            x = layers.BatchNormalization(**BATCH_NORM, name=f"{name}_shortcut_bn")(x)
+            x = BatchNormalization(**BATCH_NORM, name=f"{name}_shortcut_bn")(x)
     y = layers.Add(name=f"{name}_add")([y, x])
     return layers.ReLU(name=f"{name}_out")(y)
 
 
 def _last_batch_norm(choices, *, name):
     start = {"gamma_initializer": "zeros"} if choices.zero_init else {}
-    return layers.BatchNormalization(**BATCH_NORM, **start, name=name)
+    return BatchNormalization(**BATCH_NORM, **start, name=name)
 
 
 def _block_convolution(x, width, stride, choices, *, name):
@@ -214,7 +214,7 @@ def _block_convolution(x, width, stride, choices, *, name):
         depthwise_initializer="he_normal",
         name=f"{name}_depthwise",
     )(x)
-    x = layers.BatchNormalization(**BATCH_NORM, name=f"{name}_depthwise_bn")(x)
+    x = BatchNormalization(**BATCH_NORM, name=f"{name}_depthwise_bn")(x)
     x = layers.ReLU(name=f"{name}_depthwise_relu")(x)
     return _convolution(x, width, 1, name=name)
 

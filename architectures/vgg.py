@@ -8,6 +8,7 @@ import keras
 from keras import layers
 
 from architectures.blocks import check_image, convolution
+from architectures.layers import BatchNormalization
 
 # Table 1, columns A, B, D, E: convolutions in each of the five stages.
 PLANS = {
@@ -95,7 +96,7 @@ def _stages(depth, input_shape, batch_norm, name):
         for i in range(1, repeats + 1):
             x = convolution(x, width, 3, name=f"conv{stage}_{i}")
             if batch_norm:
-                x = layers.BatchNormalization(
+                x = BatchNormalization(
                     momentum=0.9, epsilon=1e-5, name=f"bn{stage}_{i}"
                 )(x)
             x = layers.ReLU(name=f"relu{stage}_{i}")(x)

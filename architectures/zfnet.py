@@ -9,7 +9,7 @@ from keras import layers
 
 from architectures.alexnet import DENSE, RESPONSE
 from architectures.blocks import ceil_max_pool, check_image, convolution
-from architectures.layers import LocalResponseNormalization
+from architectures.layers import BatchNormalization, LocalResponseNormalization
 from architectures.resnet import BATCH_NORM, Choices, bottleneck_block
 
 # Figure 3: filters, side, stride and zeros around of each convolution.
@@ -108,7 +108,7 @@ def zfnet_residual(
             kernel_initializer="he_normal",
             name=f"conv{i}",
         )
-        x = layers.BatchNormalization(**BATCH_NORM, name=f"bn{i}")(x)
+        x = BatchNormalization(**BATCH_NORM, name=f"bn{i}")(x)
         x = layers.ReLU(name=f"relu{i}")(x)
         x = layers.MaxPooling2D(3, strides=2, name=f"pool{i}")(x)
     for stage, width in enumerate(RESIDUAL_WIDTHS, start=1):

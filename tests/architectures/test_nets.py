@@ -125,6 +125,7 @@ def count_macs(model):
 
 
 BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {
+    "vgg11_bn",
     "resnet101",
     "resnet152",
 }
