@@ -1,18 +1,130 @@
-"""AlexNet's plan: Krizhevsky, Sutskever, Hinton (2012).
+"""AlexNet: Krizhevsky, Sutskever, Hinton (2012), and its single-tower form.
 
 "ImageNet Classification with Deep Convolutional Neural Networks",
 https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks
+Krizhevsky (2014), "One weird trick for parallelizing convolutional neural networks",
+https://arxiv.org/abs/1404.5997 (the single tower).
 """
 
 import keras
 from keras import layers
 
-# The single-tower widths of "One weird trick" (Krizhevsky 2014), kernel sizes scaled
-# from 224 px to 28-64 px; the dense layers from 4096 to 1024 units.
+from architectures.blocks import check_image, convolution
+from architectures.layers import BatchNormalization, LocalResponseNormalization
+
+WIDTHS_2012 = (96, 256, 384, 384, 256)  # section 3.5, figure 2
+GROUPS_2012 = (1, 2, 1, 2, 2)  # convolutions 2, 4 and 5 see their own tower only
+RESPONSE = {"size": 5, "bias": 2.0, "scale": 1e-4, "power": 0.75}  # section 3.3
+SIZES = (11, 5, 3, 3, 3)
+WIDTHS = (64, 192, 384, 256, 256)  # "One weird trick", footnote 1
+DENSE = 4096
+POOLED = (1, 2, 5)  # pooling follows these convolutions
+# The single tower's plan for 28-64 px: smaller kernels, dense layers from 4096 to 1024.
 SMALL_KERNELS = (5, 5, 3, 3, 3)
-WIDTHS = (64, 192, 384, 256, 256)
 SMALL_DENSE = 1024
-POOLED = (1, 2, 5)  # pooling follows these convolutions, as in the paper
+
+
+def alexnet(
+    *,
+    input_shape: tuple[int, int, int] = (227, 227, 3),
+    classes: int = 1000,
+    padding: int = 0,
+    dropout: float = 0.5,
+    name: str = "alexnet",
+) -> keras.Model:
+    """The net of 2012, both towers in one graph; logits come out.
+
+    Convolutions 2, 4 and 5 are grouped by two, the first two are followed by local
+    response normalisation, pooling is 3x3 at every second pixel. Weights start as in
+    section 5: N(0, 0.01), biases 1 where the paper says so.
+
+    The paper's 224 px do not give its own maps of 55x55; 227 px do, and so do 224 px
+    with two zeros around them (`padding=2`). The response is normalised over all
+    channels, not within each tower.
+
+    Args:
+        input_shape: (height, width, channels), at least 67 pixels a side.
+        classes: number of logits.
+        padding: zeros around the image before the first convolution.
+        dropout: fraction of the units of `fc6` and `fc7` dropped.
+        name: name of the model.
+
+    Raises:
+        ValueError: the images are too small.
+    """
+    check_image(name, input_shape, at_least=67 - 2 * padding)
+    x = image = keras.Input(input_shape, name="image")
+    for i, (filters, size, groups) in enumerate(
+        zip(WIDTHS_2012, SIZES, GROUPS_2012, strict=True), start=1
+    ):
+        x = convolution(
+            x,
+            filters,
+            size,
+            stride=4 if i == 1 else 1,
+            padding=padding if i == 1 else None,
+            groups=groups,
+            name=f"conv{i}",
+            **_start_2012(bias=1.0 if i in (2, 4, 5) else 0.0),
+        )
+        x = layers.ReLU(name=f"relu{i}")(x)
+        if i in (1, 2):
+            x = LocalResponseNormalization(**RESPONSE, name=f"norm{i}")(x)
+        if i in POOLED:
+            x = layers.MaxPooling2D(3, strides=2, name=f"pool{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for i in (6, 7):
+        x = layers.Dense(DENSE, name=f"fc{i}", **_start_2012(bias=1.0))(x)
+        x = layers.ReLU(name=f"relu{i}")(x)
+        x = layers.Dropout(dropout, name=f"drop{i}")(x)
+    logits = layers.Dense(classes, name="logits", **_start_2012(bias=0.0))(x)
+    return keras.Model(image, logits, name=name)
+
+
+def _start_2012(*, bias):
+    return {
+        "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
+        "bias_initializer": keras.initializers.Constant(bias),
+    }
+
+
+def alexnet_owt(
+    *,
+    input_shape: tuple[int, int, int] = (224, 224, 3),
+    classes: int = 1000,
+    dropout: float = 0.5,
+    name: str = "alexnet_owt",
+) -> keras.Model:
+    """AlexNet in one tower, without response normalisation; logits come out.
+
+    The form that torchvision publishes: two zeros around the image, dropout before
+    `fc6` and `fc7`. The paper gives no initial weights; He's are used.
+
+    Args:
+        input_shape: (height, width, channels), at least 63 pixels a side. From 224
+            to 255 pixels the last map is 6x6 and published weights fit.
+        classes: number of logits.
+        dropout: fraction of the inputs of `fc6` and `fc7` dropped.
+        name: name of the model.
+
+    Raises:
+        ValueError: the images are too small.
+    """
+    check_image(name, input_shape, at_least=63)
+    he = {"kernel_initializer": "he_normal"}
+    x = image = keras.Input(input_shape, name="image")
+    for i, (filters, size) in enumerate(zip(WIDTHS, SIZES, strict=True), start=1):
+        first = {"stride": 4, "padding": 2} if i == 1 else {}
+        x = convolution(x, filters, size, name=f"conv{i}", **first, **he)
+        x = layers.ReLU(name=f"relu{i}")(x)
+        if i in POOLED:
+            x = layers.MaxPooling2D(3, strides=2, name=f"pool{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for i in (6, 7):
+        x = layers.Dropout(dropout, name=f"drop{i}")(x)
+        x = layers.Dense(DENSE, name=f"fc{i}", **he)(x)
+        x = layers.ReLU(name=f"relu{i}")(x)
+    return keras.Model(image, layers.Dense(classes, name="logits")(x), name=name)
 
 
 def alexnet_small(
@@ -61,7 +173,7 @@ def alexnet_small(
             name=f"conv{i}",
         )(x)
         if batch_norm:
-            x = layers.BatchNormalization(momentum=0.9, name=f"bn{i}")(x)
+            x = BatchNormalization(momentum=0.9, name=f"bn{i}")(x)
         x = layers.ReLU(name=f"relu{i}")(x)
         if i in POOLED:
             x = layers.MaxPooling2D(3, strides=2, name=f"pool{i}")(x)

@@ -5,6 +5,134 @@ from keras import ops
 
 
 @keras.saving.register_keras_serializable("limbeck")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch norm; trained by TensorFlow's fused kernel where there is one.
+
+    Weights, options, inference and export are Keras's. In training the output is the
+    same to rounding, and faster: ResNet-20's train step (batch 128, two CPU cores)
+    took 0.78 of the time, the median of 16 rounds in turns. One thing differs: as in
+    PyTorch, the moving variance averages a batch's unbiased variance, n / (n - 1)
+    times the biased one that Keras averages, n being its pixels.
+
+    Whatever the kernel cannot do (a mask, another axis than the last of four, renorm,
+    synchronisation, no scale or offset, float64) is done by Keras.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable and mask is None and self._fuses(inputs)):
+            return super().call(inputs, training=training, mask=mask)
+        import tensorflow as tf  # only where it is the backend: the room is Keras's
+
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=ops.cast(inputs, "float32"),
+            scale=ops.cast(self.gamma, "float32"),
+            offset=ops.cast(self.beta, "float32"),
+            mean=[],  # of the batch: nothing is given
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        for moving, batch in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance),
+        ):
+            kept = self.momentum * ops.cast(moving, "float32")
+            moving.assign(kept + (1 - self.momentum) * batch)
+        return ops.cast(outputs, self.compute_dtype)
+
+    def _fuses(self, inputs):
+        return (
+            keras.backend.backend() == "tensorflow"
+            and len(inputs.shape) == 4
+            and self.axis in (-1, 3)
+            and self.scale
+            and self.center
+            and not self.renorm
+            and not self.synchronized
+            and keras.backend.standardize_dtype(inputs.dtype) != "float64"
+        )
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class LocalResponseNormalization(keras.layers.Layer):
+    """Divides by the energy of the neighbouring channels (AlexNet, section 3.3).
+
+    x / (bias + scale * s)^power, where s is the sum of x^2 over `size` channels, the
+    own one in the middle (fewer at either end). The paper writes k, n, alpha, beta for
+    `bias`, `size`, `scale`, `power`.
+
+    Mind `scale`: the paper and TensorFlow multiply the sum by it, Caffe and PyTorch
+    multiply the mean over `size`, so their alpha is `scale * size` (PyTorch's
+    `LocalResponseNorm(5, alpha=1e-4)` is `size=5, scale=1e-4 / 5`). Caffe's and
+    PyTorch's k is 1 by default, the paper's is 2.
+
+    Runs in float32 also under half precision, whose squares overflow. On the
+    TensorFlow backend it is TensorFlow's own kernel, which becomes one builtin
+    operator of LiteRT.
+
+    Args:
+        size: channels in the sum, odd.
+        bias: positive.
+        scale: not negative.
+        power: not negative.
+
+    Raises:
+        ValueError: a number is out of its range, or the input is not (batch, height,
+            width, channels).
+    """
+
+    def __init__(self, size=5, *, bias=2.0, scale=1e-4, power=0.75, **kwargs):
+        super().__init__(**kwargs)
+        if size < 1 or size % 2 == 0:
+            raise ValueError(f"size must be odd and positive, got {size}")
+        if bias <= 0 or scale < 0 or power < 0:
+            raise ValueError(
+                "bias must be positive, scale and power not negative, got "
+                f"bias {bias}, scale {scale}, power {power}"
+            )
+        self.size = size
+        self.bias = bias
+        self.scale = scale
+        self.power = power
+
+    def build(self, input_shape):
+        if len(input_shape) != 4:
+            raise ValueError(
+                "local response normalisation takes (batch, height, width, channels), "
+                f"got {input_shape}"
+            )
+        super().build(input_shape)
+
+    def call(self, inputs):
+        x = ops.cast(inputs, "float32")
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf  # only where it is the backend: the room is Keras's
+
+            x = tf.nn.local_response_normalization(
+                x, self.size // 2, bias=self.bias, alpha=self.scale, beta=self.power
+            )
+        else:
+            x = x * ops.power(self.bias + self.scale * self._energy(x), -self.power)
+        return ops.cast(x, self.compute_dtype)
+
+    def _energy(self, x):
+        reach, channels = self.size // 2, x.shape[-1]
+        squares = ops.pad(ops.square(x), ((0, 0),) * 3 + ((reach, reach),))
+        return sum(squares[..., i : i + channels] for i in range(self.size))
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {
+            "size": self.size,
+            "bias": self.bias,
+            "scale": self.scale,
+            "power": self.power,
+        }
+
+
+@keras.saving.register_keras_serializable("limbeck")
 class ZeroPaddedShortcut(keras.layers.Layer):
     """Shortcut option A of He et al. (2015), section 3.3: no weights.
 

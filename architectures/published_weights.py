@@ -1,0 +1,319 @@
+"""Weights that others published: PyTorch state dicts poured into our nets.
+
+Two layouts are known: torchvision's (AlexNet, VGG, GoogLeNet, ResNet) and that of
+https://github.com/akamaster/pytorch_resnet_cifar10 (CIFAR ResNets).
+"""
+
+import hashlib
+import os
+import pickle
+import re
+import tempfile
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from architectures.catalogue import CARDS
+
+MOST_PROBLEMS = 20  # of those that a refusal lists; a wrong net has hundreds
+TIMEOUT = 60  # seconds without a byte from the server
+
+
+def load_published_weights(
+    model: keras.Model,
+    path: str | Path | None = None,
+    *,
+    download: bool = False,
+    cache: str | Path | None = None,
+) -> None:
+    """Fills `model`, in place, with published weights.
+
+    Nothing is assigned unless every name and shape fits. The weights expect the
+    pixels that they were trained on: RGB / 255, then minus (0.485, 0.456, 0.406), over
+    (0.229, 0.224, 0.225); for `googlenet_bn`, minus 0.5, over 0.5.
+
+    Args:
+        model: `alexnet_owt`, `googlenet_bn`, a VGG (not the CIFAR form) or a ResNet of
+            this package, with as many classes as the file has and an image size that
+            leaves the first dense layer as it is published.
+        path: a `.safetensors` file, or a `.pth`, `.pt` or `.th` one, which needs
+            PyTorch.
+        download: fetch the file that the catalogue names for `model.name` instead.
+        cache: folder for fetched files; `~/.cache/limbeck` (or under
+            `XDG_CACHE_HOME`) where it is left out.
+
+    Raises:
+        ValueError: the file cannot be read, or does not fit: the message lists
+            what; there is no published file for this net; or both or neither of
+            `path` and `download` are given.
+        ImportError: the file needs PyTorch, which is not installed.
+        OSError: the file is not there or cannot be fetched.
+    """
+    if (path is None) != download:
+        raise ValueError("give the path of a file or download=True, one of the two")
+    if download:
+        address = CARDS[model.name].weights if model.name in CARDS else ""
+        if not address:
+            raise ValueError(f"no published weights are known for {model.name!r}")
+        _torch(address)  # better known before than after half a gigabyte
+        path = fetch(address, _default_cache() if cache is None else Path(cache))
+    load_state_dict(model, _read(Path(path)), source=str(path))
+
+
+def load_state_dict(
+    model: keras.Model, state: Mapping[str, np.ndarray], *, source: str = "the state"
+) -> None:
+    """Fills `model`, in place, with arrays in a published layout.
+
+    Args:
+        model: as for `load_published_weights`.
+        state: PyTorch's names and arrays; counters (`num_batches_tracked`) and a
+            leading `module.` do not matter, nor do GoogLeNet's heads where the model
+            has none.
+        source: what a refusal calls the state.
+
+    Raises:
+        ValueError: a name is missing or too many, a shape differs, or the
+            model is none that has a published layout.
+    """
+    slots = _slots(model)
+    found = {name.removeprefix("module."): array for name, array in state.items()}
+    found = {
+        name: array
+        for name, array in found.items()
+        if not name.endswith("num_batches_tracked")
+        and (name in slots or not re.match(r"aux\d\.", name))
+    }
+    problems = [f"{name} is missing" for name in slots if name not in found]
+    problems += [f"{name} has no place" for name in found if name not in slots]
+    problems += [
+        f"{name} is {tuple(found[name].shape)}, should be {slot.shape}"
+        for name, slot in slots.items()
+        if name in found and tuple(found[name].shape) != slot.shape
+    ]
+    if problems:
+        more = len(problems) - MOST_PROBLEMS
+        listed = problems[:MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
+        raise ValueError(
+            f"{source} does not fit {model.name!r}, nothing was loaded:\n  "
+            + "\n  ".join(listed)
+        )
+    for name, slot in slots.items():
+        slot.variable.assign(slot.ours(np.asarray(found[name])))
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """One of our variables, the shape PyTorch gives it, and how to turn it round."""
+
+    variable: keras.Variable
+    shape: tuple[int, ...]
+    ours: Callable[[np.ndarray], np.ndarray] = lambda array: array
+
+
+def _slots(model):
+    """PyTorch's name -> slot, for every weight of `model`."""
+    naming = _naming(model)
+    slots = {}
+    for layer in model.layers:
+        if layer.weights:
+            try:
+                prefix = naming(layer.name)
+            except KeyError as error:
+                raise ValueError(
+                    f"{model.name!r} has no published layout: {layer.name} is unknown"
+                ) from error
+            for suffix, slot in _layer_slots(model, layer):
+                slots[f"{prefix}.{suffix}"] = slot
+    return slots
+
+
+def _layer_slots(model, layer):
+    if isinstance(layer, layers.BatchNormalization):
+        yield from (
+            (suffix, _Slot(variable, tuple(variable.shape)))
+            for suffix, variable in (
+                ("weight", layer.gamma),
+                ("bias", layer.beta),
+                ("running_mean", layer.moving_mean),
+                ("running_var", layer.moving_variance),
+            )
+        )
+        return
+    if type(layer) is layers.Conv2D:  # a depthwise one has no published layout
+        high, wide, inputs, outputs = layer.kernel.shape
+        shape = (outputs, inputs, high, wide)
+        yield "weight", _Slot(layer.kernel, shape, lambda w: w.transpose(2, 3, 1, 0))
+    elif isinstance(layer, layers.Dense):
+        inputs, outputs = layer.kernel.shape
+        turn = _after_flatten(model, layer) or np.transpose
+        yield "weight", _Slot(layer.kernel, (outputs, inputs), turn)
+    else:
+        raise ValueError(
+            f"{model.name!r} has no published layout: {layer.name} is a "
+            f"{type(layer).__name__}"
+        )
+    if layer.use_bias:
+        yield "bias", _Slot(layer.bias, tuple(layer.bias.shape))
+
+
+def _after_flatten(model, layer):
+    """For a dense layer behind a map: PyTorch flattens by channel, Keras by row."""
+    flatten = {"fc6": "flatten", "aux1_fc": "aux1_flatten", "aux2_fc": "aux2_flatten"}
+    if layer.name not in flatten:
+        return None
+    high, wide, channels = model.get_layer(flatten[layer.name]).input.shape[1:]
+
+    def turn(weight):
+        maps = weight.reshape(len(weight), channels, high, wide)
+        return maps.transpose(2, 3, 1, 0).reshape(-1, len(weight))
+
+    return turn
+
+
+def _naming(model):
+    """The function from our layers' names to PyTorch's, by what the net looks like."""
+    own = [layer.name for layer in model.layers]
+    if "inception_3a" in own:
+        return _googlenet_name
+    if "stage1_block1_out" in own:
+        return _resnet_name if "stage4_block1_out" in own else _resnet_cifar_name
+    if "fc6" in own:
+        return _sequential_names(own).__getitem__
+    raise ValueError(f"{model.name!r} has no published layout")
+
+
+def _sequential_names(own):
+    """AlexNet, VGG: `features.<i>`, `classifier.<i>`; i counts PyTorch's modules."""
+    features = [n for n in own if re.fullmatch(r"(conv|bn|relu|pool)\d(_\d)?", n)]
+    classifier = [n for n in own if re.fullmatch(r"(drop|fc|relu)[67]|logits", n)]
+    features = [n for n in features if n not in classifier]
+    return {name: f"features.{i}" for i, name in enumerate(features)} | {
+        name: f"classifier.{i}" for i, name in enumerate(classifier)
+    }
+
+
+def _resnet_name(name, *, last="fc", shortcut="downsample"):
+    if name == "logits":
+        return last
+    block = re.fullmatch(r"stage(\d)_block(\d+)_(.+)", name)
+    if block is None:
+        return name  # conv1, bn1
+    part = {"shortcut_conv": f"{shortcut}.0", "shortcut_bn": f"{shortcut}.1"}
+    stage, number, what = block.groups()
+    return f"layer{stage}.{int(number) - 1}.{part.get(what, what)}"
+
+
+def _resnet_cifar_name(name):
+    return _resnet_name(name, last="linear", shortcut="shortcut")
+
+
+def _googlenet_name(name):
+    whole = {
+        "logits": "fc",
+        "conv1": "conv1",
+        "conv2_reduce": "conv2",
+        "conv2": "conv3",
+    }
+    branches = {
+        "1x1": "branch1",
+        "3x3_reduce": "branch2.0",
+        "3x3": "branch2.1",
+        "5x5_reduce": "branch3.0",
+        "5x5": "branch3.1",
+        "pool_proj": "branch4.1",
+    }
+    heads = {"conv": "conv", "fc": "fc1", "logits": "fc2"}
+    unit, kind = (name[:-3], "bn") if name.endswith("_bn") else (name, "conv")
+    if module := re.fullmatch(r"inception_(\d\w)_(.+)", unit):
+        return f"inception{module[1]}.{branches[module[2]]}.{kind}"
+    if head := re.fullmatch(r"(aux\d)_(.+)", unit):
+        prefix = f"{head[1]}.{heads[head[2]]}"
+        return f"{prefix}.{kind}" if head[2] == "conv" else prefix
+    return whole[unit] if unit == "logits" else f"{whole[unit]}.{kind}"
+
+
+def fetch(address: str, cache: Path) -> Path:
+    """The file at `address`, fetched once into the folder `cache`.
+
+    The name must carry the first digits of its sha256, as PyTorch's do
+    (`resnet18-f37072fd.pth`); a file that does not hash to them is never kept.
+
+    Raises:
+        ValueError: the name carries no hash, or what came does not have it.
+        OSError: the server cannot be reached, or does not have the file.
+    """
+    name = address.rsplit("/", 1)[-1]
+    digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    if digits is None:
+        raise ValueError(f"{name} carries no hash to check it by, fetch it yourself")
+    target = cache / name
+    if target.exists() and _sha256(target).startswith(digits[1]):
+        return target
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as folder:
+        part = Path(folder) / name
+        with (
+            urllib.request.urlopen(address, timeout=TIMEOUT) as answer,
+            part.open("wb") as file,
+        ):
+            while block := answer.read(1 << 20):
+                file.write(block)
+        if not (came := _sha256(part)).startswith(digits[1]):
+            raise ValueError(
+                f"{address} came with sha256 {came}, which should begin with "
+                f"{digits[1]}; nothing was kept"
+            )
+        part.replace(target)  # at once: another process never sees half a file
+    return target
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _default_cache():
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "limbeck"
+
+
+def _read(path):
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ValueError(f"{path} is no whole safetensors file: {error}") from error
+    if path.suffix not in (".pth", ".pt", ".th"):
+        raise ValueError(f"{path} must end in .safetensors, .pth, .pt or .th")
+    torch = _torch(path)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ValueError(f"{path} is no whole PyTorch file: {error}") from error
+    if not isinstance(state, Mapping):
+        raise ValueError(f"{path} holds a {type(state).__name__}, not a state dict")
+    state = state.get("state_dict", state)
+    # float(): numpy has no bfloat16. What is no tensor (an epoch) is no weight.
+    return {
+        name: value.float().numpy()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def _torch(path):
+    try:
+        import torch
+    except ImportError as error:
+        raise ImportError(
+            f"{path} is a PyTorch file: install torch, or convert it to .safetensors"
+        ) from error
+    return torch

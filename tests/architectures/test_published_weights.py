@@ -1,0 +1,310 @@
+"""Published weights: what fits is loaded whole, what does not is refused whole."""
+
+import dataclasses
+import functools
+import hashlib
+import http.server
+import sys
+import threading
+
+import keras
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import architectures
+from architectures.catalogue import CARDS
+from architectures.published_weights import fetch, load_state_dict
+
+
+def resnet20_state(seed=0):
+    """Random weights in the CIFAR ResNets' layout, written from its description."""
+    shapes = {"conv1.weight": (16, 3, 3, 3), "linear.weight": (10, 64)}
+    shapes["linear.bias"] = (10,)
+    norms = {"bn1": 16}
+    for stage, width in enumerate((16, 32, 64), start=1):
+        for block in range(3):
+            came = width // 2 if stage > 1 and block == 0 else width
+            prefix = f"layer{stage}.{block}"
+            shapes[f"{prefix}.conv1.weight"] = (width, came, 3, 3)
+            shapes[f"{prefix}.conv2.weight"] = (width, width, 3, 3)
+            norms |= {f"{prefix}.bn1": width, f"{prefix}.bn2": width}
+    for norm, width in norms.items():
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (width,)
+    random = np.random.default_rng(seed)
+    return {n: random.random(shape, "float32") for n, shape in shapes.items()}
+
+
+@pytest.fixture(scope="module")
+def state():
+    return resnet20_state()
+
+
+@pytest.fixture
+def model():
+    return architectures.build("resnet20")
+
+
+def is_loaded(model, state):
+    kernel = model.get_layer("stage2_block1_conv1").kernel.numpy()
+    theirs = state["layer2.0.conv1.weight"]
+    variance = model.get_layer("stage3_block3_bn2").moving_variance.numpy()
+    logits = model.get_layer("logits").kernel.numpy()
+    return (
+        (kernel == theirs.transpose(2, 3, 1, 0)).all()
+        and (variance == state["layer3.2.bn2.running_var"]).all()
+        and (logits == state["linear.weight"].T).all()
+    )
+
+
+def test_every_weight_comes_from_the_file(model, state, tmp_path):
+    assert sum(array.size for array in state.values()) == model.count_params()
+    save_file(state, tmp_path / "net.safetensors")
+    for weight in model.weights:
+        weight.assign(np.full(weight.shape, np.nan))
+    architectures.load_published_weights(model, tmp_path / "net.safetensors")
+    assert is_loaded(model, state)
+    assert all(np.isfinite(weight.numpy()).all() for weight in model.weights)
+
+
+def test_counters_and_the_prefix_of_data_parallel_do_not_matter(model, state):
+    dressed = {f"module.{name}": array for name, array in state.items()}
+    dressed["module.bn1.num_batches_tracked"] = np.array(7)
+    load_state_dict(model, dressed)
+    assert is_loaded(model, state)
+
+
+def test_a_dense_layer_behind_a_map_reads_it_in_its_own_order():
+    """PyTorch flattens channel by channel, Keras pixel by pixel."""
+    model = architectures.build("alexnet_owt", input_shape=(95, 127, 3), classes=2)
+    high, wide, channels = model.get_layer("flatten").input.shape[1:]
+    assert (high, wide, channels) == (2, 3, 256)
+    weight = np.arange(4096 * 6 * 256, dtype="float32").reshape(4096, -1)
+    state = torchvision_alexnet(weight)
+    load_state_dict(model, state)
+    kernel = model.get_layer("fc6").kernel.numpy()
+    pixel, channel, unit = (1, 2), 37, 5
+    ours = kernel.reshape(high, wide, channels, 4096)[*pixel, channel, unit]
+    theirs = weight.reshape(4096, channels, high, wide)[unit, channel, *pixel]
+    assert ours == theirs
+
+
+def torchvision_alexnet(fc6):
+    state = {"classifier.1.weight": fc6, "classifier.1.bias": np.zeros(4096)}
+    for i, shape in {
+        "features.0": (64, 3, 11, 11),
+        "features.3": (192, 64, 5, 5),
+        "features.6": (384, 192, 3, 3),
+        "features.8": (256, 384, 3, 3),
+        "features.10": (256, 256, 3, 3),
+        "classifier.4": (4096, 4096),
+        "classifier.6": (2, 4096),
+    }.items():
+        state[f"{i}.weight"] = np.zeros(shape, "float32")
+        state[f"{i}.bias"] = np.zeros(shape[0], "float32")
+    return state
+
+
+def refused(model, state, *messages):
+    before = [weight.numpy() for weight in model.weights]
+    with pytest.raises(ValueError, match="nothing was loaded") as refusal:
+        load_state_dict(model, state)
+    for message in messages:
+        assert message in str(refusal.value)
+    for weight, value in zip(model.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), value)
+    return str(refusal.value)
+
+
+def test_what_does_not_fit_is_listed_and_nothing_is_loaded(model, state):
+    wrong = dict(state)
+    del wrong["layer1.2.bn1.bias"]
+    wrong["layer4.0.conv1.weight"] = np.zeros((1, 1, 1, 1))
+    wrong["linear.weight"] = np.zeros((100, 64))
+    message = refused(
+        model,
+        wrong,
+        "'resnet20'",
+        "layer1.2.bn1.bias is missing",
+        "layer4.0.conv1.weight has no place",
+        "linear.weight is (100, 64), should be (10, 64)",
+    )
+    assert message.count("\n") == 3
+
+
+def test_a_transposed_kernel_is_no_fit(model, state):
+    kernel = state["layer3.0.conv1.weight"]
+    wrong = state | {"layer3.0.conv1.weight": kernel.transpose(1, 0, 2, 3)}
+    refused(model, wrong, "is (32, 64, 3, 3), should be (64, 32, 3, 3)")
+
+
+def test_another_nets_file_is_refused_briefly(state):
+    deeper = architectures.build("resnet32")
+    message = refused(deeper, state, "layer1.3.conv1.weight is missing", "and 40 more")
+    assert message.count("\n") == 21
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lenet5", {}),
+        ("mlp", {}),
+        ("vgg11_cifar", {}),
+        ("resnet20", {"convolution": "separable"}),
+    ],
+)
+def test_a_net_without_a_layout_says_so(name, options, state):
+    with pytest.raises(ValueError, match="has no published layout"):
+        load_state_dict(architectures.build(name, **options), state)
+
+
+def test_a_file_cut_short_is_refused(model, state, tmp_path):
+    save_file(state, tmp_path / "whole.safetensors")
+    whole = (tmp_path / "whole.safetensors").read_bytes()
+    for length in (0, 100, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "cut.safetensors").write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="is no whole safetensors file"):
+            architectures.load_published_weights(model, tmp_path / "cut.safetensors")
+
+
+def test_a_file_must_be_there_and_of_a_known_kind(model, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        architectures.load_published_weights(model, tmp_path / "none.safetensors")
+    with pytest.raises(ValueError, match="must end in .safetensors"):
+        architectures.load_published_weights(model, tmp_path / "net.h5")
+
+
+def test_a_path_or_a_download_but_not_both(model):
+    with pytest.raises(ValueError, match="one of the two"):
+        architectures.load_published_weights(model)
+    with pytest.raises(ValueError, match="one of the two"):
+        architectures.load_published_weights(model, "a.safetensors", download=True)
+
+
+@pytest.mark.parametrize("name", ["lenet5", "a net of mine"])
+def test_what_nobody_published_cannot_be_downloaded(name):
+    model = keras.Model(*[keras.Input((2,))] * 2, name=name)
+    with pytest.raises(ValueError, match="no published weights are known"):
+        architectures.load_published_weights(model, download=True)
+
+
+def test_without_torch_a_torch_file_says_what_to_do(model, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for options in ({"path": tmp_path / "net.pth"}, {"download": True}):
+        with pytest.raises(ImportError, match="install torch"):
+            architectures.load_published_weights(model, **options)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".th"])
+def test_torch_files_are_read(suffix, model, state, tmp_path):
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.from_numpy(array) for name, array in state.items()}
+    if suffix == ".th":  # as the CIFAR ResNets were published
+        tensors = {f"module.{name}": tensor for name, tensor in tensors.items()}
+        tensors = {"state_dict": tensors, "best_prec1": 91.73}
+    path = tmp_path / f"net{suffix}"
+    torch.save(tensors, path)
+    architectures.load_published_weights(model, path)
+    assert is_loaded(model, state)
+
+    whole = path.read_bytes()
+    for length in (0, len(whole) // 2):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="is no whole PyTorch file"):
+            architectures.load_published_weights(model, path)
+
+
+def test_a_torch_file_cannot_run_code(model, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save({"conv1.weight": functools.partial(print, "boo")}, tmp_path / "net.pth")
+    with pytest.raises(ValueError, match="is no whole PyTorch file"):
+        architectures.load_published_weights(model, tmp_path / "net.pth")
+
+
+def test_a_torch_file_must_hold_a_state_dict(model, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save([torch.zeros(3)], tmp_path / "net.pth")
+    with pytest.raises(ValueError, match="holds a list, not a state dict"):
+        architectures.load_published_weights(model, tmp_path / "net.pth")
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A file server over an empty folder: (address, folder, what was asked for)."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *arguments):
+            asked.append(self.path)
+
+    handler = functools.partial(Handler, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
+        threading.Thread(target=serving.serve_forever).start()
+        yield f"http://127.0.0.1:{serving.server_port}", folder, asked
+        serving.shutdown()
+
+
+def hashed(content):
+    return f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
+
+
+def test_a_file_is_fetched_once(server, tmp_path):
+    address, folder, asked = server
+    name = hashed(b"weights")
+    (folder / name).write_bytes(b"weights")
+    for _ in range(2):
+        path = fetch(f"{address}/{name}", tmp_path / "deep" / "cache")
+        assert path.read_bytes() == b"weights"
+    assert len(asked) == 1
+    assert [p.name for p in path.parent.iterdir()] == [name]
+
+
+def test_a_wrong_file_is_not_kept(server, tmp_path):
+    address, folder, _ = server
+    name = hashed(b"weights")
+    (folder / name).write_bytes(b"weigh")  # cut short on its way
+    with pytest.raises(ValueError, match=f"should begin with {name[4:12]}"):
+        fetch(f"{address}/{name}", tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_a_spoilt_file_in_the_cache_is_fetched_again(server, tmp_path):
+    address, folder, _ = server
+    name = hashed(b"weights")
+    (folder / name).write_bytes(b"weights")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / name).write_bytes(b"spoilt")
+    assert fetch(f"{address}/{name}", tmp_path / "cache").read_bytes() == b"weights"
+
+
+def test_an_absent_file_or_server_is_an_oserror(server, tmp_path):
+    address, _, _ = server
+    with pytest.raises(OSError, match="404"):
+        fetch(f"{address}/net-00000000.pth", tmp_path)
+    with pytest.raises(OSError, match="refused"):
+        fetch("http://127.0.0.1:9/net-00000000.pth", tmp_path)
+
+
+def test_a_name_without_a_hash_is_not_fetched(tmp_path):
+    with pytest.raises(ValueError, match="net.pth carries no hash"):
+        fetch("http://127.0.0.1:9/net.pth", tmp_path)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_download_end_to_end(given, server, model, state, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    address, folder, _ = server
+    tensors = {name: torch.from_numpy(array) for name, array in state.items()}
+    torch.save(tensors, folder / "net.pth")
+    name = hashed((folder / "net.pth").read_bytes())
+    (folder / "net.pth").rename(folder / name)
+    card = dataclasses.replace(CARDS["resnet20"], weights=f"{address}/{name}")
+    monkeypatch.setitem(CARDS, "resnet20", card)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    cache = tmp_path / "cache" if given else None
+    architectures.load_published_weights(model, download=True, cache=cache)
+    assert is_loaded(model, state)
+    assert ((cache or tmp_path / "home" / "limbeck") / name).exists()
