@@ -140,6 +140,7 @@ def _add_measure(commands):
 def _measure(options):
     import json
 
+    import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import measure
 
     test = None
@@ -172,6 +173,7 @@ def _add_export(commands):
 
 def _export(options):
 
+    import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export
 
     if not options.model.exists():
