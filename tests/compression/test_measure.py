@@ -132,6 +132,64 @@ def test_open_sizes_and_models_without_a_graph():
         measure.macs(keras.Sequential([layers.Dense(1)]))
 
 
+# --- layer by layer ----------------------------------------------------------------
+
+
+def test_layer_calls_by_hand():
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(image)
+    y = layers.BatchNormalization(name="norm")(x)
+    model = keras.Model(image, layers.Add(name="add")([y, image]))
+    rows = measure.layer_calls(model)
+    assert [(r.layer.name, r.output_shape, r.parameters, r.macs) for r in rows] == [
+        ("image", (None, 8, 8, 4), 0, 0),
+        ("conv", (None, 8, 8, 4), 3 * 3 * 4 * 4 + 4, 8 * 8 * 3 * 3 * 4 * 4),
+        ("norm", (None, 8, 8, 4), 2 * 4, 0),  # scale and shift; no statistics
+        ("add", (None, 8, 8, 4), 0, 0),
+    ]
+    assert [r.fed_by for r in rows] == [(), (0,), (1,), (2, 0)]
+
+
+def test_layer_calls_count_shared_weights_once():
+    image = keras.Input((8, 8, 4))
+    shared = layers.Conv2D(4, 3, padding="same")
+    shared_twice = keras.Model(image, shared(shared(image)))
+    rows = measure.layer_calls(shared_twice)
+    assert [r.parameters for r in rows] == [0, 148, 0]
+    assert [r.macs for r in rows] == [0, 9216, 9216]
+
+
+def test_layer_calls_walk_models_in_models():
+    inner = on_images(layers.Conv2D(4, 3, padding="same", name="conv"))
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Add(name="add")([inner(inner(image)), image])
+    rows = measure.layer_calls(keras.Model(image, keras.ops.tanh(x)))
+    names = ["image", "conv", "conv", "add", "tanh"]
+    assert [r.layer.name.rstrip("_0123456789") for r in rows] == names
+    assert [r.fed_by for r in rows] == [(), (0,), (1,), (2, 0), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet20", {"convolution": "separable", "shortcut": "B"}),
+        ("googlenet", {"input_shape": (96, 96, 3), "auxiliary": True}),
+    ],
+)
+def test_layer_calls_sum_to_the_model(name, options):
+    model = architectures.build(name, **options)
+    rows = measure.layer_calls(model)
+    assert sorted(r.layer.name for r in rows) == sorted(x.name for x in model.layers)
+    assert sum(r.parameters for r in rows) == measure.parameters(model).count
+    assert sum(r.macs for r in rows) == measure.macs(model)
+    assert all(at > before for at, row in enumerate(rows) for before in row.fed_by)
+
+
+def test_layer_calls_need_a_graph():
+    with pytest.raises(ValueError, match="functional or Sequential model, got Seq"):
+        measure.layer_calls(keras.Sequential([layers.Dense(1)], name="open"))
+
+
 # --- the same in every format ------------------------------------------------------
 
 
