@@ -113,17 +113,62 @@ def _folder_name(recipe):
 
 
 def _add_nets(commands):
-    nets = commands.add_parser("nets", help="the catalogue of nets")
+    nets = commands.add_parser(
+        "nets",
+        help="the catalogue of nets; or one of them layer by layer, and drawn",
+        description="Without NET the catalogue: papers, parameters, multiply-"
+        "accumulates, published accuracy and weights. With NET its layers.",
+    )
+    nets.add_argument("net", metavar="NET", nargs="?", help="one of the catalogue's")
+    nets.add_argument(
+        "--input-shape", metavar="H,W,C", type=_shape, help="such as 32,32,3"
+    )
+    nets.add_argument("--classes", metavar="N", type=_positive, help="logits")
+    nets.add_argument(
+        "--set",
+        metavar="OPTION=VALUE",
+        action="append",
+        default=[],
+        help="an option of the net, as in shortcut=B; may be repeated",
+    )
+    nets.add_argument(
+        "--draw", metavar="FILE", type=Path, help="draw the graph to a .png or .svg"
+    )
+    nets.add_argument("--json", action="store_true", help="print JSON")
     nets.set_defaults(run=_nets)
 
 
 def _nets(options):
-    import architectures
+    import json
 
-    for name in architectures.names():
-        card = architectures.card(name)
-        count = f"{card.parameters:,}" if card.parameters else ""
-        print(f"{name:<16} {count:>12} parameters  {card.paper} ({card.year})")
+    if options.net is None:
+        alone = ("input_shape", "classes", "set", "draw")
+        given = [f"--{name.replace('_', '-')}" for name in alone if vars(options)[name]]
+        if given:
+            raise ValueError(f"{', '.join(given)}: of which net? limbeck nets NET ...")
+    if options.draw:
+        from experiments import net_drawing
+
+        net_drawing.check_path(options.draw)
+    from experiments import nets
+
+    if options.net is None:
+        everything = nets.catalogue()
+        print(
+            json.dumps(everything, indent=1) if options.json else nets.catalogue_text()
+        )
+        return
+    model = nets.build(
+        options.net, options.input_shape, options.classes, settings=options.set
+    )
+    if options.draw:
+        net_drawing.draw(model, options.draw)
+    if options.json:
+        print(json.dumps(nets.as_dict(options.net, model), indent=1))
+    else:
+        print(nets.layers_text(model))
+        if options.draw:
+            print(f"Drawing: {options.draw}")
 
 
 def _add_measure(commands):
@@ -232,6 +277,13 @@ def _table(options):
     if not options.file.exists():
         raise FileNotFoundError(f"there is no file {options.file}")
     records.update(options.file, check=options.check)
+
+
+def _shape(text):
+    try:
+        return tuple(_positive(side) for side in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be as 32,32,3, got {text}") from error
 
 
 def _positive(text):

@@ -60,12 +60,6 @@ def test_demo_names_an_unreadable_image(capsys, tmp_path):
     assert "dog/3.jpg" in line and "--skip-bad-images" in line
 
 
-def test_nets_lists_the_catalogue(capsys):
-    assert cli.main(["nets"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == architectures.names()
-
-
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     model = architectures.build("alexnet_small", input_shape=(28, 28, 1), width=0.06)
