@@ -24,7 +24,7 @@ def residual():
     y = layers.Conv2D(4, 3, name="conv2")(y)
     y = layers.BatchNormalization(name="bn2")(y)
     y = layers.Add(name="add")([y, x])
-    return keras.Model(image, layers.ReLU(name="out")(y))
+    return keras.Model(image, layers.ReLU(name="out")(y), name="residual")
 
 
 def test_folding_keeps_what_is_fed_elsewhere_apart():
