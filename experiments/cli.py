@@ -1,4 +1,4 @@
-"""The command line: `limbeck demo | nets | measure | export | report | table`."""
+"""The command line: `limbeck demo | nets | measure | export | report | ...`."""
 
 import argparse
 import logging
@@ -41,6 +41,7 @@ def _parser():
     _add_export(commands)
     _add_report(commands)
     _add_table(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -277,6 +278,43 @@ def _table(options):
     if not options.file.exists():
         raise FileNotFoundError(f"there is no file {options.file}")
     records.update(options.file, check=options.check)
+
+
+def _add_bench(commands):
+    bench = commands.add_parser("bench", help="ratios of speed against peers")
+    kinds = bench.add_subparsers(required=True, metavar="BENCHMARK")
+    nets = kinds.add_parser(
+        "nets",
+        help="our nets against PyTorch and plain Keras",
+        description="Training and inference in turns, in one run. PyTorch takes part "
+        "where it is installed.",
+    )
+    nets.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
+    nets.add_argument("--rounds", metavar="N", type=_positive)
+    nets.add_argument(
+        "--threads", metavar="N", type=_positive, help="of each framework (all cores)"
+    )
+    nets.add_argument("--batch", metavar="N", type=_positive, help="images in a call")
+    nets.add_argument("--quick", action="store_true", help="does everything run?")
+    nets.add_argument("--json", action="store_true", help="print JSON")
+    nets.set_defaults(run=_bench_nets)
+
+
+def _bench_nets(options):
+    import json
+
+    from experiments.benchmarks import nets, nets_table
+
+    result = nets.run(
+        options.only.split(",") if options.only else None,
+        rounds=options.rounds,
+        threads=options.threads or len(os.sched_getaffinity(0)),
+        batch=options.batch,
+        quick=options.quick,
+        say=nets.tell,
+    )
+    nets.tell("")
+    print(json.dumps(result, indent=1) if options.json else nets_table.as_text(result))
 
 
 def _shape(text):

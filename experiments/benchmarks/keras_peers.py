@@ -1,0 +1,77 @@
+"""Our nets, and the same with nothing but what Keras ships."""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from architectures.layers import BatchNormalization, LocalResponseNormalization
+
+LEARNING_RATE, MOMENTUM = 0.01, 0.9
+
+
+class PlainResponseNormalization(layers.Layer):
+    """Local response normalisation as one writes it in Keras: shifted sums of squares.
+
+    Takes the numbers of `LocalResponseNormalization`.
+    """
+
+    def __init__(self, size, *, bias, scale, power, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.bias, self.scale, self.power = size, bias, scale, power
+
+    def call(self, inputs):
+        reach, channels = self.size // 2, inputs.shape[-1]
+        squares = ops.pad(ops.square(inputs), ((0, 0),) * 3 + ((reach, reach),))
+        energy = sum(squares[..., i : i + channels] for i in range(self.size))
+        return inputs / ops.power(self.bias + self.scale * energy, self.power)
+
+
+PLAIN = {
+    BatchNormalization: layers.BatchNormalization,
+    LocalResponseNormalization: PlainResponseNormalization,
+}
+
+
+def plain(model: keras.Model) -> keras.Model | None:
+    """A copy with equal weights and none of our layers that have a twin in `PLAIN`.
+
+    None where there is nothing to replace.
+    """
+    if not any(type(layer) in PLAIN for layer in model.layers):
+        return None
+
+    def cloned(layer):
+        kind = PLAIN.get(type(layer), type(layer))
+        return kind.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=cloned)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def inference(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray]:
+    """A call that gives the logits of `images`, in one traced graph."""
+    images = tf.constant(images)
+    traced = tf.function(lambda x: model(x, training=False), jit_compile=False)
+    return lambda: traced(images).numpy()
+
+
+def training(
+    model: keras.Model, images: np.ndarray, labels: np.ndarray
+) -> Callable[[], float]:
+    """A call that does one step on the batch, as `fit` does it; gives a mean loss.
+
+    What comes back is the mean since the first call: its first value is the loss.
+    """
+    model.compile(
+        keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=False,
+    )
+    model.make_train_function()
+    step = model.train_function
+    batches = iter(tf.data.Dataset.from_tensors((images, labels)).repeat())
+    return lambda: float(step(batches)["loss"])

@@ -1,0 +1,210 @@
+"""Our nets against the same nets in PyTorch and with Keras's own layers.
+
+    limbeck bench nets
+
+Training and inference on one batch of random pixels. All peers of a net start with the
+same weights and must put out the same numbers before any is timed.
+"""
+
+import gc
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+import architectures
+from experiments.benchmarks import keras_peers, turns
+from experiments.benchmarks.setting import set_threads, torch_device
+from experiments.progress import clock
+
+OURS, PLAIN, TORCH = "limbeck", "plain Keras", "PyTorch"
+# Largest difference of logits, or of the first loss, over the largest of ours.
+SAME = {PLAIN: 1e-5, TORCH: 1e-4}
+ROUNDS, QUICK_ROUNDS = 15, 2
+WARM_UP_CALLS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is timed.
+
+    Attributes:
+        task: "training" or "inference".
+        side: of the images, pixels.
+        batch: images in a call.
+        least_side: that `--quick` takes; its batch is 2.
+        pixels: standard deviation of the pixels.
+    """
+
+    task: str
+    side: int
+    batch: int
+    least_side: int
+    pixels: float
+
+
+# Raw pixels, not normalised ones, are what response normalisation acts on.
+CASES = {
+    "resnet20": Case("training", 32, 128, least_side=8, pixels=1.0),
+    "alexnet": Case("inference", 227, 8, least_side=67, pixels=50.0),
+    "alexnet_owt": Case("inference", 224, 8, least_side=63, pixels=1.0),
+    "googlenet": Case("inference", 224, 8, least_side=32, pixels=50.0),
+    "googlenet_bn": Case("inference", 224, 8, least_side=32, pixels=1.0),
+}
+BURSTS = {"training": 2, "inference": 4}
+
+
+def run(
+    only: Sequence[str] | None = None,
+    *,
+    rounds: int | None = None,
+    threads: int | None = None,
+    batch: int | None = None,
+    quick: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Times the nets, one after the other, the peers of each in turns.
+
+    Args:
+        only: names from `CASES`; all of them where it is left out.
+        rounds: turns of each peer.
+        threads: of TensorFlow and PyTorch; None leaves them as they are.
+        batch: images in a call, instead of each case's own.
+        quick: small images and two rounds, to see that everything runs.
+        say: told of the progress.
+
+    Raises:
+        ValueError: there is no such case, or the number of threads can no longer be
+            changed.
+        RuntimeError: two peers do not compute the same.
+    """
+    only = list(CASES) if only is None else list(only)
+    if unknown := [name for name in only if name not in CASES]:
+        raise ValueError(
+            f"no benchmark of {', '.join(map(repr, unknown))}; choose from "
+            f"{', '.join(CASES)}"
+        )
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    device, why_not = torch_device()
+    setting = set_threads(threads, with_torch=device is not None)
+    results = []
+    for name in only:
+        case = CASES[name]
+        side = case.least_side if quick else case.side
+        size = batch or (2 if quick else case.batch)
+        say(f"{name}: {case.task} of {size} images of {side} px, building")
+        calls, checked = _calls(name, case, side, size, device)
+        burst = 1 if quick else BURSTS[case.task]
+        seconds = turns.seconds_in_turns(
+            calls, rounds=rounds, burst=burst, on_round=_progress(name, rounds, say)
+        )
+        peers = _peers(seconds, checked, size)
+        about = {"net": name, "task": case.task, "side": side, "batch": size}
+        results.append(about | {"burst": burst, "peers": peers})
+        del calls
+        gc.collect()  # AlexNet's weights, three times
+    return {
+        "benchmark": "nets",
+        "rounds": rounds,
+        "quick": quick,
+        "setting": setting,
+        "skipped": {} if device else {TORCH: why_not},
+        "results": results,
+    }
+
+
+def _calls(name, case, side, batch, device):
+    """peer -> warm call, and peer -> how far its first output is from ours."""
+    keras.utils.set_random_seed(0)
+    model = architectures.build(name, input_shape=(side, side, 3))
+    random = np.random.default_rng(0)
+    _shake(model, random)
+    images = case.pixels * random.normal(size=(batch, side, side, 3))
+    images = images.astype("float32")
+    labels = random.integers(0, model.output_shape[-1], batch)
+    on = (images, labels) if case.task == "training" else (images,)
+
+    nets = {OURS: model, PLAIN: keras_peers.plain(model)}
+    inference = {
+        peer: keras_peers.inference(net, images) for peer, net in nets.items() if net
+    }
+    make = getattr(keras_peers, case.task)
+    calls = {peer: make(net, *on) for peer, net in nets.items() if net}
+    if device:
+        from experiments.benchmarks import torch_peers
+
+        net = torch_peers.twin(model, device)
+        inference[TORCH] = torch_peers.inference(net, images, device)
+    logits = {peer: call() for peer, call in inference.items()}
+    if device:  # after its inference: it switches the net to training
+        calls[TORCH] = getattr(torch_peers, case.task)(net, *on, device)
+    differences = _differences(name, logits)
+    first = {peer: np.asarray(call()) for peer, call in calls.items()}
+    trained = _differences(name, first)
+    for call in calls.values():
+        for _ in range(WARM_UP_CALLS):
+            call()
+    return calls, {peer: max(differences[peer], trained[peer]) for peer in differences}
+
+
+def _shake(model, random):
+    """Batch norm with numbers of its own: a fresh one hardly does anything."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            for scale in (layer.gamma, layer.moving_variance):
+                scale.assign(random.uniform(0.5, 1.5, shape))
+            for shift in (layer.beta, layer.moving_mean):
+                shift.assign(0.1 * random.normal(size=shape))
+
+
+def _differences(name, outputs):
+    ours = outputs[OURS]
+    differences = {}
+    for peer, theirs in outputs.items():
+        if peer == OURS:
+            continue
+        differences[peer] = float(abs(theirs - ours).max() / abs(ours).max())
+        if not differences[peer] <= SAME[peer]:
+            raise RuntimeError(
+                f"{name}: {peer} does not compute the same: off by "
+                f"{differences[peer]:.1e}, at most {SAME[peer]:.0e} is allowed"
+            )
+    return differences
+
+
+def _peers(seconds, differences, batch):
+    """A row a peer: images a second, and how many times as fast as the others."""
+    rows = []
+    for peer, taken in seconds.items():
+        rates = turns.spread([batch / s for s in taken])._asdict()
+        ratios = {
+            f"times_{key}": turns.speed_ratio(taken, seconds[other])._asdict()
+            for key, other in (("pytorch", TORCH), ("plain_keras", PLAIN))
+            if other in seconds and other != peer
+        }
+        off = {"difference": differences[peer]} if peer in differences else {}
+        rows.append({"peer": peer, "images_per_second": rates} | ratios | off)
+    return rows
+
+
+def _progress(name, rounds, say):
+    start = time.perf_counter()
+
+    def on_round(number):
+        left = (time.perf_counter() - start) / number * (rounds - number)
+        say(f"{name}: round {number}/{rounds}, {clock(left)} left")
+
+    return on_round
+
+
+def tell(line: str) -> None:
+    """Progress on stderr, on a terminal in one living line that "" wipes away."""
+    if sys.stderr.isatty():
+        print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
+    elif line:
+        print(line, file=sys.stderr, flush=True)

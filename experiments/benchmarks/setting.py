@@ -1,0 +1,55 @@
+"""What a benchmark runs on: threads, devices, versions."""
+
+import importlib.util
+import os
+from typing import Any
+
+import keras
+
+
+def torch_device() -> tuple[str | None, str]:
+    """Where PyTorch runs, or None and why it does not."""
+    if importlib.util.find_spec("torch") is None:
+        return None, "it is not installed: pip install 'limbeck[parity]'"
+    import tensorflow as tf
+    import torch
+
+    if not tf.config.list_physical_devices("GPU"):
+        return "cpu", ""
+    if torch.cuda.is_available():
+        return "cuda", ""
+    return None, "TensorFlow runs on a GPU here, and PyTorch cannot"
+
+
+def set_threads(threads: int | None, *, with_torch: bool) -> dict[str, Any]:
+    """Gives both frameworks as many threads; returns what they run on.
+
+    Raises:
+        ValueError: TensorFlow runs with another number already.
+    """
+    import tensorflow as tf
+
+    threading = tf.config.threading
+    if threads is not None:
+        try:
+            threading.set_intra_op_parallelism_threads(threads)
+            threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError as error:
+            raise ValueError(
+                f"TensorFlow has started with other threads than {threads}: set them "
+                "in a new process"
+            ) from error
+    versions = {"keras": keras.__version__, "tensorflow": tf.__version__}
+    if with_torch:
+        import torch
+
+        if threads is not None:
+            torch.set_num_threads(threads)
+        versions["torch"] = torch.__version__
+    return {
+        "threads": threads,
+        "cores": len(os.sched_getaffinity(0)),
+        "gpus": len(tf.config.list_physical_devices("GPU")),
+        "load_average": os.getloadavg()[0],
+        "versions": versions,
+    }
