@@ -53,6 +53,12 @@ def _notes(result):
         "are taken round by round, above 1 is faster. Off by: largest difference of "
         "the logits and of the first loss from limbeck's, over the largest of them."
     )
+    if setting["openmp"]:
+        waits = ", ".join(f"{k}={v}" for k, v in setting["openmp"].items())
+        yield (
+            f"PyTorch's threads wait with {waits}: long spinning, its default, is fine "
+            "on an idle machine and ruinous on a busy one. The environment overrides."
+        )
     for peer, why in result["skipped"].items():
         yield f"Left out: {peer}, {why}."
     if result["quick"]:
