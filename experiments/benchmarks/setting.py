@@ -8,7 +8,7 @@ import keras
 
 # PyTorch's OpenMP threads wait by spinning, by default for so long that on a machine
 # with other work one waits for another that has no core: with two busy processes on
-# two cores, stacked convolutions took 6 to 15 times as long as with few spins.
+# two cores, stacked convolutions took 7 to 16 times as long as with few spins.
 SPINS = "GOMP_SPINCOUNT"
 FEW_SPINS = "1000"
 WAITS = (SPINS, "OMP_WAIT_POLICY")
