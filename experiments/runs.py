@@ -57,8 +57,9 @@ def run(
         command: how a person would ask for this run, for the record.
 
     Raises:
-        ValueError: the folder belongs to another recipe, there is no such stage, or a
-            chosen stage needs one that is neither chosen nor finished.
+        ValueError: the folder belongs to another recipe, or the data have changed
+            since; there is no such stage, or a chosen stage needs one that is neither
+            chosen nor finished.
         BlockingIOError: another process is running in that folder.
     """
     chosen = [recipe.stage(name) for name in stages or [s.name for s in recipe.stages]]
@@ -72,22 +73,20 @@ def run(
         skip_bad_images=recipe.skip_bad_images,
     )
     with _alone(out):
+        _require_same_data(found, out)
         write_json(out / "recipe.json", recipe.as_dict())
         write_json(out / "data.json", _described(found))
-        write_json(out / "environment.json", environment(command))
         if recipe.deterministic:
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()
+        ran = False
         for seed in seeds:
-            ran = [_run_stage(stage, recipe, found, out, seed) for stage in chosen]
-            _measure(recipe, found, out, seed, again=any(ran))
+            ran |= any([_run_stage(s, recipe, found, out, seed) for s in chosen])
+            _measure(recipe, found, out, seed, again=ran)
         _write_rows(recipe, out)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        write_json(
-            out / "environment.json",
-            environment(command) | {"peak_memory_bytes": peak},
-        )
+        if ran:  # else the record of what did run stays
+            write_json(out / "environment.json", environment(command))
     return out
 
 
@@ -193,6 +192,18 @@ def _require_same_recipe(recipe, out):
         )
 
 
+def _require_same_data(data, out):
+    path = out / "data.json"
+    if not path.exists():
+        return
+    different = sorted(_differences(read_json(path), _described(data)))
+    if different:
+        raise ValueError(
+            f"the data have changed since the run in {out} began "
+            f"({'; '.join(different[:3])}); choose another --out"
+        )
+
+
 def _differences(there, asked, path=""):
     if isinstance(there, dict) and isinstance(asked, dict):
         for key in there.keys() | asked.keys():
@@ -251,7 +262,10 @@ def _described(data):
 
 
 def environment(command: str) -> dict[str, Any]:
-    """What a run depends on beside its recipe: versions, machine, commit, command."""
+    """What a run depends on beside its recipe: versions, machine, commit, command.
+
+    With the peak memory of this process so far, in bytes.
+    """
     import tensorflow as tf
 
     packages = ("limbeck", "keras", "tensorflow", "ai-edge-litert", "numpy")
@@ -264,6 +278,7 @@ def environment(command: str) -> dict[str, Any]:
         "cpu": _cpu(),
         "threads": len(os.sched_getaffinity(0)),
         "device": f"{len(gpus)} GPU" if gpus else "CPU",
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **_commit(),
     }
 
