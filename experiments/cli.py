@@ -79,8 +79,18 @@ def _add_demo(commands):
     demo.set_defaults(run=_demo)
 
 
+def _start_tensorflow():
+    """Import TensorFlow without the dozen lines that its C++ prints on the way."""
+    from compression.quiet import quiet
+
+    with quiet():
+        import tensorflow  # noqa: F401
+
+
 def _demo(options):
     import dataclasses
+
+    _start_tensorflow()
 
     from experiments import report, runs
     from experiments.recipe import replaced
@@ -118,6 +128,7 @@ def _add_nets(commands):
 
 
 def _nets(options):
+    _start_tensorflow()
     import architectures
 
     for name in architectures.names():
@@ -140,6 +151,7 @@ def _add_measure(commands):
 def _measure(options):
     import json
 
+    _start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import measure
 
@@ -172,6 +184,7 @@ def _add_export(commands):
 
 
 def _export(options):
+    _start_tensorflow()
 
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export

@@ -14,7 +14,7 @@ from compression.export.checks import (
     first_images,
     images_of,
 )
-from compression.export.quiet import quiet
+from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 CALIBRATED = ("int8", "int16x8")

@@ -39,7 +39,7 @@ RECIPE = Recipe(
             "prune",
             start="distill",
             teacher="teacher",
-            training=Training(epochs=12, learning_rate=2e-3),
+            training=Training(epochs=20, learning_rate=4e-3),
             sparsity=0.8,
             teaching=TEACHING,
         ),
