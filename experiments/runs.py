@@ -27,8 +27,9 @@ from typing import Any
 
 import keras
 
+from compression.atomic import replacing
 from experiments import data as datasets
-from experiments.files import read_json, replacing, write_json
+from experiments.files import read_json, write_json
 from experiments.measuring import measured_rows
 from experiments.progress import clock
 from experiments.recipe import Recipe
@@ -243,6 +244,8 @@ def _alone(out: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BlockingIOError(f"another limbeck is running in {out}") from error
+        for folder in out.rglob(".*/"):  # of writers that were killed
+            shutil.rmtree(folder)
         yield
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compression.export.atomic import replacing
+from compression.atomic import replacing
 from compression.export.checks import (
     check_file,
     check_model,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from compression.export.atomic import replacing
+from compression.atomic import replacing
 from compression.export.checks import check_file, check_model, first_images
 from compression.quiet import quiet
 

@@ -87,6 +87,21 @@ def test_rows_say_what_the_exported_files_do(whole):
             assert file["top1"] == (logits.argmax(-1) == labels).mean()
 
 
+def test_what_is_shipped_says_how_to_feed_it(whole):
+    """deploy.json alone turns a picture into the file's answer."""
+    from experiments.data import load, pipeline
+
+    folder = whole / "stages/seed0/prune"
+    deploy = json.loads((folder / "deploy.json").read_text())
+    data = load("digits", image_size=28)
+    fed = (data.test.images[:8] / 255 - deploy["mean"]) / deploy["std"]
+    batch, _ = next(iter(pipeline.evaluation_batches(data, "test", batch_size=8)))
+    np.testing.assert_allclose(fed, batch, atol=1e-5)
+    runner = export.load(folder / "model.float32.tflite")
+    assert runner(fed).shape == (8, len(deploy["class_names"]))
+    assert list(runner.input_shape) == deploy["image_shape"]
+
+
 def test_the_pruned_net_is_sparse_and_zips_smaller(whole):
     _, distill, prune, int8 = runs.rows(whole)
     kernels = 1 - prune["nonzero"] / prune["parameters"]
