@@ -327,7 +327,7 @@ def _taught(stage, teacher, job):
 
 
 def _finish(stage, model, job, trained, calibration=None):
-    """Write model, exports, history and `deploy.json`; returns what the row says of the stage."""
+    """Write model, exports, history, `deploy.json`; returns what the row says of it."""
     model.save(job.folder / MODEL, include_optimizer=False)
     calibrated = {}
     if calibration is not None:
