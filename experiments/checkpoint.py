@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from experiments.files import replacing
+from compression.atomic import replacing
 
 MONITOR = "val_accuracy"
 

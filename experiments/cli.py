@@ -80,8 +80,18 @@ def _add_demo(commands):
     demo.set_defaults(run=_demo)
 
 
+def _start_tensorflow():
+    """Import TensorFlow without the dozen lines that its C++ prints on the way."""
+    from compression.quiet import quiet
+
+    with quiet():
+        import tensorflow  # noqa: F401
+
+
 def _demo(options):
     import dataclasses
+
+    _start_tensorflow()
 
     from experiments import report, runs
     from experiments.recipe import replaced
@@ -147,6 +157,7 @@ def _nets(options):
         given = [f"--{name.replace('_', '-')}" for name in alone if vars(options)[name]]
         if given:
             raise ValueError(f"{', '.join(given)}: of which net? limbeck nets NET ...")
+    _start_tensorflow()
     if options.draw:
         from experiments import net_drawing
 
@@ -186,6 +197,7 @@ def _add_measure(commands):
 def _measure(options):
     import json
 
+    _start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import measure
 
@@ -218,6 +230,7 @@ def _add_export(commands):
 
 
 def _export(options):
+    _start_tensorflow()
 
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export
@@ -303,6 +316,7 @@ def _add_bench(commands):
 def _bench_nets(options):
     import json
 
+    _start_tensorflow()
     from experiments.benchmarks import nets, nets_table
 
     result = nets.run(

@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from compression.atomic import replacing
 from experiments import report
-from experiments.files import read_json, replacing, write_json
+from experiments.files import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)

@@ -27,8 +27,9 @@ from typing import Any
 
 import keras
 
+from compression.atomic import replacing
 from experiments import data as datasets
-from experiments.files import read_json, replacing, write_json
+from experiments.files import read_json, write_json
 from experiments.measuring import measured_rows
 from experiments.progress import clock
 from experiments.recipe import Recipe
@@ -57,8 +58,9 @@ def run(
         command: how a person would ask for this run, for the record.
 
     Raises:
-        ValueError: the folder belongs to another recipe, there is no such stage, or a
-            chosen stage needs one that is neither chosen nor finished.
+        ValueError: the folder belongs to another recipe, or the data have changed
+            since; there is no such stage, or a chosen stage needs one that is neither
+            chosen nor finished.
         BlockingIOError: another process is running in that folder.
     """
     chosen = [recipe.stage(name) for name in stages or [s.name for s in recipe.stages]]
@@ -72,22 +74,20 @@ def run(
         skip_bad_images=recipe.skip_bad_images,
     )
     with _alone(out):
+        _require_same_data(found, out)
         write_json(out / "recipe.json", recipe.as_dict())
         write_json(out / "data.json", _described(found))
-        write_json(out / "environment.json", environment(command))
         if recipe.deterministic:
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()
+        ran = False
         for seed in seeds:
-            ran = [_run_stage(stage, recipe, found, out, seed) for stage in chosen]
-            _measure(recipe, found, out, seed, again=any(ran))
+            ran |= any([_run_stage(s, recipe, found, out, seed) for s in chosen])
+            _measure(recipe, found, out, seed, again=ran)
         _write_rows(recipe, out)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        write_json(
-            out / "environment.json",
-            environment(command) | {"peak_memory_bytes": peak},
-        )
+        if ran:  # else the record of what did run stays
+            write_json(out / "environment.json", environment(command))
     return out
 
 
@@ -193,6 +193,18 @@ def _require_same_recipe(recipe, out):
         )
 
 
+def _require_same_data(data, out):
+    path = out / "data.json"
+    if not path.exists():
+        return
+    different = sorted(_differences(read_json(path), _described(data)))
+    if different:
+        raise ValueError(
+            f"the data have changed since the run in {out} began "
+            f"({'; '.join(different[:3])}); choose another --out"
+        )
+
+
 def _differences(there, asked, path=""):
     if isinstance(there, dict) and isinstance(asked, dict):
         for key in there.keys() | asked.keys():
@@ -232,6 +244,8 @@ def _alone(out: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise BlockingIOError(f"another limbeck is running in {out}") from error
+        for folder in out.rglob(".*/"):  # of writers that were killed
+            shutil.rmtree(folder)
         yield
 
 
@@ -251,7 +265,10 @@ def _described(data):
 
 
 def environment(command: str) -> dict[str, Any]:
-    """What a run depends on beside its recipe: versions, machine, commit, command."""
+    """What a run depends on beside its recipe: versions, machine, commit, command.
+
+    With the peak memory of this process so far, in bytes.
+    """
     import tensorflow as tf
 
     packages = ("limbeck", "keras", "tensorflow", "ai-edge-litert", "numpy")
@@ -264,6 +281,7 @@ def environment(command: str) -> dict[str, Any]:
         "cpu": _cpu(),
         "threads": len(os.sched_getaffinity(0)),
         "device": f"{len(gpus)} GPU" if gpus else "CPU",
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **_commit(),
     }
 

@@ -14,15 +14,17 @@ import numpy as np
 
 import architectures
 from compression import export, pruning
+from compression.atomic import replacing
 from compression.distillation import Distiller, SoftTargets, teacher_logits
 from experiments import training
 from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
-from experiments.files import replacing, write_json
+from experiments.files import write_json
 from experiments.training import Training
 
 MODEL = "model.keras"
 HISTORY = "history.json"
+DEPLOY = "deploy.json"  # what whoever ships the files must know of input and output
 
 
 @dataclass(frozen=True)
@@ -325,7 +327,7 @@ def _taught(stage, teacher, job):
 
 
 def _finish(stage, model, job, trained, calibration=None):
-    """Write model, history and exports; returns what the row says of the stage."""
+    """Write model, exports, history, `deploy.json`; returns what the row says of it."""
     model.save(job.folder / MODEL, include_optimizer=False)
     calibrated = {}
     if calibration is not None:
@@ -339,6 +341,17 @@ def _finish(stage, model, job, trained, calibration=None):
             export.litert(model, path, precision=form.precision, **calibrated)
         else:
             export.saved_model(model, path, weights=form.precision)
+    write_json(
+        job.folder / DEPLOY,
+        {
+            "input": "float32 (pixels / 255 - mean) / std, RGB or grey, rows first",
+            "image_shape": list(job.data.image_shape),
+            "mean": list(job.data.mean),
+            "std": list(job.data.std),
+            "output": "logits, one for each class",
+            "class_names": list(job.data.class_names),
+        },
+    )
     about = {"stage": stage.name, "net": model.name, "what": stage.what}
     if trained:
         write_json(job.folder / HISTORY, trained.history)

@@ -7,14 +7,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compression.export.atomic import replacing
+from compression.atomic import replacing
 from compression.export.checks import (
     check_file,
     check_model,
     first_images,
     images_of,
 )
-from compression.export.quiet import quiet
+from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 CALIBRATED = ("int8", "int16x8")

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compression.export.quiet import quiet
+from compression.quiet import quiet
 
 CHUNK = 256  # images at once where a file takes any number: bounds the memory
 

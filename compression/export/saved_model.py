@@ -4,9 +4,9 @@ from pathlib import Path
 
 import keras
 
-from compression.export.atomic import replacing
+from compression.atomic import replacing
 from compression.export.checks import check_file, check_model, first_images
-from compression.export.quiet import quiet
+from compression.quiet import quiet
 
 WEIGHTS = ("float32", "float16", "int8")
 

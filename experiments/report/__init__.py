@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.files import replacing
+from compression.atomic import replacing
 from experiments.report import markdown, page, tables, terminal
 from experiments.report.comparison import teacher_of
 from experiments.report.folder import read

@@ -15,37 +15,19 @@ from keras import layers
 
 import architectures
 from compression import export
+from tests.compression.small_nets import alexnet, shaken, small_net
 
 ROOT = Path(__file__).parents[2]
 
 
-def shaken(model, seed=0):
-    """Gives every weight a value of its own: no zero bias, no fresh batch norm."""
-    generator = np.random.default_rng(seed)
-    for variable in model.variables:
-        if keras.backend.is_float_dtype(variable.dtype):
-            value = generator.normal(scale=0.1, size=variable.shape)
-            positive = variable.name in ("gamma", "moving_variance")
-            variable.assign(abs(value) + 0.5 if positive else value)
-    return model
-
-
 @pytest.fixture(scope="module")
 def net():
-    return shaken(
-        architectures.build("alexnet_small", width=0.125, input_shape=(28, 28, 1))
-    )
+    return alexnet()
 
 
 @pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(1).normal(size=(33, 28, 28, 1)).astype(np.float32)
-
-
-def small_net():
-    image = keras.Input((6, 6, 2))
-    x = layers.Conv2D(3, 3, activation="relu")(image)
-    return shaken(keras.Model(image, layers.Dense(4)(layers.Flatten()(x))))
 
 
 def operators(path):

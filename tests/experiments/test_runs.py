@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from compression import export
 from experiments import progress, runs
@@ -86,6 +87,21 @@ def test_rows_say_what_the_exported_files_do(whole):
             assert file["top1"] == (logits.argmax(-1) == labels).mean()
 
 
+def test_what_is_shipped_says_how_to_feed_it(whole):
+    """deploy.json alone turns a picture into the file's answer."""
+    from experiments.data import load, pipeline
+
+    folder = whole / "stages/seed0/prune"
+    deploy = json.loads((folder / "deploy.json").read_text())
+    data = load("digits", image_size=28)
+    fed = (data.test.images[:8] / 255 - deploy["mean"]) / deploy["std"]
+    batch, _ = next(iter(pipeline.evaluation_batches(data, "test", batch_size=8)))
+    np.testing.assert_allclose(fed, batch, atol=1e-5)
+    runner = export.load(folder / "model.float32.tflite")
+    assert runner(fed).shape == (8, len(deploy["class_names"]))
+    assert list(runner.input_shape) == deploy["image_shape"]
+
+
 def test_the_pruned_net_is_sparse_and_zips_smaller(whole):
     _, distill, prune, int8 = runs.rows(whole)
     kernels = 1 - prune["nonzero"] / prune["parameters"]
@@ -96,13 +112,14 @@ def test_the_pruned_net_is_sparse_and_zips_smaller(whole):
 
 
 def test_a_finished_run_runs_nothing_again(whole, monkeypatch):
-    before = {p: p.stat().st_mtime_ns for p in whole.rglob("model.*")}
+    kept = [*whole.rglob("model.*"), whole / "environment.json"]
+    before = {p: p.stat().st_mtime_ns for p in kept}
     rows = runs.rows(whole)
     monkeypatch.setattr(
         runs, "measured_rows", lambda *_: pytest.fail("it measured again")
     )
     runs.run(RECIPE, whole)
-    assert {p: p.stat().st_mtime_ns for p in whole.rglob("model.*")} == before
+    assert {p: p.stat().st_mtime_ns for p in kept} == before
     assert runs.rows(whole) == rows
 
 
@@ -162,6 +179,26 @@ def test_the_folder_of_another_recipe_is_refused(whole):
     with pytest.raises(ValueError, match="data: digits there, mnist5k asked for"):
         runs.run(dataclasses.replace(RECIPE, data="mnist5k"), whole)
     assert (whole / "recipe.json").read_bytes() == before
+
+
+def test_a_folder_of_images_that_changed_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"photos/{name}/{i}.png")
+    recipe = dataclasses.replace(
+        RECIPE,
+        data=f"folder:{tmp_path}/photos",
+        image_size=28,
+        stages=(Train("teacher", STUDENT, SHORT, LITERT),),
+    )
+    runs.run(recipe, tmp_path / "run")
+    assert runs.rows(tmp_path / "run")[0]["examples"] == 4
+    shutil.copy(tmp_path / "photos/cat/0.png", tmp_path / "photos/cat/new.png")
+    with pytest.raises(ValueError, match="the data have changed since.*choose another"):
+        runs.run(recipe, tmp_path / "run")
 
 
 def test_a_folder_that_is_no_run_folder_is_refused(tmp_path):
