@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 # What a person cannot act on: bad input ends in one line and exit status 2.
-EXPECTED = (ValueError, FileNotFoundError, BlockingIOError, FloatingPointError)
+EXPECTED = (ValueError, OSError, FloatingPointError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command_line = shlex.join(["limbeck", *arguments])
     try:
         options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough, as in `limbeck nets | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except EXPECTED as error:
         print(f"limbeck: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

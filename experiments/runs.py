@@ -73,6 +73,9 @@ def run(
         image_size=recipe.image_size,
         skip_bad_images=recipe.skip_bad_images,
     )
+    for stage in chosen:
+        if hasattr(stage, "net"):
+            stage.net.built(found)  # better now than after an hour of other stages
     with _alone(out):
         _require_same_data(found, out)
         write_json(out / "recipe.json", recipe.as_dict())

@@ -34,6 +34,25 @@ class Net:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self):
+        architectures.card(self.name)  # or it says which nets there are
+
+    def built(self, data: Data) -> keras.Model:
+        """A new net for the images and classes of `data`.
+
+        Raises:
+            ValueError: the net cannot take such images or options.
+        """
+        try:
+            return architectures.build(
+                self.name,
+                input_shape=data.image_shape,
+                classes=len(data.class_names),
+                **self.options,
+            )
+        except TypeError as error:  # an option that the builder does not have
+            raise ValueError(f"{self.name}: {error}") from error
+
 
 @dataclass(frozen=True)
 class Export:
@@ -127,7 +146,8 @@ class Train(Stage):
 
     def run(self, job: Job) -> dict[str, Any]:
         """Train, write the model and its exports; returns what the row says of it."""
-        model = _built(self.net, self.training, job)
+        with training.precision(self.training):
+            model = self.net.built(job.data)
         trained = _fit(model, None, self.training, job)
         return _finish(self, model, job, trained)
 
@@ -153,7 +173,8 @@ class Distill(Stage):
 
     def run(self, job: Job) -> dict[str, Any]:
         """Distill, write the model and its exports; returns what the row says of it."""
-        student = _built(self.net, self.training, job)
+        with training.precision(self.training):
+            student = self.net.built(job.data)
         trained = _distill(self, student, job)
         return _finish(self, student, job, trained)
 
@@ -236,16 +257,6 @@ class Quantize(Stage):
     def run(self, job: Job) -> dict[str, Any]:
         """Write the model in every form; returns what the row says of it."""
         return _finish(self, job.load(self.start), job, None, self.calibration)
-
-
-def _built(net, settings, job):
-    with training.precision(settings):
-        return architectures.build(
-            net.name,
-            input_shape=job.data.image_shape,
-            classes=len(job.data.class_names),
-            **net.options,
-        )
 
 
 def _batches(settings, job, **options):

@@ -14,6 +14,10 @@ from experiments.recipe import Recipe
 from experiments.stages import Distill, Net, Prune, Quantize, Teaching, Train
 from experiments.training import Training
 
+# What a test holds the recipe to, on the test split of `mnist5k`, for any seed: the
+# lowest of three was 98.9 and 97.8 %, the standard error of one is 0.4 points.
+EXPECTED_TOP1 = {"teacher": 0.98, "int8": 0.965}
+
 STUDENT = Net("alexnet_small", {"width": 0.125, "dropout": 0.1})
 TEACHING = Teaching(temperature=4.0, soft_weight=0.9, label_weight=0.1, views=8)
 

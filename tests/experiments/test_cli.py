@@ -1,6 +1,9 @@
 """The command line: bad input is one line and exit status 2; commands do their job."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,6 +12,8 @@ from PIL import Image
 
 import architectures
 from experiments import cli
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def failure(capsys, *arguments):
@@ -27,13 +32,15 @@ def failure(capsys, *arguments):
         (["--stages", "teach"], "no stage called 'teach'; choose from teacher, stud"),
         (["--set", "teacher.net.name=resnet21"], "no net called 'resnet21'; choose fr"),
         (["--set", "teacher.epochs=3"], "no field called 'epochs'"),
+        (["--set", "student.net.options.widht=1"], "unexpected keyword argument 'wid"),
+        (["--data", "digits"], "alexnet_small takes images of 28 to 64 px"),
         (["--data", "folder:nowhere"], "nowhere"),
     ],
 )
 def test_demo_refuses(arguments, message, capsys, tmp_path):
     line = failure(capsys, "demo", "--smoke", "--out", tmp_path / "run", *arguments)
     assert message in line
-    assert not (tmp_path / "run/rows.jsonl").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_demo_refuses_a_folder_with_one_class(capsys, tmp_path):
@@ -99,3 +106,14 @@ def test_export_and_measure_refuse(model_file, tmp_path, capsys):
 
 def test_report_refuses_a_folder_without_rows(tmp_path, capsys):
     assert "rows.jsonl" in failure(capsys, "report", tmp_path)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m experiments.cli nets --json | head -c 10"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
