@@ -3,7 +3,7 @@
 #   make test    lint and fast tests
 # Both make the virtual environment .venv once and reuse it.
 
-PYTHONS := python3.13 python3.12 python3.11 python3 python
+PYTHONS := python3.11 python3.12 python3.13 python3 python
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 BIN := .venv/bin
 
