@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-# What a person cannot act on: bad input ends in one line and exit status 2.
+# What a person can act on: it ends in one line and exit status 2, without a trace.
 EXPECTED = (ValueError, OSError, FloatingPointError)
 
 
@@ -97,7 +97,7 @@ def _demo(options):
 
     _start_tensorflow()
 
-    from experiments import report, runs
+    from experiments import runs
     from experiments.recipe import replaced
     from experiments.recipes import demo
 
@@ -118,8 +118,8 @@ def _demo(options):
         stages=options.stages.split(",") if options.stages else None,
         command=options.command_line,
     )
-    page = report.write(out)
-    print(f"\n{report.summary(out)}\nReport: {page}")
+    print()
+    _show_report(out)
 
 
 def _folder_name(recipe):
@@ -239,18 +239,13 @@ def _export(options):
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export
 
-    if not options.model.exists():
-        raise FileNotFoundError(f"there is no file {options.model}")
     model = export.load(options.model).model
     calibration = None
     if options.data:
         from experiments.data import load, pipeline
-        from experiments.data.augment import Augment
 
-        data = load(options.data)
-        calibration = pipeline.view_batches(
-            data, view=0, seed=0, augment=Augment(flip=False), batch_size=64
-        ).take(4)
+        train = pipeline.evaluation_batches(load(options.data), "train", batch_size=64)
+        calibration = train.take(4)
     if options.out.suffix == ".tflite":
         export.litert(
             model, options.out, precision=options.precision, calibration=calibration
@@ -267,10 +262,14 @@ def _add_report(commands):
 
 
 def _report(options):
+    _show_report(options.run_folder)
+
+
+def _show_report(run):
     from experiments import report
 
-    page = report.write(options.run_folder)
-    print(f"{report.summary(options.run_folder)}\nReport: {page}")
+    page = report.write(run)
+    print(f"{report.summary(run)}\nReport: {page}")
 
 
 def _add_table(commands):

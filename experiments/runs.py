@@ -27,6 +27,7 @@ from typing import Any
 
 import keras
 
+from compression import export
 from compression.atomic import replacing
 from experiments import data as datasets
 from experiments.files import read_json, write_json
@@ -86,8 +87,9 @@ def run(
             tf.config.experimental.enable_op_determinism()
         ran = False
         for seed in seeds:
-            ran |= any([_run_stage(s, recipe, found, out, seed) for s in chosen])
-            _measure(recipe, found, out, seed, again=ran)
+            anew = [_run_stage(stage, recipe, found, out, seed) for stage in chosen]
+            _measure(recipe, found, out, seed, again=any(anew))
+            ran |= any(anew)
         _write_rows(recipe, out)
         if ran:  # else the record of what did run stays
             write_json(out / "environment.json", environment(command))
@@ -137,11 +139,10 @@ def _run_stage(stage: Stage, recipe, data, out, seed):
 
 def _load(path):
     try:
-        return keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+        return export.load(path).model
+    except ValueError as error:
         raise ValueError(
-            f"{path} is not a readable Keras model ({error}); delete its folder "
-            f"{path.parent} to run that stage again"
+            f"{error}; delete its folder {path.parent} to run that stage again"
         ) from error
 
 

@@ -327,10 +327,9 @@ def _taught(stage, teacher, job):
             for view in range(views)
         )
         train = teacher_logits(teacher, seen)
-        images = pipeline.evaluation_batches(job.data, "validation").map(
-            lambda image, label: image
+        [validation] = teacher_logits(
+            teacher, [pipeline.evaluation_batches(job.data, "validation")]
         )
-        [validation] = teacher_logits(teacher, [images])
         with replacing(path) as beside, beside.open("wb") as file:
             np.savez(file, train=train, validation=validation)
     with np.load(path, allow_pickle=False) as stored:
@@ -342,9 +341,7 @@ def _finish(stage, model, job, trained, calibration=None):
     model.save(job.folder / MODEL, include_optimizer=False)
     calibrated = {}
     if calibration is not None:
-        images = pipeline.view_batches(
-            job.data, view=0, seed=job.seed, augment=Augment(flip=False), batch_size=64
-        )
+        images = pipeline.evaluation_batches(job.data, "train", batch_size=64)
         calibrated = {"calibration": list(images.take(-(-calibration // 64)))}
     for form in stage.exports:
         path = job.folder / form.file
