@@ -1,7 +1,6 @@
 """What the nets are: the classic image classifiers as plain functional Keras models."""
 
-from architectures.as_logits import as_logits
 from architectures.catalogue import Card, build, card, names
 from architectures.published_weights import load_published_weights
 
-__all__ = ["Card", "as_logits", "build", "card", "load_published_weights", "names"]
+__all__ = ["Card", "build", "card", "load_published_weights", "names"]

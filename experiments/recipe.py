@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from experiments.data.augment import Augment
-from experiments.stages import Stage
+from experiments.stages.base import Stage
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from compression.atomic import replacing
 from experiments import report
 from experiments.files import read_json, write_json
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(__file__).parent / "recipes"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -48,7 +48,7 @@ def table(name: str, results: Path = RESULTS) -> str:
         FileNotFoundError: there is no such record.
         ValueError: the records come from different commands, commits or recipes.
     """
-    paths = sorted(results.glob(f"{name}.seed*.json"))
+    paths = sorted(results.rglob(f"{name}.seed*.json"))
     if not paths:
         raise FileNotFoundError(f"no record of {name} in {results}")
     records = [read_json(path) for path in paths]

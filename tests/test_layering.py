@@ -52,7 +52,7 @@ def test_no_room_without_an_idea():
 
 def test_command_line_help_loads_neither_keras_nor_matplotlib():
     code = (
-        "import sys; from experiments import cli\n"
+        "import sys; from experiments.cli import main as cli\n"
         "try: cli.main(['--help'])\n"
         "except SystemExit: pass\n"
         "heavy = {'keras', 'tensorflow', 'matplotlib', 'tensorflow_datasets'}\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import cli, records
+from experiments import records
+from experiments.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

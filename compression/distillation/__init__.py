@@ -1,11 +1,12 @@
 """Distillation: a student learns from a teacher's outputs as well as from labels."""
 
-from compression.distillation.batch import Batch
-from compression.distillation.bias import best_bias_shift, shift_bias
+from compression.distillation.bias_shift import best_bias_shift, shift_bias
 from compression.distillation.distiller import Distiller
 from compression.distillation.ensemble import ensemble
-from compression.distillation.feature_loss import FeatureLoss
-from compression.distillation.features import (
+from compression.distillation.generations import generations
+from compression.distillation.losses.batch import Batch
+from compression.distillation.losses.feature_loss import FeatureLoss
+from compression.distillation.losses.features import (
     ActivationBoundaries,
     AttentionTransfer,
     ContrastiveRepresentation,
@@ -24,26 +25,29 @@ from compression.distillation.features import (
     SingularVectors,
     VariationalInformation,
 )
-from compression.distillation.generations import generations
-from compression.distillation.logits import (
+from compression.distillation.losses.logits import (
     ClassRelations,
     DecoupledSoftTargets,
     LogitRegression,
     StandardizedSoftTargets,
 )
-from compression.distillation.losses import LogitLoss, SoftTargets, soft_target_loss
+from compression.distillation.losses.logits.soft_targets import (
+    LogitLoss,
+    SoftTargets,
+    soft_target_loss,
+)
 from compression.distillation.mutual import MutualDistiller
 from compression.distillation.taps import stages, tap
+from compression.distillation.teacher import (
+    Renormalise,
+    heard_by,
+    teacher_outputs,
+)
 from compression.distillation.teacher_cache import (
     CachedOutputs,
     Views,
     cached_outputs,
     teacher_logits,
-)
-from compression.distillation.teacher_outputs import (
-    Renormalise,
-    heard_by,
-    teacher_outputs,
 )
 
 __all__ = [

@@ -6,7 +6,7 @@ from itertools import chain
 import keras
 from keras import ops
 
-from compression.distillation.batch import (
+from compression.distillation.losses.batch import (
     Batch,
     Schedule,
     at_step,
@@ -14,10 +14,10 @@ from compression.distillation.batch import (
     serialized,
     weighted,
 )
-from compression.distillation.feature_loss import FeatureLoss
-from compression.distillation.losses import LogitLoss
+from compression.distillation.losses.feature_loss import FeatureLoss
+from compression.distillation.losses.logits.soft_targets import LogitLoss
 from compression.distillation.taps import tap
-from compression.distillation.teacher_outputs import (
+from compression.distillation.teacher import (
     LOGITS,
     heard_by,
     teacher_outputs,

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from compression.distillation.batch import images_of, require_weight, weighted
 from compression.distillation.distiller import BATCH_MEAN, require_logits
 from compression.distillation.ensemble import AverageLogits
-from compression.distillation.losses import require_temperature, soft_target_loss
+from compression.distillation.losses.batch import images_of, require_weight, weighted
+from compression.distillation.losses.logits.soft_targets import (
+    require_temperature,
+    soft_target_loss,
+)
 
 
 @keras.saving.register_keras_serializable("limbeck")

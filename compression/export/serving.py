@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from compression.export.stable_names import stabilise
-from compression.export.stored_weights import (
+from compression.weights import (
     channel_axes,
     learned_variables,
     symmetric_codes,

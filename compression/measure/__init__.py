@@ -5,7 +5,7 @@ one run. Models in memory, .keras files, .tflite files and SavedModel folders al
 """
 
 from compression.measure.contents import Parameters, macs, parameters
-from compression.measure.keras_graph import LayerCall, layer_calls
+from compression.measure.keras_macs import LayerCall, layer_calls
 from compression.measure.latency import Latency, latencies
 from compression.measure.profiles import Profile, profile
 from compression.measure.scores import (

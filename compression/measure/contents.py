@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from compression.export.runners import Runner
-from compression.export.stored_weights import learned_variables
-from compression.measure.keras_graph import keras_macs
+from compression.measure.keras_macs import keras_macs
 from compression.measure.scores import runner_of
+from compression.weights import learned_variables
 
 
 class Parameters(NamedTuple):

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compression.distillation.teacher_outputs import LOGITS
+from compression.distillation.teacher import LOGITS
 from experiments.benchmarks import distill_data, distill_peers, keras_peers, turns
+from experiments.benchmarks.progress import rounds_told
 from experiments.benchmarks.setting import set_threads, torch_device
-from experiments.benchmarks.telling import rounds_told
 
 ALONE, TEACHER = "student alone", "teacher's forward pass"
 LIMBECK, LIMBECK_CACHED = "limbeck", "limbeck, cached"

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compression.distillation.teacher_outputs import LOGITS
+from compression.distillation.teacher import LOGITS
 from experiments.data import Data, pipeline
 from experiments.data.splits import Split
 

@@ -9,7 +9,7 @@ from keras import layers
 
 import architectures
 from compression.distillation import Distiller, Hints, SoftTargets, tap
-from compression.distillation.pooling import AverageTo, average_to
+from compression.distillation.losses.pooling import AverageTo, average_to
 from experiments.benchmarks import keras_peers
 from experiments.benchmarks.distill_data import CLASSES, SIDE
 

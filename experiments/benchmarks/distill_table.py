@@ -4,8 +4,8 @@ from typing import Any
 
 from experiments.benchmarks.nets_table import spread_in_words
 from experiments.benchmarks.setting import in_words
-from experiments.report import rendering
-from experiments.report.rendering import Cell, Column, Table
+from experiments.tables import table as rendering
+from experiments.tables.table import Cell, Column, Table
 
 
 def as_text(result: dict[str, Any], width: int = 110) -> str:

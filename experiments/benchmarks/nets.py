@@ -16,8 +16,8 @@ import numpy as np
 
 import architectures
 from experiments.benchmarks import keras_peers, turns
+from experiments.benchmarks.progress import rounds_told
 from experiments.benchmarks.setting import set_threads, torch_device
-from experiments.benchmarks.telling import rounds_told
 
 OURS, PLAIN, TORCH = "limbeck", "plain Keras", "PyTorch"
 # Largest difference of logits, or of the first loss, over the largest of ours.

@@ -3,9 +3,9 @@
 from typing import Any
 
 from experiments.benchmarks.setting import in_words
-from experiments.report import rendering
-from experiments.report.rendering import Cell, Column, Table
-from experiments.report.units import NOTHING, decimals
+from experiments.tables import table as rendering
+from experiments.tables.table import Cell, Column, Table
+from experiments.tables.units import NOTHING, decimals
 
 
 def as_text(result: dict[str, Any], width: int = 110) -> str:

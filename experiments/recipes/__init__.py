@@ -3,7 +3,9 @@
 from types import ModuleType
 
 from experiments.recipe import Recipe
-from experiments.recipes import demo, distill_methods, hinton2015
+from experiments.recipes.demo import recipe as demo
+from experiments.recipes.distill_methods import recipe as distill_methods
+from experiments.recipes.hinton2015 import recipe as hinton2015
 
 # Published ones, for `limbeck reproduce`: a module's RECIPE, and its docstring's title.
 REPRODUCIBLE: dict[str, ModuleType] = {

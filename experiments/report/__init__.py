@@ -21,8 +21,8 @@ from compression.atomic import replacing
 from experiments.report import markdown, page, papers, tables, terminal
 from experiments.report.comparison import teacher_of
 from experiments.report.folder import read
-from experiments.report.lines import stage_lines
-from experiments.report.rendering import as_markdown
+from experiments.tables.summary import stage_lines
+from experiments.tables.table import as_markdown
 
 __all__ = ["markdown_table", "summary", "write"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.report.drawing import FAINT
+from experiments.tables.svg import FAINT
 
 
 class Callout(NamedTuple):

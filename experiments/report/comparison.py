@@ -6,8 +6,8 @@ the operations it had. So sizes, operations and latency are compared one by one.
 
 from collections.abc import Sequence
 
-from experiments.report import units
-from experiments.report.lines import Line
+from experiments.tables import units
+from experiments.tables.summary import Line
 
 COSTS = {  # key of a row -> its name, and how a smaller one is called
     "bytes": ("bytes", "smaller"),

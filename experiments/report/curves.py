@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from experiments.report import drawing
 from experiments.report.folder import History, Run
-from experiments.report.lines import number
+from experiments.tables import svg as drawing
+from experiments.tables.summary import number
 
 SIZE = 290, 190  # points
 

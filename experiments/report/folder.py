@@ -13,8 +13,8 @@ import numpy as np
 
 from experiments.files import read_json
 from experiments.report.comparison import teacher_of
-from experiments.report.lines import Line, Row, file_lines, number, stage_lines
 from experiments.report.papers import paper_of
+from experiments.tables.summary import Line, Row, file_lines, number, stage_lines
 
 History = Mapping[str, list[float]]
 

@@ -3,7 +3,6 @@
 from experiments.report import story
 from experiments.report.comparison import MOVED, headline
 from experiments.report.folder import Run
-from experiments.report.rendering import as_markdown, escape_markdown
 from experiments.report.tables import (
     data_notes,
     file_table,
@@ -11,6 +10,7 @@ from experiments.report.tables import (
     stage_table,
     where,
 )
+from experiments.tables.table import as_markdown, escape_markdown
 
 
 def document(run: Run) -> str:

@@ -5,7 +5,6 @@ from html import escape
 from experiments.report import curves, disagreements, pareto, story
 from experiments.report.comparison import MOVED, headline
 from experiments.report.folder import Run
-from experiments.report.rendering import as_html
 from experiments.report.style import CSS
 from experiments.report.tables import (
     data_notes,
@@ -14,6 +13,7 @@ from experiments.report.tables import (
     stage_table,
     where,
 )
+from experiments.tables.table import as_html
 
 GAPS = "Missing from this report: "
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from types import ModuleType
 
-from experiments.report import distill_methods, hinton2015
-from experiments.report.lines import Line
+from experiments.recipes.distill_methods import tables as distill_methods
+from experiments.recipes.hinton2015 import tables as hinton2015
+from experiments.tables.summary import Line
 
 # Recipe and data -> what has `tables(lines)` and `pictures(lines)`. On other data the
 # paper's figures say nothing.

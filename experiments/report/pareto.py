@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 
-from experiments.report import callouts, drawing, units
+from experiments.report import callouts
 from experiments.report.callouts import Callout
 from experiments.report.folder import Run
+from experiments.tables import svg as drawing
+from experiments.tables import units
 
 COSTS = {
     "bytes_zipped": ("size", "zipped bytes", "bytes of the zipped file (log)"),

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from experiments.report import units
 from experiments.report.comparison import moved
 from experiments.report.folder import Run
-from experiments.report.lines import Line
+from experiments.tables import units
+from experiments.tables.summary import Line
 
 NOT_SETTINGS = {"kind", "name", "exports"}  # the tables say these
 

@@ -1,6 +1,6 @@
 """How the page looks, in light and in dark."""
 
-from experiments.report.drawing import FAINT, INK, PAPER, SERIES
+from experiments.tables.svg import FAINT, INK, PAPER, SERIES
 
 DARK_SERIES = (
     "#78aee8", "#eb9a5c", "#66c79b", "#d98bc4", "#cdb04a", "#98a6f2", "#ec8390"

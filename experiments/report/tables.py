@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from experiments.report import units
 from experiments.report.comparison import COSTS, MOVED, moved, times_smaller
 from experiments.report.folder import Run
-from experiments.report.lines import Line
-from experiments.report.rendering import Cell, Column, Table
+from experiments.tables import units
+from experiments.tables.summary import Line
+from experiments.tables.table import Cell, Column, Table
 
 
 def stage_table(

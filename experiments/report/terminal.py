@@ -4,8 +4,8 @@ import textwrap
 
 from experiments.report.comparison import headline
 from experiments.report.folder import Run
-from experiments.report.rendering import as_text
 from experiments.report.tables import data_notes, ratio_table, stage_table, where
+from experiments.tables.table import as_text
 
 LISTED = 5  # unreadable images; the documents list all
 

@@ -5,9 +5,10 @@ import json
 import pytest
 
 from experiments.recipe import Recipe, replaced, smoke
-from experiments.recipes import RECIPES, demo
-from experiments.stages import Distill, Net, Train
-from experiments.training import Training
+from experiments.recipes import RECIPES
+from experiments.recipes.demo import recipe as demo
+from experiments.stages.base import Distill, Net, Train
+from experiments.training.fit import Training
 
 TEACHER = Train("teacher", Net("resnet20"), Training(epochs=2))
 STUDENT = Distill("distill", Net("alexnet_small"), "teacher", Training(epochs=2))

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.text import Text
 
-from experiments.report import callouts, drawing
+from experiments.report import callouts
 from experiments.report.pareto import front
+from experiments.tables import svg as drawing
 
 # Few values: ties in cost, in accuracy and in both are common.
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)

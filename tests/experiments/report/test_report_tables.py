@@ -5,7 +5,9 @@ import math
 import pytest
 
 from experiments import report
-from experiments.report import comparison, lines, units
+from experiments.report import comparison
+from experiments.tables import summary as lines
+from experiments.tables import units
 
 
 def table_of(text):

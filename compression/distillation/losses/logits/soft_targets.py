@@ -1,0 +1,120 @@
+"""Losses between the logits of a teacher and of a student.
+
+Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015),
+https://arxiv.org/abs/1503.02531
+"""
+
+import keras
+from keras import ops
+
+from compression.distillation.losses.batch import (
+    Batch,
+    Schedule,
+    at_step,
+    deserialized,
+    require_weight,
+    serialized,
+)
+
+
+class LogitLoss(keras.losses.Loss):
+    """Base of the losses between logits: a Keras loss with a weight.
+
+    A subclass gives `call`, which returns a value for each example.
+
+    Args:
+        weight: factor in the total loss, at least 0; or a schedule of the step.
+        name: name of this part in logs and history.
+
+    Raises:
+        ValueError: `weight` is negative.
+    """
+
+    def __init__(self, weight: float | Schedule = 1.0, name: str | None = None):
+        super().__init__(name=name)
+        self.weight = require_weight(weight)
+
+    def call(self, y_true, y_pred, batch: Batch | None = None):
+        """The loss of each example.
+
+        Args:
+            y_true: the teacher's logits, (batch, classes).
+            y_pred: the student's logits, (batch, classes).
+            batch: what else is known.
+
+        Returns:
+            (batch,) float32.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        return {"weight": serialized(self.weight), "name": self.name}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{key: deserialized(value) for key, value in config.items()})
+
+
+def soft_target_loss(teacher_logits, student_logits, *, temperature: float):
+    """T^2 KL(teacher || student) of the softened softmaxes, per example, in nats.
+
+    The factor T^2 keeps the gradient on the scale of the label loss (section 2).
+    Computed in float32 and in log space: nothing is clipped.
+
+    Args:
+        teacher_logits: (batch, classes).
+        student_logits: (batch, classes).
+        temperature: T > 0.
+
+    Returns:
+        (batch,) tensor, zero where the two softmaxes agree.
+
+    Raises:
+        ValueError: `temperature` is not positive.
+    """
+    if isinstance(temperature, int | float):
+        require_temperature(temperature)
+    log_p = ops.log_softmax(ops.cast(teacher_logits, "float32") / temperature)
+    log_q = ops.log_softmax(ops.cast(student_logits, "float32") / temperature)
+    return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def require_temperature(temperature: float | Schedule) -> float | Schedule:
+    """`temperature` itself.
+
+    Raises:
+        ValueError: it is a number that is not positive.
+    """
+    if not isinstance(temperature, Schedule) and temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    return temperature
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class SoftTargets(LogitLoss):
+    """Hinton's soft targets (section 2) as a part of a `Distiller`.
+
+    Args:
+        temperature: T > 0 of both softmaxes; or a schedule of the step.
+        weight: factor of this part in the total loss, at least 0; or a schedule.
+        name: name of this part in logs and history.
+
+    Raises:
+        ValueError: `temperature` is not positive, or `weight` is negative.
+    """
+
+    def __init__(
+        self,
+        temperature: float | Schedule = 4.0,
+        weight: float | Schedule = 1.0,
+        name: str = "soft_targets",
+    ):
+        super().__init__(weight, name)
+        self.temperature = require_temperature(temperature)
+
+    def call(self, y_true, y_pred, batch=None):
+        temperature = at_step(self.temperature, batch)
+        return soft_target_loss(y_true, y_pred, temperature=temperature)
+
+    def get_config(self):
+        return super().get_config() | {"temperature": serialized(self.temperature)}

@@ -1,0 +1,1 @@
+"""`limbeck nets`: the catalogue listed, a net layer by layer, and drawn."""

@@ -1,0 +1,224 @@
+"""`limbeck nets`: the catalogue, and one net layer by layer, as text and as JSON."""
+
+import ast
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from itertools import groupby
+from string import ascii_lowercase
+from typing import Any
+
+import keras
+
+import architectures
+from architectures.catalogue import BUILDERS
+from compression.measure import LayerCall, layer_calls
+from experiments.tables.table import Cell, Column, Table, as_text
+from experiments.tables.units import NOTHING, count, scaled
+
+# Whose releases the published weights are, by the beginning of their address.
+RELEASES = {
+    "https://download.pytorch.org/models/": "torchvision",
+    "https://github.com/akamaster/pytorch_resnet_cifar10/": "akamaster",
+}
+BYTES_OF_A_FLOAT = 4
+WIDTH = 110  # characters of a line, as in the report's text
+
+
+def catalogue() -> list[dict[str, Any]]:
+    """The cards of all nets with their names, the oldest paper's first."""
+    rows = [
+        {"name": name} | dataclasses.asdict(architectures.card(name))
+        for name in architectures.names()
+    ]
+    # Within a paper as one reads them: vgg13_bn after vgg13, resnet110 after resnet56.
+    return sorted(
+        rows,
+        key=lambda row: (
+            row["year"],
+            row["paper"],
+            row["input_shape"],
+            row["macs"] or 0,
+            row["name"],
+        ),
+    )
+
+
+def catalogue_text(width: int = WIDTH) -> str:
+    """The catalogue as a table of `width` characters, sources and addresses below."""
+    rows = catalogue()
+    sources = dict.fromkeys(row["source"] for row in rows if row["source"])
+    marks = dict(zip(sources, ascii_lowercase, strict=False))
+    table = Table(
+        "nets",
+        (
+            Column("net", numeric=False),
+            *map(Column, ("input", "parameters", "MACs", "top-1", "top-5")),
+            Column("source", numeric=False),
+            Column("weights", numeric=False),
+        ),
+        tuple(
+            (
+                Cell(row["name"]),
+                Cell(by(row["input_shape"])),
+                Cell(count(row["parameters"])),
+                Cell(scaled(row["macs"])),
+                Cell(_published(row["top1"])),
+                Cell(_published(row["top5"])),
+                Cell(marks.get(row["source"], "")),
+                Cell(_release(row["weights"])),
+            )
+            for row in rows
+        ),
+        (),
+    )
+    heading, rule, *lines = [
+        f"  {line}" for line in as_text(table, width - 2).split("\n")
+    ]
+    out = [heading, rule.strip()]
+    # A paper has a line above its nets: a column of titles would take all the room.
+    for paper, group in groupby(rows, key=lambda r: f"{r['paper']} ({r['year']})"):
+        out += [paper, *(lines.pop(0) for _ in group)]
+    out += [
+        "",
+        "Top-1 and top-5 in percent as published, not measured here; sources:",
+        *(f"  {mark}  {source}" for source, mark in marks.items()),
+        "MACs: multiply-accumulates of one image in convolutions and dense layers.",
+        "Weights that architectures.load_published_weights(model, download=True) gets:",
+        *(f"  {name:<11}  {address}..." for address, name in RELEASES.items()),
+        "limbeck nets NAME lists a net's layers, with --draw FILE.svg it draws them.",
+    ]
+    return "\n".join(out)
+
+
+def build(
+    name: str,
+    input_shape: tuple[int, ...] | None = None,
+    classes: int | None = None,
+    settings: Sequence[str] = (),
+) -> keras.Model:
+    """The net `name`, as in its paper where nothing else is said.
+
+    Args:
+        name: one of the catalogue's.
+        input_shape: (height, width, channels).
+        classes: number of logits.
+        settings: further options of the net's own function, as in "shortcut=B".
+
+    Raises:
+        ValueError: there is no such net or option, or the net cannot take its value.
+    """
+    architectures.card(name)
+    options = {}
+    if input_shape is not None:
+        options["input_shape"] = input_shape
+    if classes is not None:
+        options["classes"] = classes
+    for setting in settings:
+        option, equals, text = setting.partition("=")
+        known = sorted(inspect.signature(BUILDERS[name]).parameters)
+        if not equals or option not in known:
+            raise ValueError(
+                f"{name} has no option {setting!r}; give NAME=VALUE with a name from "
+                f"{', '.join(known)}"
+            )
+        options[option] = _value(text)
+    try:
+        return architectures.build(name, **options)
+    except TypeError as error:
+        raise ValueError(f"{name} cannot be built with {options}: {error}") from error
+
+
+def as_dict(name: str, model: keras.Model) -> dict[str, Any]:
+    """The net, its card and its layers for JSON.
+
+    `inputs` of a layer are the names of the layers that feed it.
+    """
+    calls = layer_calls(model)
+    return {
+        "name": name,
+        "input_shape": list(model.input_shape[1:]),
+        "parameters": sum(call.parameters for call in calls),
+        "macs": sum(call.macs for call in calls),
+        "card": dataclasses.asdict(architectures.card(name)),
+        "layers": [
+            {
+                "name": call.layer.name,
+                "kind": type(call.layer).__name__,
+                "output_shape": list(call.output_shape[1:]),
+                "parameters": call.parameters,
+                "macs": call.macs,
+                "inputs": [calls[at].layer.name for at in call.fed_by],
+            }
+            for call in calls
+        ],
+    }
+
+
+def layers_text(model: keras.Model, width: int = WIDTH) -> str:
+    """The layers as a table: output, parameters, MACs, and what feeds a layer.
+
+    A layer fed by the row above, and by nothing else, does not say so.
+    """
+    calls = layer_calls(model)
+    parameters = sum(call.parameters for call in calls)
+    macs = sum(call.macs for call in calls)
+    table = Table(
+        model.name,
+        (
+            Column("layer", numeric=False),
+            Column("kind", numeric=False),
+            *map(Column, ("output", "parameters", "MACs")),
+            Column("fed by", numeric=False),
+        ),
+        tuple(
+            (
+                Cell(call.layer.name),
+                Cell(type(call.layer).__name__),
+                Cell(by(call.output_shape[1:])),
+                Cell(count(call.parameters or None)),
+                Cell(count(call.macs or None)),
+                Cell(_fed_by(at, calls)),
+            )
+            for at, call in enumerate(calls)
+        )
+        + ((Cell("total"), Cell(""), Cell(""), Cell(count(parameters)),
+            Cell(count(macs)), Cell("")),),
+        (
+            f"{model.name}: {scaled(parameters)} parameters, "
+            f"{scaled(BYTES_OF_A_FLOAT * parameters, 'B')} in float32; {scaled(macs)} "
+            "multiply-accumulates an image.",
+        ),
+    )  # fmt: skip
+    return as_text(table, width)
+
+
+def by(shape: Sequence[int | None]) -> str:
+    """A shape without its batch axis, "32x32x3"."""
+    return "x".join("?" if side is None else str(side) for side in shape)
+
+
+def _fed_by(at: int, calls: Sequence[LayerCall]) -> str:
+    before = calls[at].fed_by
+    if before in ((), (at - 1,)):
+        return ""
+    return ", ".join(calls[other].layer.name for other in before)
+
+
+def _published(percent):
+    return NOTHING if percent is None else f"{percent:.2f}"
+
+
+def _release(address):
+    for beginning, name in RELEASES.items():
+        if address.startswith(beginning):
+            return name
+    return address
+
+
+def _value(text):
+    """A Python literal, as 0.25 or True or (300, 100); anything else is a word."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

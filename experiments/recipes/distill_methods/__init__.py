@@ -1,0 +1,1 @@
+"""Distillation methods compared: a ResNet-56 teaches a small AlexNet-style student."""

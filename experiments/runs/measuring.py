@@ -1,0 +1,119 @@
+"""Measures finished stages together: every exported file, on the test images, once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from compression import export, measure
+from experiments.data import Data, pipeline
+from experiments.files import read_json
+from experiments.stages.base import MODEL, Distill, Stage
+
+SHOWN = 12  # images in the report's strip of disagreements
+
+
+def measured_rows(
+    stages: Mapping[Stage, Path], data: Data, folder: Path, run: Path
+) -> list[dict[str, Any]]:
+    """One row a stage: what its model is, and what its files do on the test images.
+
+    Latencies of all files are taken in turns, because a machine's clock drifts. The
+    first file of a stage stands for it; all stand under "files".
+
+    Args:
+        stages: finished ones, each with its folder.
+        data: the dataset; its test split is looked at here and nowhere else.
+        folder: where `disagreements.npz` is written.
+        run: the run folder; rows name files relative to it.
+    """
+    test = pipeline.evaluation_batches(data, "test")
+    runners = {
+        (stage.name, form): export.load(home / form.file)
+        for stage, home in stages.items()
+        for form in stage.exports
+    }
+    latencies = measure.latencies(runners)
+    rows, logits = [], {}
+    for stage, home in stages.items():
+        model = export.load(home / MODEL)
+        reference = measure.logits(model, test)
+        logits[stage.name] = reference
+        files = []
+        for form in stage.exports:
+            runner, latency = runners[stage.name, form], latencies[stage.name, form]
+            profile = measure.profile(
+                runner, test, reference=reference, latency=False
+            ).as_row()
+            profile |= {
+                "latency_ms": latency.median_ms,
+                "latency_low_ms": latency.low_ms,
+                "latency_high_ms": latency.high_ms,
+            }
+            name = str(runner.path.relative_to(run))
+            about = {"file": name, "format": form.format, "precision": form.precision}
+            files.append(about | profile)
+            print(
+                f"  {stage.name + '/' + form.file:<32} top-1 {profile['top1']:.2%}  "
+                f"{profile['bytes']:>10,} bytes",
+                flush=True,
+            )
+        rows.append(
+            read_json(home / "about.json")
+            | {"data": data.name, "split": "test"}
+            | files[0]
+            | _size_of_the_net(model)
+            | {"files": files}
+        )
+    _write_disagreements(stages, data, test, logits, folder)
+    return rows
+
+
+def _size_of_the_net(runner):
+    """A paper counts the net's weights; files have batch norm folded into them."""
+    count = measure.parameters(runner)
+    return {
+        "parameters": count.count,
+        "nonzero": count.nonzero,
+        "macs": measure.macs(runner),
+    }
+
+
+def _write_disagreements(stages, data, test, logits, folder):
+    """The first test images that the first taught student sees unlike its teacher."""
+    for stage in stages:
+        if isinstance(stage, Distill) and stage.teacher in logits:
+            break
+    else:
+        return
+    teacher, student = _softmax(logits[stage.teacher]), _softmax(logits[stage.name])
+    index = np.flatnonzero(teacher.argmax(-1) != student.argmax(-1))[:SHOWN]
+    images, labels, start = [], [], 0
+    for batch_images, batch_labels in test.as_numpy_iterator():
+        stop = start + len(batch_labels)
+        picked = index[(index >= start) & (index < stop)] - start
+        images.append(_pixels(batch_images[picked], data))
+        labels.append(batch_labels[picked])
+        start = stop
+    np.savez(
+        folder / "disagreements.npz",
+        images=np.concatenate(images),
+        labels=np.concatenate(labels),
+        teacher=teacher[index],
+        student=student[index],
+        index=index,
+        teacher_stage=np.array(stage.teacher),
+        student_stage=np.array(stage.name),
+    )
+
+
+def _pixels(images, data):
+    """What normalisation was applied to: pixels from 0 to 255."""
+    pixels = 255 * (images * np.float32(data.std) + np.float32(data.mean))
+    return np.rint(pixels).clip(0, 255).astype(np.uint8)
+
+
+def _softmax(logits):
+    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))

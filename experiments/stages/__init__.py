@@ -1,0 +1,1 @@
+"""The stages of an experiment, one kind a file; each reads models and writes one."""

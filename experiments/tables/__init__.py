@@ -1,0 +1,1 @@
+"""Rows of several seeds -> summaries -> tables and pictures, without Keras."""

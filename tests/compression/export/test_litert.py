@@ -1,0 +1,299 @@
+"""Every precision, run by the real interpreter."""
+
+import collections
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+from keras import layers
+
+import architectures
+from compression import export
+from tests.compression.small_nets import alexnet, shaken, small_net
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def net():
+    return alexnet()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).normal(size=(33, 28, 28, 1)).astype(np.float32)
+
+
+def operators(path):
+    """How many of which operators a file has."""
+    model = schema.Model.GetRootAs(path.read_bytes())
+    graph = model.Subgraphs(0)
+    codes = [
+        model.OperatorCodes(graph.Operators(i).OpcodeIndex()).BuiltinCode()
+        for i in range(graph.OperatorsLength())
+    ]
+    names = {v: k for k, v in vars(schema.BuiltinOperator).items()}
+    return collections.Counter(names[code] for code in codes)
+
+
+@pytest.mark.parametrize(
+    ("precision", "tolerance", "share"),
+    [
+        ("float32", 1e-5, 1.02),
+        ("float16", 2e-3, 0.53),
+        ("dynamic", 0.05, 0.3),
+        ("int8", 0.08, 0.31),
+        ("int16x8", 0.05, 0.33),
+    ],
+)
+def test_every_precision_does_what_the_model_does(
+    net, images, tmp_path, precision, tolerance, share
+):
+    path = tmp_path / "net.tflite"
+    calibration = [images[:20], (images[20:], np.zeros(13))]
+    got = export.litert(net, path, precision=precision, calibration=calibration)
+    assert got == path
+    assert path.stat().st_size < share * 4 * net.count_params()
+    runner = export.load(path)
+    assert (runner.kind, runner.path) == ("litert", path)
+    assert (runner.input_shape, runner.batch) == ((28, 28, 1), 1)
+    expected = net.predict(images, verbose=0)
+    logits = runner(images)
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, atol=tolerance * abs(expected).max())
+
+
+def test_int8_is_integer_throughout(net, images, tmp_path):
+    path = export.litert(
+        net, tmp_path / "net.tflite", precision="int8", calibration=[images]
+    )
+    interpreter = Interpreter(str(path))
+    signature = interpreter.get_signature_list()["serving_default"]
+    assert signature == {"inputs": ["image"], "outputs": ["logits"]}
+    [source], [target] = (
+        interpreter.get_input_details(),
+        interpreter.get_output_details(),
+    )
+    assert source["dtype"] == target["dtype"] == np.int8
+    assert {t["dtype"] for t in interpreter.get_tensor_details()} <= {
+        np.int8,
+        np.int32,
+    }
+    assert operators(path) == {
+        "CONV_2D": 5,
+        "MAX_POOL_2D": 3,
+        "RESHAPE": 1,
+        "FULLY_CONNECTED": 3,
+    }
+
+
+@pytest.mark.parametrize(("batch", "precision"), [(None, "float32"), (4, "int8")])
+def test_other_batches(net, images, tmp_path, batch, precision):
+    path, one = tmp_path / "net.tflite", tmp_path / "one.tflite"
+    export.litert(net, path, precision=precision, calibration=[images], batch=batch)
+    export.litert(net, one, precision=precision, calibration=[images])
+    runner = export.load(path, threads=2)
+    assert runner.batch == batch
+    logits = runner(images)
+    np.testing.assert_allclose(logits, export.load(one)(images), atol=1e-4)
+    np.testing.assert_allclose(runner(images[:5]), logits[:5], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_batch_norm_is_folded_in_resnet20(tmp_path):
+    net = shaken(architectures.build("resnet20"))
+    images = np.random.default_rng(0).normal(size=(16, 32, 32, 3)).astype(np.float32)
+    for precision in ("float32", "int8"):
+        path = tmp_path / f"{precision}.tflite"
+        export.litert(net, path, precision=precision, calibration=[images])
+        # 9 additions of shortcuts; 2 paddings and 2 strides of shortcuts without
+        # weights and 2 paddings before strided convolutions.
+        assert operators(path) == {
+            "CONV_2D": 19,
+            "ADD": 9,
+            "PAD": 4,
+            "STRIDED_SLICE": 2,
+            "MEAN": 1,
+            "FULLY_CONNECTED": 1,
+        }
+
+
+def test_pruned_kernels_have_zero_codes(tmp_path):
+    """Codes of int8 files, less their zero point, are zero where weights are."""
+    image = keras.Input((8, 8, 2))
+    x = layers.Conv2D(4, 3, use_bias=False)(image)
+    x = layers.BatchNormalization()(x)
+    x = layers.Flatten()(layers.ReLU()(x))
+    model = shaken(keras.Model(image, layers.Dense(5)(x)))
+    generator = np.random.default_rng(3)
+    masks = {}
+    for layer in (model.layers[1], model.layers[-1]):
+        mask = generator.random(layer.kernel.shape) < 0.25
+        layer.kernel.assign(layer.kernel * mask)
+        masks[layer.kernel.shape[-1]] = mask
+    calibration = [generator.normal(size=(8, 8, 8, 2))]
+    for precision in ("dynamic", "int8", "int16x8"):
+        path = tmp_path / "net.tflite"
+        export.litert(model, path, precision=precision, calibration=calibration)
+        interpreter = Interpreter(str(path))
+        for units, mask in masks.items():
+            [kernel] = [
+                tensor
+                for tensor in interpreter.get_tensor_details()
+                if tensor["shape"].size > 1
+                and tensor["shape"][0] == units
+                and tensor["shape"].prod() == mask.size
+            ]
+            codes = interpreter.get_tensor(kernel["index"])
+            # (units, ...) in the file, (..., units) in Keras.
+            expected = np.moveaxis(mask, -1, 0).reshape(codes.shape)
+            assert not kernel["quantization_parameters"]["zero_points"].any()
+            assert (codes[~expected] == 0).all()
+
+
+def test_fake_quantization_needs_no_calibration(tmp_path):
+    @keras.saving.register_keras_serializable("limbeck_tests")
+    class Ranged(layers.Layer):
+        def call(self, x):
+            return keras.quantizers.fake_quant_with_min_max_vars(
+                x, -4.0, 4.0, num_bits=8
+            )
+
+    image = keras.Input((6, 6, 2))
+    x = Ranged()(image)
+    x = layers.Flatten()(Ranged()(layers.Conv2D(3, 3)(x)))
+    model = shaken(keras.Model(image, Ranged()(layers.Dense(4)(x))))
+    x = np.random.default_rng(0).normal(size=(9, 6, 6, 2)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    path = tmp_path / "net.tflite"
+    for calibration in (None, [x / 10]):  # whose ranges would cut off most
+        export.litert(model, path, precision="int8", calibration=calibration)
+        np.testing.assert_allclose(export.load(path)(x), expected, atol=2 * 8 / 255)
+        types = {t["dtype"] for t in Interpreter(str(path)).get_tensor_details()}
+        assert types <= {np.int8, np.int32}
+    with pytest.raises(ValueError, match="int16x8' needs calibration"):
+        export.litert(model, path, precision="int16x8")
+
+
+@pytest.mark.parametrize("precision", ["int8", "int16x8"])
+def test_calibration_is_asked_for(precision, tmp_path):
+    with pytest.raises(ValueError, match=f"{precision}' needs calibration: batches"):
+        export.litert(small_net(), tmp_path / "net.tflite", precision=precision)
+
+
+@pytest.mark.parametrize(
+    ("calibration", "message"),
+    [
+        ([np.zeros((2, 6, 6, 3))], r"images \(6, 6, 2\), one has the shape \(2, 6"),
+        ([], "calibration holds no images"),
+        ([np.zeros((0, 6, 6, 2))], "calibration holds no images"),
+    ],
+)
+def test_calibration_is_checked(calibration, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        export.litert(
+            small_net(),
+            tmp_path / "net.tflite",
+            precision="int8",
+            calibration=calibration,
+        )
+
+
+def test_arguments_are_checked(tmp_path):
+    with pytest.raises(ValueError, match="choose from float32, float16, dynamic, int8"):
+        export.litert(small_net(), tmp_path / "net.tflite", precision="int4")
+    with pytest.raises(ValueError, match="must end in .tflite, got .*net.bin"):
+        export.litert(small_net(), tmp_path / "net.bin")
+    (tmp_path / "net.tflite").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder: not replaced"):
+        export.litert(small_net(), tmp_path / "net.tflite")
+
+
+def test_what_litert_cannot_hold_is_said(tmp_path):
+    image = keras.Input((6, 6, 2))
+    x = layers.Flatten()(layers.PReLU()(layers.Conv2D(3, 3)(image)))
+    model = keras.Model(image, layers.Dense(2)(x))
+    with pytest.raises(RuntimeError, match="LiteRT cannot hold .* in int16x8: .*PRELU"):
+        export.litert(
+            model,
+            tmp_path / "net.tflite",
+            precision="int16x8",
+            calibration=[np.ones((4, 6, 6, 2))],
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_old_file_stays_until_the_new_one_is_checked(tmp_path, monkeypatch):
+    path = export.litert(small_net(), tmp_path / "net.tflite")
+    before = path.read_bytes()
+    checks = sys.modules["compression.export.checks"]
+    for answer, message in [
+        (lambda x: np.zeros((len(x), 4), np.float32), "net.tflite is off by 1.00e"),
+        (lambda x: np.full((len(x), 4), np.nan), "logits that are not finite"),
+        (lambda x: np.zeros((len(x), 3)), r"gives \(4, 3\), the model \(4, 4\)"),
+    ]:
+        monkeypatch.setattr(checks, "load", lambda path, answer=answer: answer)
+        with pytest.raises(RuntimeError, match=message):
+            export.litert(shaken(small_net(), seed=1), path)
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_printed(tmp_path, capfd):
+    path = export.litert(
+        small_net(),
+        tmp_path / "net.tflite",
+        precision="int8",
+        calibration=[np.random.default_rng(0).normal(size=(4, 6, 6, 2))],
+    )
+    export.load(path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_damaged_files_are_clear_errors_and_never_a_crash(tmp_path):
+    """Cut at many lengths and with bytes overwritten, in a process of its own."""
+    path = export.litert(small_net(), tmp_path / "net.tflite")
+    code = f"""
+import pathlib, random
+from compression import export
+path = pathlib.Path({str(path)!r})
+whole = path.read_bytes()
+lengths = {{*range(64), *range(64, len(whole), 97)}}
+lengths |= {{len(whole) - missing for missing in range(1, 9)}}
+for length in sorted(lengths):
+    path.write_bytes(whole[:length])
+    print("cut at", length, flush=True)
+    try:
+        export.load(path)
+    except ValueError as error:
+        assert "not a readable LiteRT file; truncated or not a model?" in str(error)
+        assert str(path) in str(error) and "\\n" not in str(error)
+    else:
+        raise SystemExit(f"cut at {{length}} was loaded")
+dice = random.Random(0)
+for trial in range(100):
+    damaged = bytearray(whole)
+    for _ in range(3):
+        damaged[dice.randrange(len(whole))] = dice.randrange(256)
+    path.write_bytes(damaged)
+    print("damaged", trial, flush=True)
+    try:
+        export.load(path)  # a changed weight is still a model
+    except ValueError as error:
+        assert str(path) in str(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+        timeout=120,
+    )
+    assert done.returncode == 0, (done.stdout[-100:], done.stderr[-500:])

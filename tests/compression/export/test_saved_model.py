@@ -1,0 +1,408 @@
+"""Stored weights, SavedModel folders, and what is shared by both exporters."""
+
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import hypothesis.extra.numpy as hnp
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import layers
+
+import architectures
+from compression import export
+from compression.atomic import replacing
+from compression.weights import learned_variables, symmetric_codes
+from tests.compression.small_nets import alexnet, shaken, small_net
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def net():
+    return alexnet()
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).normal(size=(7, 28, 28, 1)).astype(np.float32)
+
+
+def shard_size(folder):
+    return sum(f.stat().st_size for f in (folder / "variables").glob("*.data-*"))
+
+
+# --- codes -------------------------------------------------------------------------
+
+
+def test_codes_by_hand():
+    weights = np.array([[1.27, 0.0], [-0.635, 0.0], [0.004, 0.0]], np.float32)
+    codes, scales = symmetric_codes(weights)
+    np.testing.assert_allclose(scales, [[0.01, 1.0]], rtol=1e-6)
+    # -63.5 rounds to even.
+    np.testing.assert_array_equal(codes, [[127, 0], [-64, 0], [0, 0]])
+
+
+@settings(deadline=None)
+@given(
+    hnp.arrays(
+        np.float32,
+        hnp.array_shapes(min_dims=2, max_dims=4, max_side=5),
+        elements=st.floats(-(2.0**100), 2.0**100, width=32) | st.just(0.0),
+    ),
+    st.data(),
+)
+def test_codes_are_within_half_a_scale_and_keep_zeros(weights, data):
+    axes = data.draw(st.sampled_from([(-1,), (-2,), (-2, -1), (0,)]))
+    codes, scales = symmetric_codes(weights, axes)
+    error = np.abs(weights - scales * codes.astype(np.float64))
+    assert (error <= scales / 2 * (1 + 1e-5)).all()
+    assert (codes[weights == 0] == 0).all()
+    assert np.isfinite(scales).all()
+    kept = {axis % weights.ndim for axis in axes}
+    assert scales.shape == tuple(
+        side if i in kept else 1 for i, side in enumerate(weights.shape)
+    )
+
+
+def test_depthwise_and_transposed_kernels_have_a_scale_for_each_channel(tmp_path):
+    """A channel a thousand times smaller than its neighbour survives int8."""
+    image = keras.Input((5, 5, 3))
+    x = layers.DepthwiseConv2D(3, depth_multiplier=2, use_bias=False)(image)
+    x = layers.Conv2DTranspose(4, 2, use_bias=False)(x)
+    model = shaken(keras.Model(image, layers.GlobalAveragePooling2D()(x)))
+    tilt = np.logspace(0, -3, 6).reshape(3, 2)
+    depthwise, transposed = model.layers[1], model.layers[2]
+    depthwise.kernel.assign(depthwise.kernel * tilt)
+    transposed.kernel.assign(transposed.kernel * np.logspace(0, -3, 4)[:, None])
+    export.saved_model(model, tmp_path / "net", weights="int8")
+    x = np.random.default_rng(0).normal(size=(3, 5, 5, 3)).astype(np.float32)
+    expected = model.predict(x, verbose=0)
+    got = export.load(tmp_path / "net")(x)
+    np.testing.assert_array_less(
+        np.abs(got - expected).max(axis=0), 0.02 * np.abs(expected).max(axis=0)
+    )
+
+
+def test_learned_variables_do_not_depend_on_freezing(net):
+    names = [v.path for v in learned_variables(net)]
+    assert sum(v.shape.num_elements() for v in learned_variables(net)) == 73_010
+    assert not any("moving" in name for name in names)
+    net.trainable = False
+    try:
+        assert [v.path for v in learned_variables(net)] == names
+    finally:
+        net.trainable = True
+
+
+# --- SavedModel folders ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("weights", "tolerance", "share"),
+    [("float32", 1e-5, 1.01), ("float16", 2e-3, 0.52), ("int8", 0.05, 0.3)],
+)
+def test_weights_are_small_on_disk_and_right_in_use(
+    net, images, tmp_path, weights, tolerance, share
+):
+    path = export.saved_model(net, tmp_path / "net", weights=weights)
+    assert path == tmp_path / "net"
+    assert shard_size(path) < share * 4 * net.count_params()
+    runner = export.load(path)
+    assert (runner.kind, runner.path) == ("saved_model", path)
+    assert (runner.input_shape, runner.batch) == ((28, 28, 1), None)
+    expected = net.predict(images, verbose=0)
+    got = runner(images)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, expected, atol=tolerance * abs(expected).max())
+
+
+def test_the_signature_is_the_one_promised(net, tmp_path):
+    import tensorflow as tf
+
+    path = export.saved_model(net, tmp_path / "net", batch=2)
+    loaded = tf.saved_model.load(path)
+    signature = loaded.signatures["serving_default"]
+    assert signature.structured_input_signature[1] == {
+        "image": tf.TensorSpec((2, 28, 28, 1), tf.float32, "image")
+    }
+    assert signature.structured_outputs == {
+        "logits": tf.TensorSpec((2, 10), tf.float32, "logits")
+    }
+
+
+def contents(folder):
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file()
+    }
+
+
+def test_the_same_model_gives_the_same_bytes(net, tmp_path):
+    first = export.saved_model(net, tmp_path / "first", weights="int8")
+    architectures.build("alexnet_small").predict(np.zeros((1, 32, 32, 3)), verbose=0)
+    second = export.saved_model(net, tmp_path / "second", weights="int8")
+    assert contents(first) == contents(second)
+
+
+def test_a_fixed_batch_takes_any_number_of_images(net, images, tmp_path):
+    runner = export.load(export.saved_model(net, tmp_path / "net", batch=4))
+    assert runner.batch == 4
+    expected = net.predict(images, verbose=0)
+    np.testing.assert_allclose(runner(images), expected, atol=1e-5)
+
+
+def test_zeros_stay_zeros_in_int8(tmp_path):
+    import tensorflow as tf
+
+    model = small_net()
+    kernel = model.layers[1].kernel
+    value = kernel.numpy()
+    value[..., 0] = 0  # a whole channel: nothing to divide by
+    value[0, 0] = 0
+    kernel.assign(value)
+    path = export.saved_model(model, tmp_path / "net", weights="int8")
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    codes = reader.get_tensor("parameters/0/.ATTRIBUTES/VARIABLE_VALUE")
+    assert codes.dtype == np.int8
+    assert (codes[value == 0] == 0).all()
+
+
+def test_optimizer_and_metrics_are_not_stored(tmp_path):
+    import tensorflow as tf
+
+    model = small_net()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    model.fit(np.zeros((4, 6, 6, 2)), np.arange(4), verbose=0)
+    path = export.saved_model(model, tmp_path / "net")
+    reader = tf.train.load_checkpoint(str(path / "variables" / "variables"))
+    stored = reader.get_variable_to_shape_map()
+    stored.pop("_CHECKPOINTABLE_OBJECT_GRAPH")
+    assert sum(map(np.prod, stored.values())) == model.count_params()
+
+
+def test_a_half_precision_model_is_exported_in_float32(tmp_path):
+    model = small_net()
+    before = random.getstate()
+    half = keras.models.clone_model(model)
+    random.setstate(before)
+    for layer in half.layers:
+        layer.dtype_policy = "mixed_float16"
+    half.set_weights(model.get_weights())
+    x = np.random.default_rng(0).normal(size=(3, 6, 6, 2)).astype(np.float32)
+    assert half.predict(x, verbose=0).dtype == np.float16
+    expected = model.predict(x, verbose=0)
+    saved = export.load(export.saved_model(half, tmp_path / "net"))
+    lite = export.load(export.litert(half, tmp_path / "net.tflite"))
+    for runner in (saved, lite):
+        np.testing.assert_allclose(runner(x), expected, rtol=1e-4, atol=1e-5)
+    assert half.layers[1].compute_dtype == "float16"
+    assert random.getstate() == before
+
+
+# --- the door ----------------------------------------------------------------------
+
+
+def two_inputs():
+    a, b = keras.Input((4, 4, 1)), keras.Input((4, 4, 1))
+    return keras.Model([a, b], layers.Flatten()(layers.Add()([a, b])))
+
+
+def two_outputs():
+    a = keras.Input((4, 4, 1))
+    return keras.Model(a, [layers.Flatten()(a), layers.ReLU()(a)])
+
+
+def open_size():
+    a = keras.Input((None, None, 1))
+    return keras.Model(a, layers.GlobalAveragePooling2D()(a))
+
+
+def with_nan():
+    model = small_net()
+    model.layers[-1].bias.assign([0.0, np.nan, 0.0, 0.0])
+    return model
+
+
+def fixed_batch():
+    a = keras.Input(batch_shape=(3, 4, 4, 1))
+    return keras.Model(a, layers.Flatten()(a))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (two_inputs, "one input and one output, .* has 2 and 1"),
+        (two_outputs, "one input and one output, .* has 1 and 2"),
+        (lambda: keras.Sequential([layers.Dense(2)]), "built functional or Seq"),
+        (lambda: "resnet20", "must be a keras.Model, got str"),
+        (open_size, r"must fix its image size .* \(None, None, None, 1\)"),
+        (with_nan, "bias of .* is not finite"),
+        (fixed_batch, "batches of 3 only: pass batch=3"),
+    ],
+)
+def test_models_that_cannot_be_exported(model, message, tmp_path):
+    model = model()
+    with pytest.raises(ValueError, match=message):
+        export.saved_model(model, tmp_path / "net")
+    with pytest.raises(ValueError, match=message):
+        export.litert(model, tmp_path / "net.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_weights_and_batches(tmp_path):
+    with pytest.raises(ValueError, match="choose from float32, float16, int8"):
+        export.saved_model(small_net(), tmp_path / "net", weights="int4")
+    with pytest.raises(ValueError, match="at least 1 or None, got 0"):
+        export.saved_model(small_net(), tmp_path / "net", batch=0)
+
+
+def test_another_backend_is_refused():
+    code = (
+        "import keras; from compression import export, measure\n"
+        "import sys; assert 'tensorflow' not in sys.modules\n"
+        "model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])\n"
+        "assert measure.macs(model) == 2\n"
+        "export.saved_model(model, 'never')"
+    )
+    done = _python(code, KERAS_BACKEND="jax")
+    assert done.returncode == 1
+    assert "RuntimeError: export needs Keras on the TensorFlow" in done.stderr
+
+
+# --- complete or not at all --------------------------------------------------------
+
+
+def test_a_folder_that_is_no_saved_model_is_not_replaced(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(FileExistsError, match="is no SavedModel: not replaced"):
+        export.saved_model(small_net(), tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError, match="is no SavedModel: not replaced"):
+        export.saved_model(small_net(), tmp_path / "file")
+
+
+def test_the_old_folder_stays_until_the_new_one_is_checked(tmp_path, monkeypatch):
+    path = export.saved_model(small_net(), tmp_path / "net")
+    before = {f: f.read_bytes() for f in path.rglob("*") if f.is_file()}
+    checks = sys.modules["compression.export.checks"]
+    real_load = checks.load
+
+    def wrong(path):
+        runner = real_load(path)
+        return lambda images: runner(images) * 1.01
+
+    monkeypatch.setattr(checks, "load", wrong)
+    other = shaken(small_net(), seed=1)
+    with pytest.raises(RuntimeError, match=r"net is off by 1\.00e-02 .* than 1e-04"):
+        export.saved_model(other, path)
+    assert {f: f.read_bytes() for f in path.rglob("*") if f.is_file()} == before
+    assert list(tmp_path.iterdir()) == [path]
+    monkeypatch.undo()
+    export.saved_model(other, path)
+    x = np.ones((1, 6, 6, 2), np.float32)
+    np.testing.assert_allclose(
+        export.load(path)(x), other.predict(x, verbose=0), rtol=1e-4, atol=1e-6
+    )
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_weights_beyond_float16_are_found_out(tmp_path):
+    model = small_net()
+    model.layers[1].kernel.assign(model.layers[1].kernel * 1e7)
+    with pytest.raises(
+        ValueError, match="kernel is beyond float16, which ends at 65504"
+    ):
+        export.saved_model(model, tmp_path / "net", weights="float16")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_comes_back_when_its_successor_cannot_move_in(tmp_path):
+    old = tmp_path / "net"
+    old.mkdir()
+    (old / "kept").touch()
+    with pytest.raises(FileNotFoundError), replacing(old):
+        pass  # nothing was written, so there is nothing to move in
+    assert (old / "kept").exists()
+    assert list(tmp_path.iterdir()) == [old]
+
+
+# --- damage ------------------------------------------------------------------------
+
+
+def _python(code, **environment):
+    import os
+
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment,
+        timeout=120,
+    )
+
+
+def test_missing_and_foreign_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model at .*nowhere"):
+        export.load(tmp_path / "nowhere")
+    (tmp_path / "weights.pt").touch()
+    with pytest.raises(ValueError, match="must be a SavedModel folder, a .tflite"):
+        export.load(tmp_path / "weights.pt")
+    with pytest.raises(ValueError, match="not a readable SavedModel .*truncated"):
+        export.load(tmp_path)
+
+
+def test_truncated_saved_models_and_keras_files_are_clear_errors(tmp_path):
+    model = small_net()
+    folder = export.saved_model(model, tmp_path / "net")
+    file = tmp_path / "net.keras"
+    model.save(file)
+    code = f"""
+import pathlib, sys
+from compression import export
+for name in ("saved_model.pb", "variables/variables.index",
+             "variables/variables.data-00000-of-00001", None):
+    path = pathlib.Path({str(folder)!r}) if name else pathlib.Path({str(file)!r})
+    target = path / name if name else path
+    whole = target.read_bytes()
+    for length in (0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 1):
+        target.write_bytes(whole[:length])
+        try:
+            export.load(path)
+        except ValueError as error:
+            assert "not a readable" in str(error) and str(path) in str(error), error
+            assert "\\n" not in str(error)
+        else:
+            sys.exit(f"{{target}} cut at {{length}} was loaded")
+    target.write_bytes(whole)
+    export.load(path)
+"""
+    done = _python(code)
+    assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_runners_check_images(net, tmp_path):
+    runner = export.of_model(net)
+    assert (runner.kind, runner.path, runner.batch) == ("keras", None, None)
+    with pytest.raises(ValueError, match=r"\(n, 28, 28, 1\), got \(1, 28, 28, 3\)"):
+        runner(np.zeros((1, 28, 28, 3)))
+    with pytest.raises(ValueError, match=r"\(n, 28, 28, 1\), got \(0, 28, 28, 1\)"):
+        runner(np.zeros((0, 28, 28, 1)))
+    with pytest.raises(ValueError, match="must be built and have one input"):
+        export.of_model(two_inputs())
+
+
+def test_keras_files_run(net, images, tmp_path):
+    net.save(tmp_path / "net.keras")
+    runner = export.load(tmp_path / "net.keras")
+    assert runner.kind == "keras"
+    np.testing.assert_allclose(
+        runner(images), net.predict(images, verbose=0), atol=1e-5
+    )

@@ -1,0 +1,120 @@
+"""`limbeck nets`: the catalogue and a net's layers, as text, as JSON, as a picture."""
+
+import json
+
+import pytest
+
+import architectures
+from experiments.cli import main as cli
+from experiments.nets import listing as nets
+
+
+def printed(capsys, *arguments):
+    assert cli.main(["nets", *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_catalogue_has_every_net_under_its_paper(capsys):
+    lines = printed(capsys).splitlines()
+    assert max(map(len, lines)) <= 110
+    titles = {card.paper for card in map(architectures.card, architectures.names())}
+    listed, paper = {}, None
+    for line in lines[2 : lines.index("")]:
+        if line.startswith("  "):
+            listed[line.split()[0]] = paper
+        else:
+            paper = line.rpartition(" (")[0]
+    assert titles == set(listed.values())
+    assert listed == {n: architectures.card(n).paper for n in architectures.names()}
+    [resnet20] = [line for line in lines if line.split()[:1] == ["resnet20"]]
+    assert resnet20.split()[1:] == (
+        ["32x32x3", "269,722", "40.6", "M", "91.25", "–", "h", "akamaster"]
+    )
+    assert "  h  top-1: table 6 of the paper; parameters: shortcut A" in lines
+
+
+def test_the_catalogue_as_json(capsys):
+    rows = json.loads(printed(capsys, "--json"))
+    assert sorted(row["name"] for row in rows) == architectures.names()
+    [vgg16] = [row for row in rows if row["name"] == "vgg16"]
+    assert vgg16["parameters"] == 138_357_544 and vgg16["year"] == 2014
+    assert vgg16["weights"] == "https://download.pytorch.org/models/vgg16-397923af.pth"
+
+
+def test_every_published_weight_has_a_release():
+    """The table names the release; the address stands in the JSON."""
+    addresses = [row["weights"] for row in nets.catalogue() if row["weights"]]
+    assert len(addresses) == 20
+    assert all(address.startswith(tuple(nets.RELEASES)) for address in addresses)
+
+
+def test_layers_of_resnet20(capsys):
+    lines = printed(capsys, "resnet20").splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    assert rows["conv1"] == ["Conv2D", "32x32x16", "432", "442,368"]
+    assert rows["stage1_block1_add"] == (
+        ["Add", "32x32x16", "–", "–", "stage1_block1_bn2,", "relu1"]
+    )
+    assert rows["logits"] == ["Dense", "10", "650", "640"]
+    assert rows["total"] == ["269,722", "40,551,040"]
+    assert lines[-1].startswith("resnet20: 270 k parameters, 1.08 MB in float32;")
+
+
+def test_layers_as_json_with_options(capsys):
+    said = printed(
+        capsys,
+        *("resnet20", "--input-shape", "16,24,1", "--classes", "7", "--json"),
+        *("--set", "shortcut=B", "--set", "zero_init=True"),
+    )
+    net = json.loads(said)
+    layers = {layer["name"]: layer for layer in net["layers"]}
+    assert net["input_shape"] == [16, 24, 1]
+    assert layers["logits"]["output_shape"] == [7]
+    shortcut = layers["stage2_block1_shortcut_conv"]
+    assert (shortcut["kind"], shortcut["inputs"]) == ("Conv2D", ["stage1_block3_out"])
+    assert shortcut["macs"] == 8 * 12 * 16 * 32
+    assert net["parameters"] == sum(layer["parameters"] for layer in net["layers"])
+    assert net["macs"] == sum(layer["macs"] for layer in net["layers"])
+    assert net["card"]["parameters"] == 269_722  # of the paper's net, for comparison
+
+
+@pytest.mark.parametrize("name", ["lenet5", "resnet56", "googlenet_cifar"])
+def test_the_layers_sum_to_the_card(name):
+    net = nets.as_dict(name, nets.build(name))
+    card = architectures.card(name)
+    assert (net["parameters"], net["macs"]) == (card.parameters, card.macs)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg"])
+def test_draw(suffix, tmp_path, capsys):
+    path = tmp_path / f"net{suffix}"
+    said = printed(capsys, "lenet5", "--draw", str(path))
+    assert f"Drawing: {path}" in said
+    start = {".png": b"\x89PNG", ".svg": b"<?xml"}[suffix]
+    assert path.read_bytes().startswith(start)
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["resnet21"], "no net called 'resnet21'; choose from alexnet, alexnet_owt"),
+        (["resnet20", "--draw", "net.jpg"], "is a .png or .svg file, got net.jpg"),
+        (["resnet20", "--set", "depth=3"], "has no option 'depth=3'; give NAME=VALUE"),
+        (["resnet20", "--set", "shortcut"], "has no option 'shortcut'; give NAME=VAL"),
+        (["resnet20", "--set", "shortcut=C"], "shortcut must be one of ('A', 'B')"),
+        (["alexnet_small", "--set", "width=wide"], "cannot be built with {'width': '"),
+        (["resnet20", "--input-shape", "4,4,3"], "images of at least 8 px"),
+        (["--draw", "a.png", "--classes", "3"], "--classes, --draw: of which net?"),
+    ],
+)
+def test_refusals(arguments, message, capsys):
+    assert cli.main(["nets", *arguments]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("limbeck: ") and message in line
+
+
+def test_a_shape_must_be_numbers(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["nets", "resnet20", "--input-shape", "32x32"])
+    assert "must be as 32,32,3, got 32x32" in capsys.readouterr().err

@@ -1,0 +1,18 @@
+"""The demo on its real digits, whole: what the recipe promises."""
+
+import pytest
+
+from experiments.recipes.demo import recipe as demo
+from experiments.runs import run as runs
+
+
+@pytest.mark.slow
+def test_the_demo_keeps_its_promise(tmp_path):
+    runs.run(demo.RECIPE, tmp_path / "demo", seeds=[7])
+    rows = {row["stage"]: row for row in runs.rows(tmp_path / "demo")}
+    for stage, top1 in demo.EXPECTED_TOP1.items():
+        assert rows[stage]["top1"] >= top1
+    teacher, prune, int8 = (rows[name] for name in ("teacher", "prune", "int8"))
+    assert int8["bytes_zipped"] < teacher["bytes_zipped"] / 20
+    assert prune["nonzero"] < 0.25 * prune["parameters"]
+    assert int8["agreement"] > 0.99  # with the float model that it was made from

@@ -1,0 +1,268 @@
+"""The run folder: a whole small run on real digits, killed, resumed, refused."""
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from compression import export
+from experiments.data.augment import Augment
+from experiments.recipe import Recipe
+from experiments.runs import run as runs
+from experiments.stages.base import (
+    Distill,
+    Export,
+    Net,
+    Prune,
+    Quantize,
+    Teaching,
+    Train,
+)
+from experiments.training import progress
+from experiments.training.fit import Training
+
+LITERT = (Export("litert"),)
+SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
+STUDENT = Net("alexnet_small", {"width": 0.03, "dropout": 0.1})
+RECIPE = Recipe(
+    name="small",
+    data="digits",
+    image_size=28,
+    augment=Augment(pad=2),
+    stages=(
+        Train("teacher", Net("alexnet_small", {"width": 0.06}), SHORT, LITERT),
+        Distill("distill", STUDENT, "teacher", SHORT, Teaching(views=2), LITERT),
+        Prune("prune", "distill", "teacher", SHORT, teaching=Teaching(views=2)),
+        Quantize("int8", "prune", exports=(Export("litert", "int8"),)),
+    ),
+)
+CHANGES_EVERY_TIME = {
+    "latency_ms",
+    "latency_low_ms",
+    "latency_high_ms",
+    "seconds",
+    "teacher_cache",  # who comes later finds more
+}
+
+
+def lasting(value):
+    """What must be the same in every run: rows without their timings."""
+    if isinstance(value, dict):
+        return {k: lasting(v) for k, v in value.items() if k not in CHANGES_EVERY_TIME}
+    return [lasting(v) for v in value] if isinstance(value, list) else value
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return runs.run(RECIPE, tmp_path_factory.mktemp("runs") / "whole")
+
+
+def test_a_run_leaves_rows_models_and_records(whole):
+    rows = runs.rows(whole)
+    assert [row["stage"] for row in rows] == ["teacher", "distill", "prune", "int8"]
+    for row in rows:
+        assert row["split"] == "test" and row["examples"] == 359
+        assert (whole / row["file"]).exists()
+        assert row["bytes"] == (whole / row["file"]).stat().st_size
+    environment = json.loads((whole / "environment.json").read_text())
+    assert environment["keras"] == keras.__version__
+    assert environment["peak_memory_bytes"] > 2**27
+    data = json.loads((whole / "data.json").read_text())
+    assert (data["train"], data["validation"], data["test"]) == (1259, 179, 359)
+
+
+def test_rows_say_what_the_exported_files_do(whole):
+    """Each file, run again by its own runtime, scores what the row says."""
+    from experiments.data import load, pipeline
+
+    data = load("digits", image_size=28)
+    test = list(pipeline.evaluation_batches(data, "test").as_numpy_iterator())
+    images, labels = (np.concatenate(part) for part in zip(*test, strict=True))
+    for row in runs.rows(whole):
+        for file in row["files"]:
+            logits = export.load(whole / file["file"])(images)
+            assert file["top1"] == (logits.argmax(-1) == labels).mean()
+
+
+def test_what_is_shipped_says_how_to_feed_it(whole):
+    """deploy.json alone turns a picture into the file's answer."""
+    from experiments.data import load, pipeline
+
+    folder = whole / "stages/seed0/prune"
+    deploy = json.loads((folder / "deploy.json").read_text())
+    data = load("digits", image_size=28)
+    fed = (data.test.images[:8] / 255 - deploy["mean"]) / deploy["std"]
+    batch, _ = next(iter(pipeline.evaluation_batches(data, "test", batch_size=8)))
+    np.testing.assert_allclose(fed, batch, atol=1e-5)
+    runner = export.load(folder / "model.float32.tflite")
+    assert runner(fed).shape == (8, len(deploy["class_names"]))
+    assert list(runner.input_shape) == deploy["image_shape"]
+
+
+def test_the_pruned_net_is_sparse_and_zips_smaller(whole):
+    _, distill, prune, int8 = runs.rows(whole)
+    kernels = 1 - prune["nonzero"] / prune["parameters"]
+    assert 0.7 < kernels <= 0.8  # biases and batch norm are not pruned
+    assert prune["bytes_zipped"] < 0.7 * distill["bytes_zipped"]
+    assert int8["bytes"] < 0.6 * prune["bytes"]
+    assert int8["agreement"] > 0.9
+
+
+def test_a_finished_run_runs_nothing_again(whole, monkeypatch):
+    kept = [*whole.rglob("model.*"), whole / "environment.json"]
+    before = {p: p.stat().st_mtime_ns for p in kept}
+    rows = runs.rows(whole)
+    monkeypatch.setattr(
+        runs, "measured_rows", lambda *_: pytest.fail("it measured again")
+    )
+    runs.run(RECIPE, whole)
+    assert {p: p.stat().st_mtime_ns for p in kept} == before
+    assert runs.rows(whole) == rows
+
+
+@pytest.mark.parametrize("epochs_seen", [1, 3, 5])
+def test_an_interrupted_run_ends_like_a_whole_one(
+    whole, tmp_path, monkeypatch, epochs_seen
+):
+    """Cut in the teacher, the distilled student, the pruned one: bit for bit."""
+    out = tmp_path / "cut"
+    seen = []
+
+    def interrupt(self, epoch, logs=None):
+        seen.append(epoch)
+        if len(seen) == epochs_seen:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Progress, "on_epoch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            runs.run(RECIPE, out)
+    assert not (out / "rows.jsonl").exists()
+    runs.run(RECIPE, out)
+    assert lasting(runs.rows(out)) == lasting(runs.rows(whole))
+    for path in sorted(whole.rglob("*.keras")):
+        here = out / path.relative_to(whole)
+        for a, b in zip(
+            keras.saving.load_model(path).get_weights(),
+            keras.saving.load_model(here).get_weights(),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
+    assert not list(out.rglob("*.partial"))
+
+
+def test_a_stage_alone_and_the_rest_later(whole, tmp_path):
+    out = tmp_path / "steps"
+    with pytest.raises(ValueError, match="'prune' needs 'distill'.*neither chosen nor"):
+        runs.run(RECIPE, out, stages=["prune"])
+    assert not out.exists()
+    shutil.copytree(whole, out)
+    for name in ("prune", "int8", "measure"):
+        shutil.rmtree(out / "stages/seed0" / name)
+    runs.run(RECIPE, out, stages=["int8", "prune"])
+    assert lasting(runs.rows(out)) == lasting(runs.rows(whole))
+
+
+def test_the_folder_of_another_recipe_is_refused(whole):
+    before = (whole / "recipe.json").read_bytes()
+    teacher = dataclasses.replace(
+        RECIPE.stages[0], training=dataclasses.replace(SHORT, epochs=3)
+    )
+    other = dataclasses.replace(RECIPE, stages=(teacher, *RECIPE.stages[1:]))
+    with pytest.raises(
+        ValueError, match="training.epochs: 2 there, 3 asked for.*--out"
+    ):
+        runs.run(other, whole)
+    with pytest.raises(ValueError, match="data: digits there, mnist5k asked for"):
+        runs.run(dataclasses.replace(RECIPE, data="mnist5k"), whole)
+    assert (whole / "recipe.json").read_bytes() == before
+
+
+def test_a_folder_of_images_that_changed_is_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"photos/{name}/{i}.png")
+    recipe = dataclasses.replace(
+        RECIPE,
+        data=f"folder:{tmp_path}/photos",
+        image_size=28,
+        stages=(Train("teacher", STUDENT, SHORT, LITERT),),
+    )
+    runs.run(recipe, tmp_path / "run")
+    assert runs.rows(tmp_path / "run")[0]["examples"] == 4
+    shutil.copy(tmp_path / "photos/cat/0.png", tmp_path / "photos/cat/new.png")
+    with pytest.raises(ValueError, match="the data have changed since.*choose another"):
+        runs.run(recipe, tmp_path / "run")
+
+
+def test_a_folder_that_is_no_run_folder_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and not a run folder"):
+        runs.run(RECIPE, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_truncated_model_is_named(whole, tmp_path):
+    out = tmp_path / "truncated"
+    shutil.copytree(whole, out)
+    for name in ("prune", "int8", "measure"):
+        shutil.rmtree(out / "stages/seed0" / name)
+    model = out / "stages/seed0/distill/model.keras"
+    model.write_bytes(model.read_bytes()[:2000])
+    with pytest.raises(
+        ValueError, match="distill/model.keras is not a readable.*again"
+    ):
+        runs.run(RECIPE, out)
+    assert not (out / "stages/seed0/prune").exists()
+
+
+def test_two_processes_in_one_folder_are_refused(whole):
+    with (
+        runs._alone(whole),
+        pytest.raises(BlockingIOError, match="another limbeck is running"),
+    ):
+        runs.run(RECIPE, whole)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_same_command_goes_on(tmp_path):
+    """SIGKILL at many moments; the rows equal those of a run that was left alone."""
+    root = Path(__file__).resolve().parents[3]
+
+    def command(out):
+        return [
+            *(sys.executable, "-m", "experiments.cli", "demo", "--smoke"),
+            *("--data", "digits", "--image-size", "28", "--out", str(out)),
+            *("--set", "teacher.net.name=alexnet_small"),
+        ]
+
+    subprocess.run(command(tmp_path / "whole"), check=True, cwd=root)
+    rng = np.random.default_rng(0)
+    kills = 0
+    while True:
+        process = subprocess.Popen(command(tmp_path / "cut"), cwd=root)
+        try:
+            process.wait(timeout=float(rng.uniform(8, 25)))
+            break
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+            kills += 1
+            time.sleep(0.2)
+    assert process.returncode == 0 and kills >= 1
+    assert lasting(runs.rows(tmp_path / "cut")) == lasting(
+        runs.rows(tmp_path / "whole")
+    )

@@ -1,0 +1,267 @@
+"""Training: schedules by hand, weight decay, stops, best weights, bit-exact resume."""
+
+import keras
+import numpy as np
+import pytest
+
+import architectures
+from compression.distillation import Distiller, SoftTargets
+from compression.pruning import PolynomialDecay, Prune
+from experiments.data import load, pipeline
+from experiments.data.augment import Augment
+from experiments.training import fit as training
+from experiments.training.fit import LabelLoss, Training
+
+STEPS = 10
+
+
+def rates(settings, steps=range(0, 40)):
+    schedule = training.learning_rate(settings, STEPS)
+    return np.array([float(schedule(step)) for step in steps])
+
+
+def test_cosine_by_hand():
+    got = rates(Training(epochs=4, learning_rate=0.2), [0, 10, 20, 40])
+    np.testing.assert_allclose(
+        got, 0.1 * (1 + np.cos(np.pi * np.array([0, 0.25, 0.5, 1]))), atol=1e-7
+    )
+
+
+def test_step_drops_at_its_step():
+    settings = Training(epochs=4, learning_rate=1.0, schedule="step", drops=(0.5, 0.75))
+    got = rates(settings, [19, 20, 29, 30])
+    np.testing.assert_allclose(got, [1, 0.1, 0.1, 0.01], rtol=1e-6)
+
+
+def test_constant_and_warm_up():
+    settings = Training(
+        epochs=4, learning_rate=0.5, schedule="constant", warmup_epochs=1
+    )
+    np.testing.assert_allclose(
+        rates(settings, [0, 4, 9, 10, 39]), [0.05, 0.25, 0.5, 0.5, 0.5], rtol=1e-6
+    )
+
+
+def test_smoothed_label_loss_by_hand():
+    logits = np.log([[0.7, 0.2, 0.1]]).astype("float32")
+    value = LabelLoss(0.3)(np.array([0]), logits)
+    target = np.array([0.7 + 0.1, 0.1, 0.1])
+    assert float(value) == pytest.approx(-(target * np.log([0.7, 0.2, 0.1])).sum())
+
+
+@pytest.mark.parametrize("name", training.OPTIMIZERS)
+def test_weight_decay_spares_biases_and_batch_norm(name):
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(3, bias_initializer="ones"),
+            keras.layers.BatchNormalization(),
+        ]
+    )
+    before = [v.numpy() for v in model.trainable_variables]
+    settings = Training(
+        epochs=1, optimizer=name, learning_rate=0.1, weight_decay=0.5,
+        schedule="constant",
+    )  # fmt: skip
+    optimizer = training.optimizer(settings, STEPS)
+    optimizer.build(model.trainable_variables)
+    optimizer.apply([np.zeros_like(v) for v in before])
+    after = [v.numpy() for v in model.trainable_variables]
+    np.testing.assert_allclose(after[0], before[0] * (1 - 0.1 * 0.5), rtol=1e-6)
+    for a, b in zip(before[1:], after[1:], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_bad_settings():
+    with pytest.raises(ValueError, match="no optimizer called 'lion'; choose from sgd"):
+        Training(epochs=1, optimizer="lion")
+    with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
+        Training(epochs=1, batch_size=0)
+    with pytest.raises(ValueError, match="no keep called 'first'; choose from best, l"):
+        Training(epochs=1, keep="first")
+    with pytest.raises(ValueError, match="patience waits for a better epoch"):
+        Training(epochs=9, keep="last", patience=2)
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
+        Training(epochs=1, label_smoothing=1)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits", image_size=28)
+
+
+def student(data, seed=0):
+    keras.utils.set_random_seed(seed)
+    return architectures.build(
+        "alexnet_small", input_shape=data.image_shape, width=0.03, dropout=0.2
+    )
+
+
+def fit(data, model, settings, folder, **options):
+    return training.fit(
+        model,
+        lambda first: pipeline.training_batches(
+            data, batch_size=settings.batch_size, seed=0, augment=Augment(pad=2),
+            first_epoch=first,
+        ),
+        pipeline.evaluation_batches(data, "validation"),
+        settings,
+        checkpoint=folder / "checkpoint.npz",
+        **options,
+    )  # fmt: skip
+
+
+class Interrupt(keras.callbacks.Callback):
+    def __init__(self, epoch, batch):
+        super().__init__()
+        self.at = (epoch, batch)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (self.epoch, batch) == self.at:
+            raise KeyboardInterrupt
+
+
+def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(digits, tmp_path):
+    """Dropout, Adam, a pruning schedule, best weights: all of it comes back."""
+    settings = Training(epochs=4, batch_size=128, learning_rate=3e-3)
+    steps = 1257 // 128
+
+    def run(folder, *callbacks):
+        model = student(digits)
+        teacher = student(digits, seed=1)
+        distiller = Distiller(
+            model, teacher=teacher, losses=[SoftTargets()], label_weight=0.5
+        )
+        prune = Prune(PolynomialDecay(0.7, begin=0, end=3 * steps, frequency=4))
+        trained = fit(
+            digits, distiller, settings, folder, callbacks=[prune, *callbacks],
+            best_from=3,
+        )  # fmt: skip
+        return model.get_weights(), trained
+
+    expected, whole = run(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", Interrupt(1, 3))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", Interrupt(2, 0))
+    again, resumed = run(tmp_path / "cut")
+    for a, b in zip(expected, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed == whole
+    assert whole.history["epoch"] == [1, 2, 3, 4]
+    assert sum((w == 0).sum() for w in again if w.ndim > 1) > 0
+
+
+def test_a_finished_training_is_not_run_again(digits, tmp_path):
+    settings = Training(epochs=1, batch_size=256)
+    model = student(digits)
+    trained = fit(digits, model, settings, tmp_path)
+    refuse = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: pytest.fail("it trained again")
+    )
+    other = student(digits, seed=5)
+    assert fit(digits, other, settings, tmp_path, callbacks=[refuse]) == trained
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_the_model_keeps_its_best_validation_weights(digits, tmp_path):
+    model = student(digits)
+    settings = Training(epochs=4, batch_size=64, learning_rate=0.02)
+    trained = fit(digits, model, settings, tmp_path)
+    scores = trained.history["val_accuracy"]
+    assert trained.best_score == max(scores)
+    assert trained.best_epoch == 4 - scores[::-1].index(max(scores))
+    validation = pipeline.evaluation_batches(digits, "validation")
+    _, score = model.evaluate(validation, verbose=0)
+    assert score == pytest.approx(max(scores), abs=1e-6)
+
+
+def test_the_last_epoch_can_be_kept_also_when_it_is_worse(digits, tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                for weight in self.model.weights:
+                    weight.assign(0 * weight)
+
+    kept = {}
+    for keep in ("best", "last"):
+        settings = Training(epochs=3, batch_size=256, learning_rate=3e-3, keep=keep)
+        (tmp_path / keep).mkdir()
+        model = student(digits)
+        trained = fit(digits, model, settings, tmp_path / keep, callbacks=[Spoil()])
+        scores = trained.history["val_accuracy"]
+        kept[keep] = trained.best_epoch, trained.best_score
+        _, score = model.evaluate(
+            pipeline.evaluation_batches(digits, "validation"), verbose=0
+        )
+        assert score == pytest.approx(trained.best_score, abs=1e-6)
+        assert fit(digits, student(digits), settings, tmp_path / keep) == trained
+    assert kept["last"] == (3, scores[-1])
+    assert kept["best"][0] < 3 and kept["best"][1] == max(scores) > scores[-1]
+
+
+def test_early_stopping_is_remembered(digits, tmp_path):
+    settings = Training(epochs=50, batch_size=256, learning_rate=1e-9, patience=2)
+    trained = fit(digits, student(digits), settings, tmp_path)
+    count = len(trained.history["epoch"])
+    assert count < 50 and count - trained.best_epoch == 2
+    assert fit(digits, student(digits), settings, tmp_path) == trained
+
+
+def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                bias = self.model.get_layer("logits").bias
+                bias.assign(np.full(bias.shape, np.nan))
+
+    settings = Training(epochs=3, batch_size=256)
+    with pytest.raises(
+        FloatingPointError, match="nan in epoch 2, step 1.*holds epoch 1"
+    ):
+        fit(digits, student(digits), settings, tmp_path, callbacks=[Poison()])
+    with np.load(tmp_path / "checkpoint.npz", allow_pickle=False) as kept:
+        assert all(np.isfinite(kept[name]).all() for name in kept if name != "state")
+    fit(digits, student(digits), settings, tmp_path)  # goes on without the poison
+
+
+def test_a_foreign_or_damaged_checkpoint_is_refused(digits, tmp_path):
+    settings = Training(epochs=1, batch_size=256)
+    fit(digits, student(digits), settings, tmp_path)
+    wide = architectures.build(
+        "alexnet_small", input_shape=digits.image_shape, width=0.06
+    )
+    with pytest.raises(ValueError, match="belongs to another model"):
+        fit(digits, wide, settings, tmp_path)
+    path = tmp_path / "checkpoint.npz"
+    whole = path.read_bytes()
+    for length in (0, 10, len(whole) // 2, len(whole) - 5):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match="is damaged.*delete it to train afresh"):
+            fit(digits, student(digits), settings, tmp_path)
+
+
+def test_jit_compile_is_measured_without_a_trace_on_the_weights(digits, tmp_path):
+    expected, measured = student(digits), student(digits)
+    settings = Training(epochs=1, batch_size=256)
+    fit(digits, expected, settings, tmp_path / "a")
+    settings = Training(epochs=1, batch_size=256, jit_compile="measure")
+    fit(digits, measured, settings, tmp_path / "b")
+    assert measured.jit_compile in (True, False)
+    for a, b in zip(expected.get_weights(), measured.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=2e-2, atol=2e-2)
+
+
+def test_mixed_precision_trains_and_resumes(digits, tmp_path):
+    settings = Training(epochs=2, batch_size=256, precision="mixed_float16")
+    with training.precision(settings):
+        model = student(digits)
+    assert keras.config.dtype_policy().name == "float32"
+    assert model.get_layer("conv1").compute_dtype == "float16"
+    trained = fit(digits, model, settings, tmp_path)
+    assert np.isfinite(trained.history["loss"]).all()
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
