@@ -13,8 +13,8 @@ from experiments.benchmarks import (
     distill_data,
     distill_peers,
     distill_table,
-    setting,
     progress,
+    setting,
 )
 from experiments.cli import main as cli
 
