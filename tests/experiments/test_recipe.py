@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from experiments import recipes
 from experiments.recipe import Recipe, replaced, smoke
-from experiments.recipes import RECIPES
 from experiments.recipes.demo import recipe as demo
 from experiments.stages.base import Distill, Net, Train
 from experiments.training.fit import Training
@@ -15,7 +15,7 @@ STUDENT = Distill("distill", Net("alexnet_small"), "teacher", Training(epochs=2)
 
 
 def test_every_recipe_is_json():
-    for recipe in RECIPES.values():
+    for recipe in (recipes.recipe_module(n).RECIPE for n in recipes.EXPERIMENTS):
         plain = recipe.as_dict()
         assert json.loads(json.dumps(plain)) == plain
         assert [s["name"] for s in plain["stages"]] == [s.name for s in recipe.stages]
