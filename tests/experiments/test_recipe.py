@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from experiments import recipes
 from experiments.overrides import replaced, smoke
 from experiments.recipe import Recipe
-from experiments.recipes import RECIPES
 from experiments.recipes.demo import recipe as demo
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
@@ -22,7 +22,7 @@ STUDENT = Distill(
 
 
 def test_every_recipe_is_json():
-    for recipe in RECIPES.values():
+    for recipe in (recipes.recipe_module(n).RECIPE for n in recipes.EXPERIMENTS):
         plain = recipe.as_dict()
         assert json.loads(json.dumps(plain)) == plain
         assert [s["name"] for s in plain["stages"]] == [s.name for s in recipe.stages]
