@@ -119,7 +119,7 @@ def read(path: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        FileNotFoundError: it is none; says how to make one.
+        FileNotFoundError: it is none; the message names the command that makes one.
         ValueError: a record is not JSON, or a stage's rows mix nets or data.
     """
     folder, gaps = RunFolder(path), []
@@ -154,7 +154,7 @@ def read(path: Path) -> Run:
 
 
 def _declared(folder, recipe):
-    """`stages.json`; of a run without it, what its recipe says of the same."""
+    """`stages.json`; of an older run, the same from its recipe."""
     if not folder.declared.is_file():
         return former.declarations(recipe)
     return _object(folder.declared)

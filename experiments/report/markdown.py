@@ -1,4 +1,4 @@
-"""The run as Markdown: all that the page says, without its pictures."""
+"""The run as Markdown: all of the page but its pictures."""
 
 from experiments.report import story
 from experiments.report.comparison import MOVED, headline

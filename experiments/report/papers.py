@@ -10,8 +10,8 @@ from experiments.tables.summary import Summary
 def paper_of(recipe: str | None, summaries: Sequence[Summary]) -> ModuleType | None:
     """The tables.py of the experiment that the recipe belongs to.
 
-    None where it has none, and for other data than the paper's, of which the paper's
-    figures say nothing.
+    None where it has none, and for other data than the paper's, for which the paper's
+    figures mean nothing.
     """
     experiment = recipes.experiment_of(recipe)
     module = recipes.tables_module(experiment) if experiment else None

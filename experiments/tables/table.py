@@ -23,7 +23,8 @@ class Column:
 
     Attributes:
         heading: of the column.
-        of: function of a summary that gives its cell.
+        of: function of a summary that gives its cell; None where the table is given
+            its cells, see `Table`.
         numeric: aligned to the right.
         aside: what the cells' asides are.
     """
