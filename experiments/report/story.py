@@ -8,7 +8,7 @@ from experiments.report.folder import Run
 from experiments.tables import units
 from experiments.tables.summary import Summary
 
-NOT_SETTINGS = {"kind", "name", "exports"}  # they stand in the tables
+NOT_SETTINGS = {"kind", "name", "exports", "once"}  # shown in tables and below them
 
 
 def sentence(summary: Summary) -> str:

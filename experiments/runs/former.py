@@ -27,7 +27,9 @@ def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
     `teaching`.
     """
     stages = [_stage(stage) for stage in recipe.get("stages", [])]
-    return {**recipe, "stages": stages} if "stages" in recipe else dict(recipe)
+    if "stages" not in recipe:
+        return dict(recipe)
+    return {"normalisation": None, **recipe, "stages": stages}
 
 
 def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,6 @@ from experiments.data.augment import Augment
 from experiments.runs.layout import StageFolder
 from experiments.stages.file import File
 from experiments.stages.net import Net
-from experiments.stages.teaching import Teaching
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,9 @@ class Stage:
 
     logs: ClassVar[tuple[Logged, ...]] = ()
     facts: ClassVar[tuple[Fact, ...]] = ()
-    # A setting of those that learn from a teacher, see `TrainingStage`.
-    teaching: ClassVar[Teaching | None] = None
+    # Who teaches it: a setting of `TrainingStage`, whose field takes this name. (Were
+    # it annotated, that field would come first among the settings there.)
+    teaching = None
 
     @property
     def what(self) -> str:

@@ -22,7 +22,6 @@ def recorded(name):
 @pytest.mark.parametrize(
     ("name", "recipe"),
     [
-        ("demo-mnist5k", demo.RECIPE),
         ("distill_methods", distill_methods.RECIPE),
         ("hinton2015", hinton2015.RECIPE),
     ],
@@ -32,6 +31,21 @@ def test_committed_records_hold_the_recipes_of_today(name, recipe):
     today = json.loads(json.dumps(recipe.as_dict()))
     assert upgraded(recorded(name)) == today
     assert upgraded(today) == today
+
+
+def test_a_pruned_and_quantized_run_of_before_is_the_same_run():
+    teaching = {"temperature": 4.0, "soft_weight": 0.9, "label_weight": 0.1}
+    teaching |= {"views": 8, "view_seed": None, "parts": {}}
+    *_, prune, int8 = json.loads(json.dumps(demo.RECIPE.as_dict()))["stages"]
+    before = {
+        **{key: prune[key] for key in ("kind", "name", "start", "training")},
+        **{key: prune[key] for key in ("sparsity", "until", "scope", "exports")},
+        "teacher": "teacher",
+        "teaching": teaching,
+    }
+    quantized = {key: value for key, value in int8.items() if key != "once"}
+    found = upgraded({"name": "demo", "stages": [before, quantized]})
+    assert found["stages"] == [prune, int8]
 
 
 def test_what_stages_declare_is_known_of_older_runs_too():
