@@ -10,7 +10,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
+from compression.weights import kernels
 
 
 class Projection(keras.callbacks.Callback):
@@ -154,8 +154,3 @@ def _without(constraint, projection):
     if constraint.projection is projection:
         return before
     return _Held(constraint.projection, constraint.state, before)
-
-
-def kernels(model: keras.Model) -> list[keras.Variable]:
-    """Trainable kernels of `model`'s convolutions and dense layers, nested ones too."""
-    return [v for v in model.trainable_variables if v.name in KERNELS]

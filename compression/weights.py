@@ -1,28 +1,27 @@
-"""How weights are written down: which of a model's variables count, and int8 codes.
-
-The int8 form is symmetric and per output channel: real = scale * code, section 3 of
-Krishnamoorthi, "Quantizing deep convolutional networks for efficient inference"
-(2018), https://arxiv.org/abs/1806.08342. Codes are -127 to 127, so zero is code zero
-and a pruned net stays pruned.
-"""
+"""Which variables are kernels, which a model learns, where their channels are."""
 
 import keras
-import numpy as np
 from keras import layers
 
-LARGEST_CODE = 127
+from compression.graph import all_layers, own_trainable_variables
+
+KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
-def learned_variables(model: keras.Model) -> list[keras.Variable]:
+def kernels(model: keras.Model) -> list[keras.Variable]:
+    """Trainable kernels of `model`'s convolutions and dense layers, nested ones too."""
+    return [v for v in model.trainable_variables if v.name in KERNELS]
+
+
+def learned_variables(layer: keras.Layer) -> list[keras.Variable]:
     """What papers count as parameters: kernels, biases, normalisation scale and shift.
 
-    Everything that a layer can train, frozen or not, once each; moving statistics and
-    seeds are not among them.
+    Everything that a model or layer can train, frozen or not, once each; moving
+    statistics and seeds are not among them.
     """
     found = {}
-    for layer in model._flatten_layers():
-        # Public `trainable_variables` is empty while a layer is frozen.
-        for variable in layer._trainable_variables:
+    for inside in all_layers(layer):
+        for variable in own_trainable_variables(inside):
             found[id(variable)] = variable
     return list(found.values())
 
@@ -33,7 +32,7 @@ def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
     Only kernels whose output channels are not the last axis are listed.
     """
     axes = {}
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
             axes[id(layer.kernel)] = (-2, -1)  # (..., channels in, multiplier)
         elif isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
@@ -44,27 +43,3 @@ def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
         ):
             axes[id(layer.kernel)] = (-2,)  # (..., channels out, channels in)
     return axes
-
-
-def symmetric_codes(
-    weights: np.ndarray, axes: tuple[int, ...] = (-1,)
-) -> tuple[np.ndarray, np.ndarray]:
-    """int8 codes and float32 scales with |weights - scales * codes| <= scales / 2.
-
-    Args:
-        weights: finite, any shape.
-        axes: the axes that keep a scale of their own.
-
-    Returns:
-        (codes, scales): codes of the shape of `weights`; scales with length one along
-        every axis but `axes`. A channel of zeros has scale one.
-    """
-    weights = np.asarray(weights, np.float32)
-    kept = {axis % weights.ndim for axis in axes}
-    reduced = tuple(i for i in range(weights.ndim) if i not in kept)
-    scales = np.abs(weights).max(axis=reduced, keepdims=True) / LARGEST_CODE
-    # Runtimes flush numbers below the smallest normal one to zero; so do we.
-    scales = np.where(scales < np.finfo(np.float32).tiny, 1.0, scales)
-    scales = scales.astype(np.float32)
-    codes = np.rint(weights / scales).clip(-LARGEST_CODE, LARGEST_CODE)
-    return codes.astype(np.int8), scales

@@ -45,6 +45,30 @@ def test_tensorflow_stays_out_of_nets_losses_and_projections():
         assert not names & {"tensorflow", "tf_keras"}, path
 
 
+PRIVATE = (
+    "_nodes_by_depth", "_keras_history", "_functional", "_inbound_nodes",
+    "_outbound_nodes", "_flatten_layers", "_inputs_struct", "_outputs_struct",
+    "_nodes", "_trainable_variables", "_run_through_graph",
+)  # fmt: skip
+
+
+def attributes(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            yield node.attr
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value  # of a getattr
+
+
+def test_only_one_file_reads_keras_private_graph():
+    files = {path for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py")}
+    [graph] = [path for path in files if path == ROOT / "compression/graph.py"]
+    assert set(PRIVATE[:3]) <= set(attributes(graph))
+    for path in files - {graph}:
+        private = set(PRIVATE) & set(attributes(path))
+        assert not private, f"{path.relative_to(ROOT)} reads {private}"
+
+
 def test_no_room_without_an_idea():
     names = {p.name for package in MAY_IMPORT for p in (ROOT / package).rglob("*.py")}
     assert not names & FORBIDDEN_NAMES

@@ -1,4 +1,4 @@
-"""Biases of classes that a student knew only by hearsay, corrected after distillation.
+"""Biases of classes that a student never saw, corrected after distillation.
 
 Hinton, Vinyals, Dean (2015), https://arxiv.org/abs/1503.02531, section 3: a student
 whose transfer set lacks a class learns a bias for it that is much too low; one that saw
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import keras
 import numpy as np
+
+from compression.graph import has_graph, last_call
 
 
 def best_bias_shift(
@@ -62,14 +64,12 @@ def shift_bias(model: keras.Model, classes: Sequence[int], shift: float) -> None
         ValueError: `classes` are not some of the model's classes, or its output is not
             that of a linear dense layer with a bias.
     """
-    layer = model
-    while isinstance(layer, keras.Model):  # a model may be used as the last layer
-        if len(getattr(layer, "outputs", None) or ()) != 1:
-            raise ValueError(
-                f"{layer.name!r} must be a built functional or sequential model with "
-                "one output, the logits"
-            )
-        layer = layer.outputs[0]._keras_history.operation
+    if not has_graph(model) or len(model.outputs) != 1:
+        raise ValueError(
+            f"{model.name!r} must be a built functional or sequential model with one "
+            "output, the logits"
+        )
+    layer = last_call(model).operation
     if (
         not isinstance(layer, keras.layers.Dense)
         or layer.activation is not keras.activations.linear

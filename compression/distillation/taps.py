@@ -1,8 +1,11 @@
-"""Where a loss listens: tensors inside a functional model, by layer or by stage."""
+"""Taps: tensors inside a functional model, found by layer or by feature stage."""
 
 import re
+from collections.abc import Mapping
 
 import keras
+
+from compression.graph import Graph, Source, read, rebuild
 
 EMBEDDING, OUTPUT = "embedding", "output"
 SHAPERS = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)  # compute nothing
@@ -10,66 +13,167 @@ ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReL
 
 
 def tap(model: keras.Model, name: str, *, before_activation: bool = False):
-    """The symbolic output of a layer of `model`.
+    """A tensor of `model`, from which `keras.Model(model.inputs, tensor)` can be made.
+
+    Several together give a model that computes everything once: see `tapped`.
 
     Args:
         model: a functional model.
-        name: of a layer; or "stage1", "stage2", ...: the last layer of that stage; or
-            "embedding": what the last layer is given; or "output". Stages are those
-            that the layers' names tell (`stage2_block9_out`), otherwise one for each
-            size of the feature maps, from the largest.
+        name: of a layer: what comes out of its last call; "inner/layer", or only
+            "layer", for one in a model inside the model. Or "stage1", "stage2", ...:
+            the end of that stage; or "embedding": what the last layer is given; or
+            "output". Stages are those in the layers' names (`stage2_block9_out`),
+            otherwise one for each size of the feature maps, from the largest.
         before_activation: what the activation that gives this output is given.
 
     Returns:
-        A KerasTensor of `model`.
+        A KerasTensor of `model`; for a layer in a model inside the model, of the same
+        layers called without that model.
 
     Raises:
         ValueError: there is no such layer or stage, listing those that there are; or
             `before_activation` where no activation layer gives the output.
     """
-    named = {layer.name: layer for layer in model.layers}
-    if name in named:
-        tensor = named[name].output
-    elif name == EMBEDDING:
-        tensor = model.outputs[0]._keras_history.operation.input
-    elif name == OUTPUT:
-        tensor = model.outputs[0]
-    else:
-        found = stages(model)
-        if name not in found:
-            raise ValueError(
-                f"{model.name!r} has no layer or stage called {name!r}; choose from "
-                f"{', '.join([*found, EMBEDDING, OUTPUT, *named])}"
-            )
-        tensor = named[found[name]].output
-    if not before_activation:
-        return tensor
-    layer = tensor._keras_history.operation
-    if not isinstance(layer, ACTIVATIONS):
-        raise ValueError(
-            f"{name!r} of {model.name!r} comes from {layer.name!r}, a "
-            f"{type(layer).__name__}: to listen before an activation, name a ReLU or "
-            "activation layer"
-        )
-    return layer.input
+    call, output = _find(model, read(model), name, before_activation)
+    if not call.models:
+        return call.outputs[output]
+    return tapped(model, {name: (name, before_activation)}).output[name]
+
+
+def tapped(model: keras.Model, taps: Mapping[str, tuple[str, bool]]) -> keras.Model:
+    """`model` with a dict of taps as its output: the same layers, called once.
+
+    Layers are shared with `model`. Models inside it are kept, but for those in which a
+    tap lies: their layers become layers of what comes out.
+
+    Args:
+        model: a functional model.
+        taps: key in the dict -> (name, before_activation) of `tap`.
+
+    Raises:
+        ValueError: as for `tap`.
+    """
+    graph = read(model)
+    found = {key: _find(model, graph, *which) for key, which in taps.items()}
+    open_models = {id(m) for call, _ in found.values() for m in call.models}
+
+    def flatten(inner):
+        return id(inner) in open_models
+
+    tensors = _tensors(read(model, flatten=flatten))
+    outputs = {key: tensors[call.key, i] for key, (call, i) in found.items()}
+    return rebuild(model, share=True, flatten=flatten, outputs=outputs)
 
 
 def stages(model: keras.Model) -> dict[str, str]:
-    """Stage ("stage1", ...) -> name of its last layer, in order."""
+    """Stage ("stage1", ...) -> name (or "inner/layer") of what ends it, in order."""
+    graph = read(model)
+    return {
+        stage: graph.calls[source.call].path
+        for stage, source in _stage_ends(graph).items()
+    }
+
+
+def _tensors(graph: Graph) -> dict:
+    """(key of a call, number of its output) -> that tensor's `Source`."""
+    found = {
+        (call.key, output): Source(at, output)
+        for at, call in enumerate(graph.calls)
+        for output in range(len(call.outputs))
+    }
+    for entry in graph.flattened:
+        found |= {(entry.call.key, i): s for i, s in enumerate(entry.outputs)}
+    return found
+
+
+def _find(model, graph, name, before_activation):
+    """The call that gives a tap, and the number of its output."""
+    named = _named(graph)
+    if name in named:
+        call, output = named[name], 0
+    elif name == OUTPUT:
+        call, output = _at(graph, graph.outputs[0])
+    elif name == EMBEDDING:
+        call, output = _before(model, graph, graph.calls[graph.outputs[0].call])
+    else:
+        ends = _stage_ends(graph)
+        if name not in ends:
+            by_depth = sorted(named.values(), key=lambda call: len(call.models))
+            own = dict.fromkeys(call.path for call in by_depth)
+            raise ValueError(
+                f"{model.name!r} has no layer or stage called {name!r}; choose from "
+                f"{', '.join([*ends, EMBEDDING, OUTPUT, *own])}"
+            )
+        call, output = _at(graph, ends[name])
+    if not before_activation:
+        return call, output
+    call, output = _innermost(graph, call, output)
+    if not isinstance(call.operation, ACTIVATIONS):
+        raise ValueError(
+            f"{name!r} of {model.name!r} comes from {call.operation.name!r}, a "
+            f"{type(call.operation).__name__}: to tap before an activation, name a "
+            "ReLU or activation layer"
+        )
+    return _at(graph, call.sources[0])
+
+
+def _at(graph, source):
+    return graph.calls[source.call], source.output
+
+
+def _innermost(graph, call, output):
+    """A model's call as the call inside it that gives its output."""
+    inside = {entry.call.key: entry.outputs for entry in graph.flattened}
+    return (
+        _at(graph, inside[call.key][output]) if call.key in inside else (call, output)
+    )
+
+
+def _before(model, graph, call):
+    sources = set(call.sources)
+    if len(sources) != 1:
+        raise ValueError(
+            f"the last layer of {model.name!r}, {call.operation.name!r}, has "
+            f"{len(sources)} inputs, none of which is the embedding: name a layer"
+        )
+    return _at(graph, sources.pop())
+
+
+def _calls(graph):
+    """All calls, also those of models whose own calls are listed: in their order."""
+    ends = {}  # number of the last call inside -> the models' calls that end there
+    for entry in graph.flattened:
+        ends.setdefault(max(s.call for s in entry.outputs), []).append(entry.call)
+    for at, call in enumerate(graph.calls):
+        yield call
+        yield from ends.get(at, ())
+
+
+def _named(graph):
+    """Name or path -> a layer's last call; outer layers go before inner ones."""
+    calls = [c for c in _calls(graph) if isinstance(c.operation, keras.Layer)]
+    by_depth = sorted(calls, key=lambda call: -len(call.models))
+    return {call.operation.name: call for call in by_depth} | {
+        call.path: call for call in calls
+    }
+
+
+def _stage_ends(graph):
     maps = [
-        layer
-        for layer in model.layers
-        if not isinstance(layer, SHAPERS)
-        and len(getattr(layer.output, "shape", ())) == 4
+        (Source(at), call)
+        for at, call in enumerate(graph.calls)
+        if not isinstance(call.operation, SHAPERS)
+        and len(call.outputs) == 1
+        and len(call.outputs[0].shape) == 4
     ]
-    told = {}
-    for layer in maps:
-        if match := re.match(r"stage(\d+)_", layer.name):
-            told[f"stage{int(match[1])}"] = layer.name
-    if told:
-        return told
+    by_name = {}
+    for source, call in maps:
+        if match := re.match(r"stage(\d+)_", call.operation.name):
+            by_name[f"stage{int(match[1])}"] = source
+    if by_name:
+        return by_name
     last = {}
-    for layer in maps:  # in the graph's order: the last of a size stays
-        last[tuple(layer.output.shape[1:3])] = layer.name
+    for source, call in maps:  # in the graph's order: the last of a size stays
+        last[tuple(call.outputs[0].shape[1:3])] = source
     largest_first = sorted(last, key=lambda size: -(size[0] or 0) * (size[1] or 0))
     return {f"stage{i}": last[size] for i, size in enumerate(largest_first, start=1)}

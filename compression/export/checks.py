@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from compression.export.runners import load, of_model
+from compression.quantization.calibration import images_of
 
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
@@ -57,12 +58,6 @@ def check_model(model: keras.Model, batch: int | None) -> None:
         value = keras.ops.convert_to_numpy(variable.value)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise ValueError(f"{variable.path} of {model.name!r} is not finite")
-
-
-def images_of(batch) -> np.ndarray:
-    """The images of a batch, which is images or a tuple (images, labels, ...)."""
-    images = batch[0] if isinstance(batch, (tuple, list)) else batch
-    return np.asarray(images, np.float32)
 
 
 def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:

@@ -5,15 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from compression.atomic import replacing
 from compression.export.checks import (
     check_file,
     check_model,
     first_images,
-    images_of,
 )
+from compression.quantization.calibration import calibration_images, samples
 from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
@@ -74,7 +73,7 @@ def litert(
         raise IsADirectoryError(f"{path} is a folder: not replaced")
     check_model(model, batch)
     if calibration is not None:
-        calibration = _calibration_images(model, calibration)
+        calibration = calibration_images(model, calibration)
 
     from compression.export.serving import Serving, float32_twin
 
@@ -91,20 +90,6 @@ def litert(
         probe = first_images(model, None if calibration is None else [calibration])
         check_file(file, model, probe, exact=precision == "float32", path=path)
     return path
-
-
-def _calibration_images(model, batches):
-    images = [images_of(batch) for batch in batches]
-    expected = tuple(model.inputs[0].shape[1:])
-    for batch in images:
-        if batch.shape[1:] != expected:
-            raise ValueError(
-                f"calibration must be batches of images {expected}, "
-                f"one has the shape {batch.shape}"
-            )
-    if not sum(map(len, images)):
-        raise ValueError("calibration holds no images")
-    return np.concatenate(images)
 
 
 def _carries_fake_quantization(serving):
@@ -125,7 +110,7 @@ def _converted(serving, model, precision, calibration, batch):
         if precision == "float16":
             converter.target_spec.supported_types = [tf.float16]
         if precision in CALIBRATED and calibration is not None:
-            converter.representative_dataset = lambda: _samples(calibration, batch or 1)
+            converter.representative_dataset = lambda: samples(calibration, batch or 1)
         if precision == "int8":
             converter.inference_input_type = tf.int8
             converter.inference_output_type = tf.int8
@@ -142,10 +127,3 @@ def _converted(serving, model, precision, calibration, batch):
                 f"LiteRT cannot hold {model.name!r} in {precision}: "
                 f"{str(error).strip().splitlines()[0]}"
             ) from error
-
-
-def _samples(images, batch):
-    """Calls of `batch` images; the last begins again with the first images."""
-    for start in range(0, len(images), batch):
-        indices = np.arange(start, start + batch) % len(images)
-        yield [images[indices]]

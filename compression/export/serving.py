@@ -3,7 +3,6 @@
 Imports TensorFlow: import this module where it is needed, not at the top of another.
 """
 
-import random
 from pathlib import Path
 
 import keras
@@ -11,11 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from compression.export.stable_names import stabilise
-from compression.weights import (
-    channel_axes,
-    learned_variables,
-    symmetric_codes,
-)
+from compression.graph import all_layers, rebuild
+from compression.quantization.codes import symmetric_codes
+from compression.weights import channel_axes, learned_variables
 
 LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
@@ -94,17 +91,10 @@ def float32_twin(model: keras.Model) -> keras.Model:
     Exported files hold no half-precision arithmetic: the runtimes on a CPU emulate it.
     """
     lower = {"float16", "bfloat16"}
-    if not any(layer.compute_dtype in lower for layer in model._flatten_layers()):
+    if not any(layer.compute_dtype in lower for layer in all_layers(model)):
         return model
-    # Not compiled, for a clone would be compiled with a copy of everything.
-    bare = keras.Model(model.inputs, model.outputs, name=model.name)
-    state = random.getstate()  # new layers draw their seeds from it
-    try:
-        twin = keras.models.clone_model(bare)
-    finally:
-        random.setstate(state)
-    for layer in twin._flatten_layers():
+    twin = rebuild(model)
+    for layer in all_layers(twin):
         if layer.compute_dtype in lower:
             layer.dtype_policy = "float32"
-    twin.set_weights(bare.get_weights())
     return twin

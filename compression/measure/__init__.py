@@ -4,9 +4,9 @@
 one run. Models in memory, .keras files, .tflite files and SavedModel folders alike.
 """
 
-from compression.measure.contents import Parameters, macs, parameters
-from compression.measure.keras_macs import LayerCall, layer_calls
 from compression.measure.latency import Latency, latencies
+from compression.measure.macs import LayerCall, layer_calls, macs
+from compression.measure.parameters import Parameters, parameters
 from compression.measure.profiles import Profile, profile
 from compression.measure.scores import (
     accuracy,

@@ -10,8 +10,9 @@ import numpy as np
 
 from compression.export.runners import Runner
 from compression.measure import scores
-from compression.measure.contents import macs, parameters
 from compression.measure.latency import Latency, latencies
+from compression.measure.macs import macs
+from compression.measure.parameters import parameters
 from compression.measure.sizes import model_sizes, size, zipped_size
 
 
@@ -21,7 +22,7 @@ class Profile:
 
     Attributes:
         kind: "keras", "saved_model" or "litert".
-        parameters: weights as papers count them, see `contents.parameters`.
+        parameters: weights as papers count them, see `measure.parameters`.
         nonzero: of these, how many are not zero.
         macs: multiply-accumulates of one image; None with a warning where a layer is
             not known.

@@ -47,34 +47,34 @@ class Box(NamedTuple):
     kind: str
     words: tuple[str, ...]
     output_shape: tuple[int | None, ...]
-    fed_by: tuple[int, ...]
+    inputs: tuple[int, ...]
 
 
 def boxes(calls: Sequence[LayerCall], fold: bool | None = None) -> list[Box]:
-    """A net's layers as boxes; `fed_by` are places in the list that comes back.
+    """A net's layers as boxes; `inputs` are numbers of boxes in the list returned.
 
     Folding puts batch norm, activation and dropout into the box of the layer before
-    them, if nothing else is fed by it, and padding into that of the layer after.
+    them, if its output goes nowhere else, and padding into that of the layer after.
 
     Args:
         calls: of `measure.layer_calls`.
         fold: None folds nets of more than 40 layers.
     """
     fold = len(calls) > FOLDED_ABOVE if fold is None else fold
-    fans = Counter(at for call in calls for at in call.fed_by)
+    uses = Counter(at for call in calls for at in call.inputs)
     made: list[Box] = []
-    place = {}  # of the box that holds a call
+    box_of = {}  # number of a call -> of the box that holds it
     for at, call in enumerate(calls):
         kind = kind_of(call.layer)
-        before = tuple(place[other] for other in call.fed_by)
+        before = tuple(box_of[other] for other in call.inputs)
         box = Box(call.layer.name, kind, (in_words(call.layer),), *_ends(call, before))
-        alone = len(before) == 1 and fans[call.fed_by[0]] == 1
+        alone = len(before) == 1 and uses[call.inputs[0]] == 1
         if fold and alone and (whole := _folded(made[before[0]], box, call.layer)):
             made[before[0]] = whole
-            place[at] = before[0]
+            box_of[at] = before[0]
         else:
             made.append(box)
-            place[at] = len(made) - 1
+            box_of[at] = len(made) - 1
     return made
 
 
@@ -89,7 +89,7 @@ def _folded(box, after, layer):
     if box.kind != "input" and (trails or after.kind == "activation"):
         return box._replace(words=words, output_shape=after.output_shape)
     if box.words == ("pad",) and after.kind in ("convolution", "pooling"):
-        return after._replace(words=words, fed_by=box.fed_by)
+        return after._replace(words=words, inputs=box.inputs)
     return None
 
 
@@ -118,23 +118,23 @@ def kind_of(layer: keras.Operation) -> str:
 def in_words(layer: keras.Operation) -> str:
     """What a layer does in a few words: "conv 3x3 /2", "dropout 0.5"."""
     name = type(layer).__name__
-    said = [_convolution(name) or WORDS.get(name.rstrip("123D"), name.lower())]
+    words = [_convolution(name) or WORDS.get(name.rstrip("123D"), name.lower())]
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if isinstance(size, tuple):
-        said.append("x".join(map(str, size)))
+        words.append("x".join(map(str, size)))
     stride = getattr(layer, "strides", None)
     if isinstance(stride, tuple) and max(stride) > 1:
-        said.append("/" + "x".join(map(str, dict.fromkeys(stride))))
+        words.append("/" + "x".join(map(str, dict.fromkeys(stride))))
     if getattr(layer, "groups", 1) > 1:
-        said.append(f"in {layer.groups} groups")
+        words.append(f"in {layer.groups} groups")
     if isinstance(layer, layers.Dropout):
-        said.append(f"{layer.rate:g}")
+        words.append(f"{layer.rate:g}")
     if isinstance(layer, layers.Activation):
         return keras.activations.serialize(layer.activation)
     own = getattr(layer, "activation", None)
     if own not in (None, keras.activations.linear) and callable(own):
-        said.append(f"+ {getattr(own, '__name__', 'activation')}")
-    return " ".join(said)
+        words.append(f"+ {getattr(own, '__name__', 'activation')}")
+    return " ".join(words)
 
 
 def _convolution(name):

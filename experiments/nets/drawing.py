@@ -1,4 +1,4 @@
-"""A net as a picture: layers and what feeds them, from top to bottom, by kind."""
+"""A net as a picture: layers and their inputs, from top to bottom, coloured by kind."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def _figure(drawn: list[Box], title: str):
         + 2 * SIDE
         for box in drawn
     ]
-    layout = net_layout.place([box.fed_by for box in drawn], widths)
+    layout = net_layout.place([box.inputs for box in drawn], widths)
     legend = [kind for kind in KINDS if kind in {box.kind for box in drawn}]
     head = max(_text_width(title, TITLE_SIZE), sum(map(_legend_width, legend)))
     width = max(head, layout.width) + 2 * MARGIN

@@ -60,25 +60,25 @@ class _Node:
     below: list["_Node"] = field(default_factory=list)
 
 
-def place(fed_by: Sequence[Sequence[int]], widths: Sequence[float]) -> Layout:
+def place(inputs: Sequence[Sequence[int]], widths: Sequence[float]) -> Layout:
     """Places boxes.
 
     Args:
-        fed_by: for each box those that feed it, all of them earlier in the list;
+        inputs: for each box those whose lines go into it, all earlier in the list;
             branches one after the other, as `measure.layer_calls` has them.
         widths: of the boxes.
     """
     ranks = []
-    for before in fed_by:
+    for before in inputs:
         ranks.append(1 + max((ranks[other] for other in before), default=-1))
-    cuts = _cuts(fed_by, ranks, widths)
-    layout = Layout([(0.0, 0.0)] * len(fed_by))
+    cuts = _cuts(inputs, ranks, widths)
+    layout = Layout([(0.0, 0.0)] * len(inputs))
     left, foot = 0.0, None
     for first, last in zip(
         [0, *cuts], [*cuts, max(ranks, default=-1) + 1], strict=True
     ):
         inside = [i for i, rank in enumerate(ranks) if first <= rank < last]
-        levels, port = _levels(inside, fed_by, ranks, widths, first)
+        levels, port = _levels(inside, inputs, ranks, widths, first)
         _align(levels)
         nodes = [node for level in levels for node in level] + ([port] if port else [])
         shift = left - min(node.x - node.width / 2 for node in nodes)
@@ -96,11 +96,11 @@ def place(fed_by: Sequence[Sequence[int]], widths: Sequence[float]) -> Layout:
     return layout
 
 
-def _cuts(fed_by, ranks, widths):
+def _cuts(inputs, ranks, widths):
     """The ranks that begin a new column: everything that passes comes from one box."""
     count = max(ranks, default=-1) + 1
     passing = [set() for _ in range(count)]  # boxes whose lines go into a rank or on
-    for box, before in enumerate(fed_by):
+    for box, before in enumerate(inputs):
         for other in before:
             for rank in range(ranks[other] + 1, ranks[box] + 1):
                 passing[rank].add(other)
@@ -122,16 +122,16 @@ def _cuts(fed_by, ranks, widths):
     return sorted(nearest)
 
 
-def _levels(inside, fed_by, ranks, widths, first):
+def _levels(inside, inputs, ranks, widths, first):
     """A column's ranks, each a list of nodes from left to right, and its port."""
     nodes = {i: _Node(ranks[i] - first, i, widths[i], i) for i in inside}
     levels = [[] for _ in range(max((n.rank for n in nodes.values()), default=-1) + 1)]
     port = None
     for i in inside:
         levels[nodes[i].rank].append(nodes[i])
-        for place_of_input, other in enumerate(fed_by[i]):
+        for position, other in enumerate(inputs[i]):
             # Between the branches that are joined before and after this one.
-            key = max(fed_by[i][: place_of_input + 1]) + 0.5
+            key = max(inputs[i][: position + 1]) + 0.5
             if other in nodes:
                 upper = nodes[other]
             else:

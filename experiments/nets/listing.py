@@ -132,7 +132,7 @@ def build(
 def as_dict(name: str, model: keras.Model) -> dict[str, Any]:
     """The net, its card and its layers for JSON.
 
-    `inputs` of a layer are the names of the layers that feed it.
+    `inputs` of a layer are the names of the layers whose outputs go in.
     """
     calls = layer_calls(model)
     return {
@@ -148,7 +148,7 @@ def as_dict(name: str, model: keras.Model) -> dict[str, Any]:
                 "output_shape": list(call.output_shape[1:]),
                 "parameters": call.parameters,
                 "macs": call.macs,
-                "inputs": [calls[at].layer.name for at in call.fed_by],
+                "inputs": [calls[at].layer.name for at in call.inputs],
             }
             for call in calls
         ],
@@ -156,9 +156,9 @@ def as_dict(name: str, model: keras.Model) -> dict[str, Any]:
 
 
 def layers_text(model: keras.Model, width: int = WIDTH) -> str:
-    """The layers as a table: output, parameters, MACs, and what feeds a layer.
+    """The layers as a table: output, parameters, MACs, and a layer's inputs.
 
-    A layer fed by the row above, and by nothing else, does not say so.
+    A layer whose input is the row above, and nothing else, does not name it.
     """
     calls = layer_calls(model)
     parameters = sum(call.parameters for call in calls)
@@ -169,7 +169,7 @@ def layers_text(model: keras.Model, width: int = WIDTH) -> str:
             Column("layer", numeric=False),
             Column("kind", numeric=False),
             *map(Column, ("output", "parameters", "MACs")),
-            Column("fed by", numeric=False),
+            Column("inputs", numeric=False),
         ),
         tuple(
             (
@@ -178,7 +178,7 @@ def layers_text(model: keras.Model, width: int = WIDTH) -> str:
                 Cell(by(call.output_shape[1:])),
                 Cell(count(call.parameters or None)),
                 Cell(count(call.macs or None)),
-                Cell(_fed_by(at, calls)),
+                Cell(_inputs(at, calls)),
             )
             for at, call in enumerate(calls)
         )
@@ -198,8 +198,8 @@ def by(shape: Sequence[int | None]) -> str:
     return "x".join("?" if side is None else str(side) for side in shape)
 
 
-def _fed_by(at: int, calls: Sequence[LayerCall]) -> str:
-    before = calls[at].fed_by
+def _inputs(at: int, calls: Sequence[LayerCall]) -> str:
+    before = calls[at].inputs
     if before in ((), (at - 1,)):
         return ""
     return ", ".join(calls[other].layer.name for other in before)

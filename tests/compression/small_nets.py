@@ -1,4 +1,4 @@
-"""Small nets whose every weight has a value of its own, for tests of files."""
+"""Small nets, and weights that each have a value of their own."""
 
 import keras
 import numpy as np
@@ -28,3 +28,7 @@ def small_net():
     image = keras.Input((6, 6, 2))
     x = layers.Conv2D(3, 3, activation="relu")(image)
     return shaken(keras.Model(image, layers.Dense(4)(layers.Flatten()(x))))
+
+
+def on_images(*stack, shape=(8, 8, 4)):
+    return keras.Sequential([keras.Input(shape), *stack])

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from compression.graph import all_layers
+
 
 def identity(teacher: keras.Model, about: Any) -> str:
     """The SHA-256, in hex, of a model's structure, all its weights and `about`.
@@ -31,7 +33,7 @@ def identity(teacher: keras.Model, about: Any) -> str:
 
 def _names(model):
     """Name -> place, of the model and everything in it."""
-    found = [model, *model.operations, *model._flatten_layers(include_self=False)]
+    found = [model, *model.operations, *all_layers(model)]
     names = dict.fromkeys(operation.name for operation in found)
     return {name: f"#{place}" for place, name in enumerate(names)}
 

@@ -5,18 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import hypothesis.extra.numpy as hnp
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from keras import layers
 
 import architectures
 from compression import export
 from compression.atomic import replacing
-from compression.weights import learned_variables, symmetric_codes
 from tests.compression.small_nets import alexnet, shaken, small_net
 
 ROOT = Path(__file__).parents[3]
@@ -36,37 +32,7 @@ def shard_size(folder):
     return sum(f.stat().st_size for f in (folder / "variables").glob("*.data-*"))
 
 
-# --- codes -------------------------------------------------------------------------
-
-
-def test_codes_by_hand():
-    weights = np.array([[1.27, 0.0], [-0.635, 0.0], [0.004, 0.0]], np.float32)
-    codes, scales = symmetric_codes(weights)
-    np.testing.assert_allclose(scales, [[0.01, 1.0]], rtol=1e-6)
-    # -63.5 rounds to even.
-    np.testing.assert_array_equal(codes, [[127, 0], [-64, 0], [0, 0]])
-
-
-@settings(deadline=None)
-@given(
-    hnp.arrays(
-        np.float32,
-        hnp.array_shapes(min_dims=2, max_dims=4, max_side=5),
-        elements=st.floats(-(2.0**100), 2.0**100, width=32) | st.just(0.0),
-    ),
-    st.data(),
-)
-def test_codes_are_within_half_a_scale_and_keep_zeros(weights, data):
-    axes = data.draw(st.sampled_from([(-1,), (-2,), (-2, -1), (0,)]))
-    codes, scales = symmetric_codes(weights, axes)
-    error = np.abs(weights - scales * codes.astype(np.float64))
-    assert (error <= scales / 2 * (1 + 1e-5)).all()
-    assert (codes[weights == 0] == 0).all()
-    assert np.isfinite(scales).all()
-    kept = {axis % weights.ndim for axis in axes}
-    assert scales.shape == tuple(
-        side if i in kept else 1 for i, side in enumerate(weights.shape)
-    )
+# --- weights on disk ---------------------------------------------------------------
 
 
 def test_depthwise_and_transposed_kernels_have_a_scale_for_each_channel(tmp_path):
@@ -86,17 +52,6 @@ def test_depthwise_and_transposed_kernels_have_a_scale_for_each_channel(tmp_path
     np.testing.assert_array_less(
         np.abs(got - expected).max(axis=0), 0.02 * np.abs(expected).max(axis=0)
     )
-
-
-def test_learned_variables_do_not_depend_on_freezing(net):
-    names = [v.path for v in learned_variables(net)]
-    assert sum(v.shape.num_elements() for v in learned_variables(net)) == 73_010
-    assert not any("moving" in name for name in names)
-    net.trainable = False
-    try:
-        assert [v.path for v in learned_variables(net)] == names
-    finally:
-        net.trainable = True
 
 
 # --- SavedModel folders ------------------------------------------------------------

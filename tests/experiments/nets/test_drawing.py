@@ -28,9 +28,9 @@ def residual():
     return keras.Model(image, layers.ReLU(name="out")(y), name="residual")
 
 
-def test_folding_keeps_what_is_fed_elsewhere_apart():
+def test_folding_keeps_what_others_use_apart():
     folded = boxes(layer_calls(residual()), fold=True)
-    assert [(box.name, box.words, box.fed_by) for box in folded] == [
+    assert [(box.name, box.words, box.inputs) for box in folded] == [
         ("image", ("input",), ()),
         ("conv1", ("conv 3x3", "bn", "relu"), (0,)),
         ("conv2", ("pad", "conv 3x3", "bn"), (1,)),
@@ -41,7 +41,7 @@ def test_folding_keeps_what_is_fed_elsewhere_apart():
     norm = layers.BatchNormalization(name="bn")(conv)
     fork = keras.Model(image, layers.Add(name="add")([norm, conv]))
     assert [box.name for box in boxes(layer_calls(fork), fold=True)] == (
-        ["image", "conv", "bn", "add"]  # conv feeds two
+        ["image", "conv", "bn", "add"]  # conv goes into two
     )
 
 
@@ -77,9 +77,9 @@ def test_a_layer_in_words(layer, kind, words):
 
 def layout_of(name, **options):
     drawn = boxes(layer_calls(architectures.build(name, **options)))
-    fed_by = [box.fed_by for box in drawn]
+    inputs = [box.inputs for box in drawn]
     widths = [1.0 + 0.05 * (i % 7) for i in range(len(drawn))]
-    return drawn, fed_by, widths, net_layout.place(fed_by, widths)
+    return drawn, inputs, widths, net_layout.place(inputs, widths)
 
 
 NETS = [
@@ -111,8 +111,8 @@ def test_boxes_do_not_overlap_and_lines_miss_them(name, options):
 
 @pytest.mark.parametrize(("name", "options"), NETS)
 def test_every_connection_has_a_line_and_goes_down(name, options):
-    _, fed_by, _, layout = layout_of(name, **options)
-    assert len(layout.lines) == sum(map(len, fed_by))
+    _, inputs, _, layout = layout_of(name, **options)
+    assert len(layout.lines) == sum(map(len, inputs))
     for points in layout.lines:
         heights = [y for _, y in points]
         assert heights == sorted(heights) and heights[0] < heights[-1]
@@ -130,8 +130,8 @@ def test_the_main_path_of_a_residual_net_is_straight():
 
 def test_a_graph_without_a_waist_stays_in_one_column():
     """Two chains side by side: nowhere does all come from one box."""
-    fed_by = [(), ()] + [(i - 2,) for i in range(2, 60)] + [(58, 59)]
-    layout = net_layout.place(fed_by, [1.0] * 61)
+    inputs = [(), ()] + [(i - 2,) for i in range(2, 60)] + [(58, 59)]
+    layout = net_layout.place(inputs, [1.0] * 61)
     assert layout.ports == []
     assert len({round(x, 3) for x, _ in layout.centres[:60]}) == 2
 
@@ -141,12 +141,12 @@ def test_a_drawing_shows_names_and_kinds(tmp_path, monkeypatch):
 
     monkeypatch.setitem(matplotlib.rcParams, "svg.fonttype", "none")
     net_drawing.draw(residual(), tmp_path / "net.svg")
-    said = re.findall(r">([^<>]+)</text>", (tmp_path / "net.svg").read_text())
-    assert said.count("conv1") == said.count("add") == 1
-    assert "conv 3x3   8×8×4" in said
+    texts = re.findall(r">([^<>]+)</text>", (tmp_path / "net.svg").read_text())
+    assert texts.count("conv1") == texts.count("add") == 1
+    assert "conv 3x3   8×8×4" in texts
     for kind in ("input", "convolution", "normalisation", "activation", "join"):
-        assert kind in said
-    assert "dense" not in said
+        assert kind in texts
+    assert "dense" not in texts
 
 
 def test_the_same_net_gives_the_same_file(tmp_path):

@@ -61,12 +61,12 @@ def test_layers_of_resnet20(capsys):
 
 
 def test_layers_as_json_with_options(capsys):
-    said = printed(
+    output = printed(
         capsys,
         *("resnet20", "--input-shape", "16,24,1", "--classes", "7", "--json"),
         *("--set", "shortcut=B", "--set", "zero_init=True"),
     )
-    net = json.loads(said)
+    net = json.loads(output)
     layers = {layer["name"]: layer for layer in net["layers"]}
     assert net["input_shape"] == [16, 24, 1]
     assert layers["logits"]["output_shape"] == [7]
@@ -88,8 +88,8 @@ def test_the_layers_sum_to_the_card(name):
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_draw(suffix, tmp_path, capsys):
     path = tmp_path / f"net{suffix}"
-    said = printed(capsys, "lenet5", "--draw", str(path))
-    assert f"Drawing: {path}" in said
+    output = printed(capsys, "lenet5", "--draw", str(path))
+    assert f"Drawing: {path}" in output
     start = {".png": b"\x89PNG", ".svg": b"<?xml"}[suffix]
     assert path.read_bytes().startswith(start)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]

@@ -1,4 +1,4 @@
-"""Parameters, non-zeros and MACs of anything that `export.load` can load."""
+"""Parameters and non-zeros of anything that `export.load` can load."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from compression.export.runners import Runner
-from compression.measure.keras_macs import keras_macs
 from compression.measure.scores import runner_of
 from compression.weights import learned_variables
 
@@ -48,23 +47,3 @@ def parameters(model_or_path: keras.Model | Runner | str | Path) -> Parameters:
         sum(value.size for value in weights),
         sum(int(np.count_nonzero(value)) for value in weights),
     )
-
-
-def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
-    """Multiply-accumulates of one image: convolutions and dense layers, as published.
-
-    Zeros are multiplied like any other weight.
-
-    Raises:
-        ValueError: a layer or an operator is not known here; the message names it.
-    """
-    runner = runner_of(model_or_path)
-    if runner.kind == "litert":
-        from compression.measure.litert_file import litert_macs
-
-        return litert_macs(runner.path)
-    if runner.kind == "saved_model":
-        from compression.measure.saved_model_folder import saved_model_macs
-
-        return saved_model_macs(runner.path)
-    return keras_macs(runner.model)

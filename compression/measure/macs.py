@@ -1,0 +1,164 @@
+"""Multiply-accumulates of models and files, and of a Keras model layer by layer.
+
+The published convention (torchvision's and fvcore's): convolutions and dense layers
+count one for each product of a weight and an activation; biases, batch norm,
+activations, pooling and sums count nothing.
+"""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import keras
+from keras import layers
+
+from compression.export.runners import Runner
+from compression.graph import Call, read
+from compression.measure.scores import runner_of
+from compression.weights import learned_variables
+
+# Layers whose weights of rank two or more are not multiplied by channels: no MACs.
+ELEMENTWISE = (
+    layers.BatchNormalization,
+    layers.Embedding,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.Normalization,
+    layers.PReLU,
+)
+CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+TRANSPOSED = (
+    layers.Conv1DTranspose,
+    layers.Conv2DTranspose,
+    layers.Conv3DTranspose,
+)
+# `keras.ops` that multiply activations and are no layers.
+MULTIPLYING_OPERATIONS = {
+    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Inner", "Matmul",
+    "SeparableConv", "Tensordot", "Vdot",
+}  # fmt: skip
+
+
+class LayerCall(NamedTuple):
+    """One call of a layer in a model's graph.
+
+    Attributes:
+        layer: the layer, or the operation of `keras.ops`; an `InputLayer` for what
+            goes into the model.
+        output_shape: with the batch axis; of the first output where there are several.
+        parameters: learned weights that no earlier call has counted.
+        macs: multiply-accumulates of one image.
+        inputs: where in the list of calls those stand whose outputs go in.
+    """
+
+    layer: keras.Operation
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    macs: int
+    inputs: tuple[int, ...]
+
+
+def layer_calls(model: keras.Model) -> list[LayerCall]:
+    """The calls of a built functional model, each after those whose outputs go in.
+
+    Branches come one after the other, in the order in which they are joined. A layer
+    called twice has two rows, and its parameters in the first; of models inside the
+    model the layers are listed. The sums are the model's parameters and MACs.
+
+    Raises:
+        ValueError: as for `macs`.
+    """
+    uncounted = {id(variable) for variable in learned_variables(model)}
+    rows = []
+    for call in read(model).calls:
+        is_layer = isinstance(call.operation, keras.Layer)
+        new = [
+            variable
+            for variable in (learned_variables(call.operation) if is_layer else [])
+            if id(variable) in uncounted
+        ]
+        uncounted -= set(map(id, new))
+        rows.append(
+            LayerCall(
+                layer=call.operation,
+                output_shape=tuple(call.outputs[0].shape),
+                parameters=sum(math.prod(variable.shape) for variable in new),
+                macs=_macs_of(call),
+                inputs=call.producers,
+            )
+        )
+    return rows
+
+
+def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
+    """Multiply-accumulates of one image: convolutions and dense layers, as published.
+
+    Zeros are multiplied like any other weight. A layer that a model calls twice counts
+    twice; models inside the model are walked too. A layer of a kind unknown here may
+    count for itself: a method `count_macs(input_shape, output_shape) -> int`, shapes
+    with the batch axis.
+
+    Raises:
+        ValueError: a layer or an operator is not known here, the message names it; or
+            a model has no graph, or leaves an image size open.
+    """
+    runner = runner_of(model_or_path)
+    if runner.kind == "litert":
+        from compression.measure.litert_file import litert_macs
+
+        return litert_macs(runner.path)
+    if runner.kind == "saved_model":
+        from compression.measure.saved_model_folder import saved_model_macs
+
+        return saved_model_macs(runner.path)
+    return sum(map(_macs_of, read(runner.model).calls))
+
+
+def _macs_of(call: Call) -> int:
+    operation = call.operation
+    if isinstance(operation, layers.InputLayer):
+        return 0
+    input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
+    if hasattr(operation, "count_macs"):  # what a layer may offer, see `macs`
+        return int(operation.count_macs(input_shape, output_shape))
+    if not isinstance(operation, keras.Layer):
+        if type(operation).__name__ in MULTIPLYING_OPERATIONS:
+            raise ValueError(
+                f"the MACs of operation {operation.name!r} "
+                f"({type(operation).__name__}) are not known: put it into a layer "
+                "with a method count_macs(input_shape, output_shape)"
+            )
+        return 0
+    layer = operation
+    if isinstance(layer, TRANSPOSED):
+        return _positions(layer, input_shape) * math.prod(layer.kernel.shape)
+    if isinstance(layer, SEPARABLE):
+        kernels = (layer.depthwise_kernel.shape, layer.pointwise_kernel.shape)
+        return _positions(layer, output_shape) * sum(map(math.prod, kernels))
+    if isinstance(layer, CONVOLUTIONS + DEPTHWISE):
+        # A grouped kernel holds channels-in / groups, so this is right for it too.
+        return _positions(layer, output_shape) * math.prod(layer.kernel.shape)
+    if isinstance(layer, layers.Dense):
+        return _known(layer, output_shape[1:-1]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, ELEMENTWISE) or all(len(w.shape) < 2 for w in layer.weights):
+        return 0
+    raise ValueError(
+        f"the MACs of layer {layer.name!r} ({type(layer).__name__}) are not known: "
+        "give it a method count_macs(input_shape, output_shape)"
+    )
+
+
+def _positions(layer, shape):
+    first = layer.data_format == "channels_first"
+    return _known(layer, shape[2:] if first else shape[1:-1])
+
+
+def _known(layer, sizes):
+    if None in sizes:
+        raise ValueError(
+            f"layer {layer.name!r} sees images of open size {tuple(sizes)}: build the "
+            "model with a fixed image size to count its MACs"
+        )
+    return math.prod(sizes)

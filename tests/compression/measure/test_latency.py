@@ -1,0 +1,45 @@
+"""Latency of calls whose length is known."""
+
+import time
+
+import numpy as np
+import pytest
+
+from compression import export, measure
+
+
+def sleeping(milliseconds, order=None, name=""):
+    def run(images):
+        if order is not None:
+            order.append(name)
+        time.sleep(milliseconds / 1000)
+        return np.zeros((len(images), 2), np.float32)
+
+    return export.Runner("keras", None, (4, 4, 1), None, run)
+
+
+def test_latencies_are_those_of_the_calls_and_interleaved():
+    order = []
+    named = {
+        "slow": sleeping(6, order, "slow"),
+        "quick": sleeping(2, order, "quick"),
+    }
+    got = measure.latencies(named, rounds=3)
+    assert list(got) == ["slow", "quick"]
+    assert got["slow"].low_ms >= 6
+    assert got["quick"].low_ms >= 2
+    assert got["quick"].median_ms < got["slow"].median_ms
+    for latency in got.values():
+        assert latency.low_ms <= latency.median_ms <= latency.high_ms
+        assert latency.calls == 15
+    bursts = order[10:]  # after the warm-up
+    assert bursts == (["slow"] * 5 + ["quick"] * 5) * 3
+
+
+def test_latency_stops_by_itself():
+    got = measure.latencies({"": sleeping(1)})[""]
+    assert got.calls >= 50
+    got = measure.latencies({"": sleeping(100)})[""]
+    assert 5 <= got.calls <= 20
+    with pytest.raises(ValueError, match="rounds must be positive, got 0"):
+        measure.latencies({"": sleeping(1)}, rounds=0)

@@ -1,0 +1,171 @@
+"""MACs and layer lists worked by hand; what cannot be counted is refused."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import architectures
+from compression import export, measure
+from tests.compression.small_nets import on_images
+
+
+@pytest.mark.parametrize(
+    ("stack", "macs"),
+    [
+        ([layers.Conv2D(6, 3)], 6 * 6 * 3 * 3 * 4 * 6),
+        ([layers.Conv2D(6, 3, padding="same")], 8 * 8 * 3 * 3 * 4 * 6),
+        ([layers.Conv2D(6, 3, strides=2, padding="same")], 4 * 4 * 3 * 3 * 4 * 6),
+        ([layers.Conv2D(6, (1, 3), dilation_rate=2)], 8 * 4 * 3 * 4 * 6),
+        ([layers.Conv2D(6, 3, groups=2)], 6 * 6 * 3 * 3 * 2 * 6),
+        ([layers.DepthwiseConv2D(3, depth_multiplier=2)], 6 * 6 * 3 * 3 * 4 * 2),
+        ([layers.SeparableConv2D(6, 3)], 6 * 6 * (3 * 3 * 4 + 4 * 6)),
+        ([layers.Conv2DTranspose(6, 3, strides=2)], 8 * 8 * 3 * 3 * 6 * 4),
+        ([layers.Flatten(), layers.Dense(5)], 8 * 8 * 4 * 5),
+        ([layers.Dense(5)], 8 * 8 * 4 * 5),
+        ([layers.Reshape((64, 4)), layers.Conv1D(6, 5)], 60 * 5 * 4 * 6),
+        (
+            [
+                layers.BatchNormalization(),
+                layers.PReLU(),
+                layers.MaxPooling2D(),
+                layers.Dropout(0.5),
+                layers.Activation("softmax"),
+            ],
+            0,
+        ),
+    ],
+)
+def test_macs_by_hand(stack, macs):
+    assert measure.macs(on_images(*stack)) == macs
+
+
+def test_a_layer_called_twice_counts_twice():
+    image = keras.Input((8, 8, 4))
+    shared = layers.Conv2D(4, 3, padding="same")
+    model = keras.Model(image, shared(shared(image)))
+    assert measure.macs(model) == 2 * 8 * 8 * 3 * 3 * 4 * 4
+    assert measure.parameters(model).count == 3 * 3 * 4 * 4 + 4
+
+
+def test_models_in_models_are_walked():
+    inner = on_images(layers.Conv2D(4, 3, padding="same"))
+    image = keras.Input((8, 8, 4))
+    x = layers.Flatten()(inner(keras.Model(image, inner(image))(image)))
+    model = keras.Model(image, layers.Dense(3)(x))
+    assert measure.macs(model) == 2 * 8 * 8 * 3 * 3 * 4 * 4 + 8 * 8 * 4 * 3
+
+
+class Mixing(layers.Layer):
+    """Has a kernel that nobody knows how to count."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], 2))
+
+    def call(self, x):
+        return keras.ops.matmul(x, self.kernel)
+
+
+class CountedMixing(Mixing):
+    def count_macs(self, input_shape, output_shape):
+        return math.prod(output_shape[1:]) * input_shape[-1]
+
+
+class Scaling(layers.Layer):
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(input_shape[-1],))
+
+    def call(self, x):
+        return x * self.scale
+
+
+def test_unknown_layers_are_named_and_never_guessed():
+    with pytest.raises(ValueError, match=r"layer 'mixer' \(Mixing\) are not known"):
+        measure.macs(on_images(Mixing(name="mixer")))
+    attention = layers.MultiHeadAttention(2, 4, name="heads")
+    sequence = keras.Input((5, 4))
+    with pytest.raises(ValueError, match="MACs of layer 'heads'"):
+        measure.macs(keras.Model(sequence, attention(sequence, sequence)))
+    with pytest.raises(ValueError, match=r"operation .*\(Matmul\) are not known"):
+        measure.macs(keras.Model(sequence, keras.ops.matmul(sequence, np.eye(4))))
+    assert measure.macs(on_images(CountedMixing())) == 8 * 8 * 4 * 2
+    assert measure.macs(on_images(Scaling())) == 0
+    model = on_images(Mixing(name="mixer"), layers.Flatten())
+    with pytest.warns(UserWarning, match="layer 'mixer'"):
+        assert measure.profile(model, latency=False).macs is None
+
+
+def test_open_sizes_and_models_without_a_graph():
+    model = on_images(layers.Conv2D(2, 3, name="first"), shape=(None, None, 3))
+    with pytest.raises(ValueError, match=r"'first' sees images of open size \(None"):
+        measure.macs(model)
+    with pytest.raises(ValueError, match="must be built and have one input"):
+        measure.macs(keras.Sequential([layers.Dense(1)]))
+
+
+def test_layer_calls_by_hand():
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Conv2D(4, 3, padding="same", name="conv")(image)
+    y = layers.BatchNormalization(name="norm")(x)
+    model = keras.Model(image, layers.Add(name="add")([y, image]))
+    rows = measure.layer_calls(model)
+    assert [(r.layer.name, r.output_shape, r.parameters, r.macs) for r in rows] == [
+        ("image", (None, 8, 8, 4), 0, 0),
+        ("conv", (None, 8, 8, 4), 3 * 3 * 4 * 4 + 4, 8 * 8 * 3 * 3 * 4 * 4),
+        ("norm", (None, 8, 8, 4), 2 * 4, 0),  # scale and shift; no statistics
+        ("add", (None, 8, 8, 4), 0, 0),
+    ]
+    assert [r.inputs for r in rows] == [(), (0,), (1,), (2, 0)]
+
+
+def test_layer_calls_count_shared_weights_once():
+    image = keras.Input((8, 8, 4))
+    shared = layers.Conv2D(4, 3, padding="same")
+    shared_twice = keras.Model(image, shared(shared(image)))
+    rows = measure.layer_calls(shared_twice)
+    assert [r.parameters for r in rows] == [0, 148, 0]
+    assert [r.macs for r in rows] == [0, 9216, 9216]
+
+
+def test_layer_calls_walk_models_in_models():
+    inner = on_images(layers.Conv2D(4, 3, padding="same", name="conv"))
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Add(name="add")([inner(inner(image)), image])
+    rows = measure.layer_calls(keras.Model(image, keras.ops.tanh(x)))
+    names = ["image", "conv", "conv", "add", "tanh"]
+    assert [r.layer.name.rstrip("_0123456789") for r in rows] == names
+    assert [r.inputs for r in rows] == [(), (0,), (1,), (2, 0), (3,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet20", {"convolution": "separable", "shortcut": "B"}),
+        ("googlenet", {"input_shape": (96, 96, 3), "auxiliary": True}),
+    ],
+)
+def test_layer_calls_sum_to_the_model(name, options):
+    model = architectures.build(name, **options)
+    rows = measure.layer_calls(model)
+    assert sorted(r.layer.name for r in rows) == sorted(x.name for x in model.layers)
+    assert sum(r.parameters for r in rows) == measure.parameters(model).count
+    assert sum(r.macs for r in rows) == measure.macs(model)
+    assert all(at > before for at, row in enumerate(rows) for before in row.inputs)
+
+
+def test_layer_calls_need_a_graph():
+    with pytest.raises(ValueError, match="functional or Sequential model, got Seq"):
+        measure.layer_calls(keras.Sequential([layers.Dense(1)], name="open"))
+
+
+def test_what_a_file_hides_is_refused(tmp_path):
+    image = keras.Input((6, 4))
+    model = keras.Model(image, layers.Dot(axes=2)([image, image]))
+    file = export.litert(model, tmp_path / "net.tflite")
+    with pytest.raises(ValueError, match="operator BATCH_MATMUL in .*net.tflite"):
+        measure.macs(file)
+    folder = export.saved_model(model, tmp_path / "net")
+    with pytest.raises(ValueError, match="operator (BatchMatMul|Einsum).* in .*net"):
+        measure.macs(folder)

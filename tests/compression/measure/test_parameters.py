@@ -1,0 +1,114 @@
+"""Counts that a model and its files in every format must agree on."""
+
+import numpy as np
+import pytest
+from keras import layers
+
+import architectures
+from compression import export, measure
+from tests.compression.small_nets import alexnet, on_images, shaken
+
+
+def test_resnet20_is_the_papers():
+    model = architectures.build("resnet20")
+    assert measure.parameters(model).count == 269_722
+    # 19 convolutions and a dense layer: 432 * 1024 + 6 * 2304 * 1024
+    # + (4608 + 5 * 9216) * 256 + (18432 + 5 * 36864) * 64 + 640.
+    assert measure.macs(model) == 40_551_040
+
+
+@pytest.mark.parametrize(
+    ("name", "batch_norm_channels"),
+    [("alexnet", 144), pytest.param("resnet20", 688, marks=pytest.mark.slow)],
+)
+def test_files_count_what_the_model_counts(name, batch_norm_channels, tmp_path):
+    model = alexnet() if name == "alexnet" else shaken(architectures.build(name))
+    x = np.random.default_rng(0).normal(size=(8, *model.input_shape[1:]))
+    expected = measure.parameters(model)
+    assert expected.nonzero == expected.count
+    macs = measure.macs(model)
+    for weights in ("float32", "float16"):
+        folder = export.saved_model(model, tmp_path / "net", weights=weights)
+        assert measure.parameters(folder) == expected
+        assert measure.macs(folder) == macs
+    folder = export.saved_model(model, tmp_path / "net", weights="int8", batch=3)
+    assert measure.parameters(folder).count == expected.count
+    assert measure.macs(folder) == macs
+    # A scale and a shift for each channel have become one bias.
+    folded = expected.count - batch_norm_channels
+    for precision in ("float32", "float16", "int8"):
+        file = export.litert(
+            model, tmp_path / "net.tflite", precision=precision, calibration=[x]
+        )
+        assert measure.parameters(file).count == folded
+        assert measure.macs(file) == macs
+    file = export.litert(model, tmp_path / "net.tflite", batch=2)
+    assert measure.parameters(file) == (folded, folded)
+    assert measure.macs(file) == macs
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        [layers.DepthwiseConv2D(3, depth_multiplier=2), layers.ReLU()],
+        [layers.SeparableConv2D(6, 3, strides=2)],
+        [layers.Conv2D(6, 3, groups=2)],
+        [layers.Conv2DTranspose(6, 3, strides=2)],
+        [layers.Dense(5), layers.ReLU(), layers.Dense(3)],
+        [layers.Reshape((64, 4)), layers.Conv1D(6, 5)],
+    ],
+    ids=lambda stack: stack[0].name,
+)
+def test_files_count_every_kind_of_layer(stack, tmp_path):
+    model = shaken(on_images(*stack, layers.Flatten(), layers.Dense(2)))
+    expected = measure.parameters(model), measure.macs(model)
+    folder = export.saved_model(model, tmp_path / "net")
+    file = export.litert(model, tmp_path / "net.tflite")
+    assert (measure.parameters(folder), measure.macs(folder)) == expected
+    assert (measure.parameters(file), measure.macs(file)) == expected
+
+
+def test_nonzeros_by_hand(tmp_path):
+    model = shaken(on_images(layers.Conv2D(4, 3), layers.Flatten(), layers.Dense(2)))
+    generator = np.random.default_rng(0)
+    planted = 0
+    for layer in (model.layers[0], model.layers[2]):
+        mask = generator.random(layer.kernel.shape) < 0.3
+        # No small weights, so that no code but a planted zero is zero.
+        sign = np.sign(layer.kernel.numpy())
+        layer.kernel.assign(sign * mask * generator.uniform(0.1, 0.2, mask.shape))
+        planted += int((~mask).sum())
+    count = 3 * 3 * 4 * 4 + 4 + 6 * 6 * 4 * 2 + 2
+    expected = (count, count - planted)
+    assert measure.parameters(model) == expected
+    x = generator.normal(size=(8, 8, 8, 4))
+    for weights in ("float32", "float16", "int8"):
+        folder = export.saved_model(model, tmp_path / "net", weights=weights)
+        assert measure.parameters(folder) == expected
+    for precision in ("float32", "float16", "dynamic", "int8", "int16x8"):
+        file = export.litert(
+            model, tmp_path / "net.tflite", precision=precision, calibration=[x]
+        )
+        assert measure.parameters(file) == expected
+
+
+def test_equal_biases_count_for_every_layer(tmp_path):
+    """Two equal biases are one tensor in the file."""
+    model = on_images(
+        *(layers.Conv2D(4, 3, bias_initializer="ones") for _ in range(2)),
+        layers.Flatten(),
+    )
+    file = export.litert(model, tmp_path / "net.tflite")
+    assert measure.parameters(file).count == 2 * (3 * 3 * 4 * 4 + 4)
+
+
+def test_biases_of_zeros_do_not_count_in_files(tmp_path):
+    """The converter drops them here and invents them there."""
+    for bias in (False, True):
+        model = on_images(
+            layers.DepthwiseConv2D(3, use_bias=bias),
+            layers.Flatten(),
+            layers.Dense(2, use_bias=bias),
+        )
+        file = export.litert(model, tmp_path / "net.tflite")
+        assert measure.parameters(file).count == 3 * 3 * 4 + 6 * 6 * 4 * 2

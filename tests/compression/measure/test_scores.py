@@ -1,0 +1,63 @@
+"""Scores worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from keras import layers
+
+from compression import measure
+from tests.compression.small_nets import on_images
+
+LOGITS = np.array(
+    [
+        [0.0, math.log(3.0), -50.0, -50.0, -50.0, -50.0],  # (1/4, 3/4)
+        [2.0, 2.0, 1.0, 1.0, 1.0, 1.0],  # equal: the first counts
+        [5.0, 4.0, 3.0, 2.0, 1.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    ]
+)
+
+
+def test_scores_by_hand():
+    assert measure.accuracy(LOGITS, np.array([1, 0, 1, 5])) == 0.5
+    assert measure.accuracy(LOGITS, np.array([1, 1, 0, 0])) == 0.75
+    assert measure.accuracy(LOGITS, np.array([[1], [1], [0], [0]])) == 0.75
+    assert measure.top_accuracy(LOGITS, np.array([0, 1, 5, 5]), k=2) == 0.5
+    assert measure.top_accuracy(LOGITS, np.array([0, 1, 5, 5]), k=5) == 0.5
+    assert measure.top_accuracy(LOGITS, np.array([0, 1, 5, 5]), k=6) == 1.0
+    assert measure.cross_entropy(LOGITS[:1], np.array([0])) == pytest.approx(
+        math.log(4.0)
+    )
+    two = measure.cross_entropy(LOGITS[[0, 3]], np.array([1, 2]))
+    assert two == pytest.approx((math.log(4 / 3) + math.log(6.0)) / 2)
+    assert measure.cross_entropy(np.array([[1e4, 0.0]]), np.array([1])) == 1e4
+    wrong = measure.errors_by_class(LOGITS, np.array([1, 0, 1, 5]))
+    assert wrong.tolist() == [0, 1, 0, 0, 0, 1]  # the third and the fourth image
+    assert measure.agreement(LOGITS, LOGITS[[0, 1, 2, 2]]) == 1.0
+    assert measure.agreement(LOGITS, LOGITS[[1, 1, 2, 0]]) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "message"),
+    [
+        (LOGITS, [0, 1, 2], r"got \(4, 6\) and \(3,\)"),
+        (LOGITS[:0], [], r"got \(0, 6\) and \(0,\)"),
+        (LOGITS, [0.0, 1.0, 2.0, 3.0], "integer classes, got float64"),
+        (LOGITS, [0, 1, 2, 6], "labels must be 0 to 5, got 0 to 6"),
+        (LOGITS, [0, 1, 2, -1], "labels must be 0 to 5, got -1 to 2"),
+        (LOGITS, np.eye(4, 6), r"got \(4, 6\) and \(4, 6\)"),
+    ],
+)
+def test_labels_are_checked(logits, labels, message):
+    with pytest.raises(ValueError, match=message):
+        measure.cross_entropy(logits, np.array(labels))
+
+
+def test_shapes_of_scores_are_checked():
+    with pytest.raises(ValueError, match=r"same images, got \(4, 6\) and \(3, 6\)"):
+        measure.agreement(LOGITS, LOGITS[:3])
+    with pytest.raises(ValueError, match="k must be positive, got 0"):
+        measure.top_accuracy(LOGITS, np.zeros(4, int), k=0)
+    with pytest.raises(ValueError, match="no images to run"):
+        measure.logits(on_images(layers.Flatten()), [])
