@@ -1,0 +1,91 @@
+"""`limbeck bench`: ratios of speed against peers."""
+
+import json
+import os
+from functools import partial
+
+from experiments.cli.options import add_json, names, positive, start_tensorflow
+
+NETS_EXAMPLES = """
+limbeck bench nets
+limbeck bench nets --only resnet20,alexnet --rounds 5 --threads 1
+limbeck bench nets --quick          # does everything run?
+"""
+DISTILL_EXAMPLES = """
+limbeck bench distill
+limbeck bench distill --rounds 4 --json
+limbeck bench distill --quick       # does everything run?
+"""
+EXAMPLES = """
+limbeck bench nets                  # training and inference
+limbeck bench distill               # distillation
+"""
+
+
+def add(commands):
+    command = commands.add_parser(
+        "bench",
+        help="ratios of speed against peers",
+        description="Times limbeck and its peers in turns, in one run.",
+        examples=EXAMPLES,
+    )
+    kinds = command.add_subparsers(required=True, metavar="BENCHMARK")
+    nets = kinds.add_parser(
+        "nets",
+        help="our nets against PyTorch and plain Keras",
+        description="Training and inference in turns, in one run. PyTorch takes part "
+        "where it is installed.",
+        examples=NETS_EXAMPLES,
+    )
+    nets.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
+    _add_turns_options(nets)
+    nets.set_defaults(run=_nets)
+    distill = kinds.add_parser(
+        "distill",
+        help="our distiller against Keras's and PyTorch",
+        description="A ResNet-56 teaches a small AlexNet, with and without cache, with "
+        "and without hints, in turns, in one run. PyTorch takes part where it is "
+        "installed.",
+        examples=DISTILL_EXAMPLES,
+    )
+    _add_turns_options(distill)
+    distill.set_defaults(run=_distill)
+
+
+def _add_turns_options(command):
+    """The options of every benchmark."""
+    command.add_argument("--rounds", metavar="N", type=positive, help="turns of each")
+    command.add_argument(
+        "--threads", metavar="N", type=positive, help="of each framework (all cores)"
+    )
+    command.add_argument("--batch", metavar="N", type=positive, help="images at once")
+    command.add_argument("--quick", action="store_true", help="does everything run?")
+    add_json(command)
+
+
+def _nets(options):
+    start_tensorflow()
+    from experiments.benchmarks import nets, nets_table
+
+    _show(partial(nets.run, names(options.only)), nets_table.as_text, options)
+
+
+def _distill(options):
+    start_tensorflow()
+    from experiments.benchmarks import distill, distill_table
+
+    _show(distill.run, distill_table.as_text, options)
+
+
+def _show(benchmark, as_text, options):
+    from experiments.benchmarks import progress
+
+    result = benchmark(
+        rounds=options.rounds,
+        threads=options.threads or len(os.sched_getaffinity(0)),
+        batch=options.batch,
+        quick=options.quick,
+        log=progress.report_progress,
+    )
+    progress.report_progress("")
+    print(json.dumps(result, indent=1) if options.json else as_text(result))

@@ -1,0 +1,58 @@
+"""`limbeck demo`: the main job, on data of one's choice."""
+
+import dataclasses
+
+from experiments.cli.options import (
+    DATA_HELP,
+    add_image_size,
+    add_run_options,
+    start_tensorflow,
+)
+from experiments.cli.running import run_recipe
+
+EXAMPLES = """
+limbeck demo                        # 5,000 real digits, a few minutes
+limbeck demo --smoke --out runs/trial  # does everything run?
+limbeck demo --data cifar10 --seeds 3  # mean and standard deviation
+limbeck demo --data folder:photos --image-size 64 --skip-bad-images
+limbeck demo --set teacher.training.epochs=30 --out runs/longer
+"""
+
+
+def add(commands):
+    command = commands.add_parser(
+        "demo",
+        help="the main job: teacher, student, distill, prune, int8, report",
+        description="A ResNet teaches a small AlexNet-style student, which is then "
+        "pruned and quantized; every stage is exported and measured. Run it again to "
+        "go on where it was stopped.",
+        examples=EXAMPLES,
+    )
+    command.add_argument("--data", metavar="NAME", help=f"{DATA_HELP} (mnist5k)")
+    add_image_size(command)
+    command.add_argument(
+        "--skip-bad-images",
+        action="store_true",
+        help="leave unreadable images of a folder out, instead of stopping",
+    )
+    add_run_options(command, seeds=1)
+    command.set_defaults(run=run)
+
+
+def run(options):
+    start_tensorflow()
+    from experiments.recipes.demo.recipe import RECIPE
+
+    recipe = dataclasses.replace(
+        RECIPE,
+        data=options.data or RECIPE.data,
+        image_size=options.image_size,
+        skip_bad_images=options.skip_bad_images,
+    )
+    run_recipe(recipe, options, folder_name)
+
+
+def folder_name(recipe):
+    """One for each data set; of a path, its last folder."""
+    data = recipe.data.removeprefix("folder:").rstrip("/").rpartition("/")[2]
+    return f"{recipe.name}-{data.replace(':', '-')}"

@@ -1,0 +1,90 @@
+"""What the verbs share: options of the same name, and what a value may be."""
+
+import argparse
+from pathlib import Path
+
+DATA_HELP = (
+    "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), or "
+    "folder:PATH with one sub-folder a class"
+)
+
+
+def add_run_options(command: argparse.ArgumentParser, *, seeds: int) -> None:
+    """The options of every verb that runs a recipe; `running.run_recipe` reads them.
+
+    Args:
+        command: the verb's parser.
+        seeds: how many there are without the option.
+    """
+    command.add_argument(
+        "--out", metavar="DIR", type=Path, help="run folder (runs/...)"
+    )
+    command.add_argument(
+        "--seeds",
+        metavar="N",
+        type=positive,
+        default=seeds,
+        help=f"run it with this many seeds ({seeds})",
+    )
+    command.add_argument("--stages", metavar="A,B", help="only these stages (all)")
+    add_set(
+        command,
+        "FIELD=VALUE",
+        help="change a setting, as in teacher.training.epochs=20; may be repeated",
+    )
+    command.add_argument(
+        "--smoke", action="store_true", help="few epochs: does everything run?"
+    )
+
+
+def add_set(command: argparse.ArgumentParser, metavar: str, *, help: str) -> None:
+    """`--set`, which may be repeated: a list of assignments, empty without it."""
+    command.add_argument(
+        "--set", metavar=metavar, action="append", default=[], help=help
+    )
+
+
+def add_image_size(command: argparse.ArgumentParser) -> None:
+    """`--image-size`: goes with `--data`."""
+    command.add_argument(
+        "--image-size", metavar="PX", type=positive, help="resize to this side"
+    )
+
+
+def add_json(command: argparse.ArgumentParser) -> None:
+    """`--json`: what is printed is for a program."""
+    command.add_argument("--json", action="store_true", help="print JSON")
+
+
+def names(text: str | None) -> list[str] | None:
+    """The names in "A,B"; None where the option was not given."""
+    return text.split(",") if text else None
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number, got {text!r}"
+        ) from error
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
+    return value
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Sizes with commas between them."""
+    try:
+        return tuple(positive(side) for side in text.split(","))
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"must be as 32,32,3, got {text}") from error
+
+
+def start_tensorflow() -> None:
+    """Import TensorFlow without the dozen lines that its C++ prints on the way."""
+    from compression.quiet import quiet
+
+    with quiet():
+        import tensorflow  # noqa: F401

@@ -1,0 +1,52 @@
+"""An argparse parser whose errors are one line, and whose help shows examples."""
+
+import argparse
+import difflib
+import textwrap
+from collections.abc import Iterable
+from typing import NoReturn
+
+WIDTH = 78  # characters of a description's lines
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses bad input in one line that names a way out, with exit status 2.
+
+    `examples` are the lines below the options in its help: commands that work as they
+    stand, each with a comment behind it if it needs one.
+    """
+
+    def __init__(self, *, description: str = "", examples: str = "", **options):
+        super().__init__(
+            description=textwrap.fill(description, WIDTH),
+            epilog=f"examples:\n{textwrap.indent(examples.strip(), '  ')}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **options,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def parse_known_args(self, args=None, namespace=None):
+        """As argparse's, but a verb itself refuses what it does not know."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if flags := [word.partition("=")[0] for word in unknown if word[:1] == "-"]:
+            known = [flag for action in self._actions for flag in action.option_strings]
+            self.error(f"no option {flags[0]}{_suggestion(flags[0], known)}")
+        if unknown:
+            self.error(f"one argument too many: {unknown[0]!r}")
+        return options, []
+
+    def _check_value(self, action, value):
+        if action.choices is not None and value not in action.choices:
+            wrong = f"no {action.metavar.lower()} {value!r}"
+            choices = ", ".join(action.choices)
+            raise argparse.ArgumentError(
+                None,
+                f"{wrong}{_suggestion(value, action.choices)}; choose from {choices}",
+            )
+
+
+def _suggestion(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    return f" (did you mean {close[0]}?)" if close else ""

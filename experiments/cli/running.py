@@ -1,0 +1,43 @@
+"""Runs a recipe as the command line says and shows its report."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from experiments.cli import report
+from experiments.cli.options import names
+
+if TYPE_CHECKING:  # it needs Keras
+    from experiments.recipe import Recipe
+
+
+def run_recipe(
+    recipe: "Recipe",
+    options: argparse.Namespace,
+    folder_name: Callable[["Recipe"], str] = lambda recipe: recipe.name,
+) -> None:
+    """Run the recipe as `options.add_run_options` lets one ask, then show the report.
+
+    Args:
+        recipe: before `--smoke` and `--set`.
+        options: with the words of the command in `command_line`.
+        folder_name: of the recipe that is run, where `--out` is not given.
+    """
+    from experiments.overrides import replaced, smoke
+    from experiments.runs import run as runs
+
+    if options.smoke:
+        recipe = smoke(recipe)
+    for assignment in options.set:
+        recipe = replaced(recipe, assignment)
+    out = options.out or Path("runs") / folder_name(recipe)
+    runs.run(
+        recipe,
+        out,
+        seeds=range(options.seeds),
+        stages=names(options.stages),
+        command=options.command_line,
+    )
+    print()
+    report.show(out)

@@ -1,0 +1,41 @@
+"""`limbeck table`: the tables of Markdown files, made again from the records."""
+
+from pathlib import Path
+
+EXAMPLES = """
+limbeck table                       # the tables of all texts
+limbeck table --check               # are they those of the records?
+limbeck table README.md --record runs/demo-mnist5k
+"""
+
+
+def add(commands):
+    command = commands.add_parser(
+        "table",
+        help="make the tables of Markdown files again from the committed records",
+        description="Without FILE: all texts whose tables come from the records, the "
+        "README and those of the experiments.",
+        examples=EXAMPLES,
+    )
+    command.add_argument("file", metavar="FILE", type=Path, nargs="?", help="(all)")
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing; exit status 2 if a table differs from its records",
+    )
+    command.add_argument(
+        "--record", metavar="RUN", type=Path, help="first keep this run's records"
+    )
+    command.set_defaults(run=run)
+
+
+def run(options):
+    from experiments import records
+
+    if options.record:
+        for path in records.record(options.record):
+            print(path)
+    for file in [options.file] if options.file else records.texts():
+        if not file.exists():
+            raise FileNotFoundError(f"there is no file {file}")
+        records.update(file, check=options.check)

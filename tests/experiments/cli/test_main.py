@@ -1,0 +1,135 @@
+"""Exit status and messages, examples in every help, and what no verb may import."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import main as cli
+from experiments.cli import report
+
+ROOT = Path(__file__).resolve().parents[3]
+VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
+
+
+def help_of(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*words, "--help"])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [[], *([verb] for verb in VERBS), ["bench", "nets"], ["bench", "distill"]]
+)
+def test_every_help_has_examples_that_parse(words, capsys):
+    text = help_of(words, capsys)
+    assert max(map(len, text.splitlines())) <= 80
+    examples = re.findall(r"^  (limbeck .*)$", text.partition("examples:\n")[2], re.M)
+    assert examples
+    for example in examples:
+        command = shlex.split(example, comments=True)
+        assert command[: len(words) + 1] == ["limbeck", *words]
+        assert callable(cli.parser().parse_args(command[1:]).run)
+
+
+def test_the_first_help_lists_every_verb(capsys):
+    text = help_of([], capsys)
+    assert re.findall(r"^    (\w+)\b", text, re.M) == VERBS
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"limbeck {version('limbeck')}\n"
+
+
+def raising(error):
+    def run(options):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ValueError("two\n  lines"), OSError("two lines"), FloatingPointError("two lines")],
+)
+def test_what_a_person_can_act_on_is_one_line(error, monkeypatch, refusal):
+    monkeypatch.setattr(report, "run", raising(error))
+    assert refusal("report", "x") == "limbeck: two lines"
+
+
+def test_a_fault_of_ours_keeps_its_trace(monkeypatch):
+    monkeypatch.setattr(report, "run", raising(KeyError("x")))
+    with pytest.raises(KeyError):
+        cli.main(["report", "x"])
+
+
+def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
+    monkeypatch.setattr(report, "run", raising(KeyboardInterrupt()))
+    assert cli.main(["report", "x"]) == 130
+    expected = "\nlimbeck: stopped; the same command goes on from here\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    command = f"{sys.executable} -m experiments.cli nets --json | head -c 10"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+READ_ONLY = """
+import sys
+from experiments.cli import main as cli
+
+def after(*words):
+    try:
+        status = cli.main(words)
+    except SystemExit as ended:
+        status = ended.code
+    heavy = {"keras", "tensorflow", "jax", "torch"} & set(sys.modules)
+    if status or heavy:
+        sys.exit(f"{words}: status {status}, imported {heavy}")
+
+for verb in cli.VERBS:
+    after(verb.__name__.rpartition(".")[2], "--help")
+after("--version")
+after("reproduce")
+after("report", sys.argv[1])
+after("table", sys.argv[2])
+"""
+
+
+def test_reading_needs_neither_keras_nor_tensorflow(tmp_path):
+    """Help, version, the list of experiments, a run's report, a table of records."""
+    [path] = ROOT.glob("experiments/recipes/demo/results/demo-mnist5k.seed0.json")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    run, text = tmp_path / "run", tmp_path / "text.md"
+    run.mkdir()
+    for name in ("recipe", "environment", "data"):
+        (run / f"{name}.json").write_text(json.dumps(record[name]), encoding="utf-8")
+    rows = "".join(json.dumps(row) + "\n" for row in record["rows"])
+    (run / "rows.jsonl").write_text(rows, encoding="utf-8")
+    text.write_text("<!-- table: demo-mnist5k -->\n<!-- end -->\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", READ_ONLY, run, text],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "distill_methods" in done.stdout
+    assert (run / "report.html").exists()
+    assert "| distill |" in text.read_text(encoding="utf-8")
