@@ -1,9 +1,12 @@
 """A file or folder takes its place at once, complete, or not at all."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+UNFINISHED = ".limbeck-unfinished"  # ends the name of a folder that is being written
 
 
 @contextmanager
@@ -17,7 +20,7 @@ def replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # A folder of our own, so that the new file has the usual permissions.
     with tempfile.TemporaryDirectory(
-        prefix=f".{path.name}.", dir=path.parent
+        prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent
     ) as folder:
         new = Path(folder) / path.name
         yield new
@@ -31,3 +34,13 @@ def replacing(path: Path) -> Iterator[Path]:
         except OSError:
             old.rename(path)
             raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what `replacing` left at any depth of `folder` when it was killed.
+
+    Nothing else goes: other hidden folders (of git, of notebooks) and links stay.
+    """
+    for path in folder.rglob(f".*{UNFINISHED}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+SQUASHING = ("softmax", "sigmoid", "log_softmax")
+
 
 def as_logits(model: keras.Model) -> keras.Model:
     """`model` without its final softmax: the same layers, the same weights.
@@ -35,6 +37,33 @@ def as_logits(model: keras.Model) -> keras.Model:
     # A sequential or nested model's `input` is not its own; a lone one needs no list.
     image = model.inputs[0] if len(model.inputs) == 1 else model.input
     return keras.Model(image, logits, name=model.name)
+
+
+def require_logits(model: keras.Model, role: str) -> None:
+    """Check that a functional model's output are logits, not probabilities.
+
+    Raises:
+        ValueError: the output layer is or has a softmax, log-softmax or sigmoid; or
+            the model is not a built functional or sequential one with one output.
+    """
+    if len(getattr(model, "outputs", None) or ()) != 1:
+        raise ValueError(
+            f"{role} {model.name!r} must be a built functional or sequential model "
+            "with one output, the logits"
+        )
+    layer = model
+    while isinstance(layer, keras.Model):  # a model may be used as the last layer
+        layer = layer.outputs[0]._keras_history.operation
+    if isinstance(layer, keras.layers.Softmax):
+        squashing = "softmax"
+    else:
+        activation = getattr(layer, "activation", None)
+        squashing = getattr(activation, "__name__", "linear")
+    if squashing in SQUASHING:
+        raise ValueError(
+            f"{role} {model.name!r} ends in a {squashing} (layer {layer.name!r}), but "
+            "distillation needs logits: build it with a linear last layer"
+        )
 
 
 def _before_softmax(tensor, name):

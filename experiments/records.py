@@ -1,7 +1,8 @@
-"""Committed records of runs, and the README's tables, which are views of them.
+"""Committed records of runs, and the tables in texts, which are made from them.
 
-A record is one JSON a run and seed under `experiments/results/`. In a text, the lines
-between `<!-- table: NAME -->` and `<!-- end -->` are made from the records of NAME.
+A record is one JSON a run and seed, in the folder of the experiment:
+`recipes/NAME/results/RUN.seed0.json`. In a text, the lines between
+`<!-- table: RUN -->` and `<!-- end -->` are made from the records of RUN.
 """
 
 import json
@@ -10,86 +11,108 @@ from pathlib import Path
 from typing import Any
 
 from compression.atomic import replacing
-from experiments import report
+from experiments import recipes, report
 from experiments.files import read_json, write_json
+from experiments.runs.layout import RunFolder
 
-RESULTS = Path(__file__).parent / "recipes"
+README = Path(__file__).resolve().parents[1] / "README.md"  # of a checkout
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
-def record(run: Path, results: Path = RESULTS) -> list[Path]:
-    """Copy the records of a finished run: `NAME.seed0.json` and so on.
+def texts(root: Path = recipes.ROOT, readme: Path = README) -> list[Path]:
+    """The texts that hold tables: README.md, then each experiment's own."""
+    found = [root / name / "README.md" for name in recipes.EXPERIMENTS]
+    return [path for path in (readme, *found) if path.is_file()]
 
-    NAME is the run folder's.
+
+def record(run: Path, root: Path = recipes.ROOT) -> list[Path]:
+    """Copy a finished run's records into its experiment's folder; returns the files.
+
+    They are called as the run folder is: `RUN.seed0.json` and so on.
+
+    Args:
+        run: the run folder.
+        root: the folder of all experiments' folders.
 
     Raises:
         FileNotFoundError: `run` is not a run folder.
+        ValueError: its recipe belongs to no experiment; lists them.
     """
-    if not (run / "rows.jsonl").exists():
-        raise FileNotFoundError(f"{run} is no run folder: it has no rows.jsonl")
-    text = (run / "rows.jsonl").read_text(encoding="utf-8")
-    rows = [json.loads(line) for line in text.splitlines()]
+    folder = RunFolder(run)
+    rows = folder.read_rows()
     about = {
-        name: read_json(run / f"{name}.json")
-        for name in ("recipe", "environment", "data")
+        "recipe": read_json(folder.recipe),
+        "environment": read_json(folder.environment),
+        "data": read_json(folder.data),
     }
+    recipe = about["recipe"].get("name")
+    experiment = recipes.experiment_of(recipe)
+    if experiment is None:
+        raise ValueError(
+            f"{run} ran the recipe {recipe!r}, which belongs to no experiment; records "
+            f"are kept of {', '.join(recipes.EXPERIMENTS)}"
+        )
     paths = []
     for seed in sorted({row["seed"] for row in rows}):
-        path = results / f"{run.resolve().name}.seed{seed}.json"
+        path = root / experiment / "results" / f"{folder.name}.seed{seed}.json"
         write_json(path, about | {"rows": [r for r in rows if r["seed"] == seed]})
         paths.append(path)
     return paths
 
 
-def table(name: str, results: Path = RESULTS) -> str:
-    """The table of the records called `name`, with the command that made them.
+def table(run: str, root: Path = recipes.ROOT) -> str:
+    """The table of a run's records, with the command that made them.
+
+    Args:
+        run: name of the run folder that was recorded, such as "demo-mnist5k".
+        root: the folder of all experiments' folders.
 
     Raises:
         FileNotFoundError: there is no such record.
         ValueError: the records come from different commands, commits or recipes.
     """
-    paths = sorted(results.rglob(f"{name}.seed*.json"))
+    paths = sorted(root.glob(f"*/results/{run}.seed*.json"))
     if not paths:
-        raise FileNotFoundError(f"no record of {name} in {results}")
+        raise FileNotFoundError(f"no record of {run} in {root}")
     records = [read_json(path) for path in paths]
-    command = _common(records, name, "environment", "command")
-    commit = _common(records, name, "environment", "commit")
-    device = _common(records, name, "environment", "device")
-    cpu = _common(records, name, "environment", "cpu")
-    note = _common(records, name, "data", "note")
+    command = _common(records, run, "environment", "command")
+    commit = _common(records, run, "environment", "commit")
+    device = _common(records, run, "environment", "device")
+    cpu = _common(records, run, "environment", "cpu")
+    note = _common(records, run, "data", "note")
     if any(r["recipe"] != records[0]["recipe"] for r in records):
-        raise ValueError(f"the records of {name} come from different recipes")
-    made = f"commit {commit[:10]}" if commit else "an unknown commit"
+        raise ValueError(f"the records of {run} come from different recipes")
+    source = f"commit {commit[:10]}" if commit else "an unknown commit"
     rows = [row for r in records for row in r["rows"]]
     recipe = records[0]["recipe"].get("name")
-    made_of_rows = report.markdown_table(rows, recipe=recipe, note=note)
-    return f"`{command}`, {made}, {device} ({cpu}):\n\n{made_of_rows.strip()}\n"
+    made = report.markdown_table(rows, recipe=recipe, note=note)
+    return f"`{command}`, {source}, {device} ({cpu}):\n\n{made.strip()}\n"
 
 
-def with_tables(text: str, results: Path = RESULTS) -> str:
-    """`text` with every marked table made anew from the records."""
-    return BLOCK.sub(lambda m: f"{m[1]}{table(m[2], results)}{m[3]}", text)
+def with_tables(text: str, root: Path = recipes.ROOT) -> str:
+    """`text` with every marked table made again from the records."""
+    return BLOCK.sub(lambda m: f"{m[1]}{table(m[2], root)}{m[3]}", text)
 
 
-def update(path: Path, *, check: bool, results: Path = RESULTS) -> None:
-    """Make the tables in the file `path` anew, or check that they are as made.
+def update(path: Path, *, check: bool, root: Path = recipes.ROOT) -> None:
+    """Make the tables of the text `path` again, or check that they are up to date.
 
     Raises:
         ValueError: with `check`, a table differs from its records.
     """
     before = path.read_text(encoding="utf-8")
-    after = with_tables(before, results)
+    after = with_tables(before, root)
     if check and before != after:
         raise ValueError(
-            f"{path} differs from the records in {results}: run `limbeck table`"
+            f"{path} differs from the records in {root}: run `limbeck table`"
         )
     if before != after:
         with replacing(path) as beside:
             beside.write_text(after, encoding="utf-8")
 
 
-def _common(records: list[dict[str, Any]], name: str, part: str, key: str):
+def _common(records: list[dict[str, Any]], run: str, part: str, key: str):
     values = {json.dumps(r[part].get(key)) for r in records}
     if len(values) != 1:
-        raise ValueError(f"the records of {name} mix runs: {key} is {values}")
+        raise ValueError(f"the records of {run} mix runs: {key} is {values}")
     return json.loads(values.pop())

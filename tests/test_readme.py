@@ -1,4 +1,4 @@
-"""What the README says, done: its commands parse, its example runs, its tables hold."""
+"""The READMEs: their commands parse, their examples run, their links lead somewhere."""
 
 import os
 import re
@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from experiments import records
+from experiments import recipes, records
 from experiments.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL))
+TEXTS = {path: path.read_text(encoding="utf-8") for path in records.texts()}
+README = TEXTS[ROOT / "README.md"]
+EVERYTHING = "\n".join(TEXTS.values())
+BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", EVERYTHING, re.DOTALL))
 COMMANDS = re.findall(r"^(limbeck [^#\n]+)", BLOCKS, re.MULTILINE)
-COMMANDS += [" ".join(c.split()) for c in re.findall(r"`(limbeck [^`]+)`", README)]
+COMMANDS += re.findall(r"`(limbeck [^`]+)`", EVERYTHING)
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS)))
+@pytest.mark.parametrize("command", sorted({" ".join(c.split()) for c in COMMANDS}))
 def test_every_command_parses(command):
     words = shlex.split(command)[1:]
     assert callable(cli._parser().parse_args(words).run)
@@ -57,5 +59,25 @@ def test_the_examples_run_one_after_the_other(tmp_path):
     assert (tmp_path / "student.keras").exists()
 
 
-def test_tables_are_those_of_the_records():
-    records.update(ROOT / "README.md", check=True)
+def test_the_top_readme_is_short_and_leads_to_every_experiment():
+    assert len(README.splitlines()) < 200
+    for name in recipes.EXPERIMENTS:
+        path = (recipes.folder(name) / "README.md").relative_to(ROOT)
+        assert f"]({path})" in README
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_somewhere(path):
+    headings = re.findall(r"^#+ (.+)$", TEXTS[path], re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", TEXTS[path]):
+        file, _, anchor = target.partition("#")
+        assert (path.parent / file).exists(), target
+        assert file or anchor in anchors, target
+
+
+def test_paths_in_the_readme_exist():
+    """`experiments/recipes/NAME/...` and the like stand for any experiment."""
+    rooms = r"`((?:architectures|compression|experiments|tests)/[\w/.]*)`"
+    for path in re.findall(rooms, EVERYTHING):
+        assert (ROOT / path).exists(), path

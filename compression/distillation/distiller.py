@@ -6,24 +6,26 @@ from itertools import chain
 import keras
 from keras import ops
 
+from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.batch import (
     Batch,
     Schedule,
     at_step,
     images_of,
+    require_weight,
     serialized,
     weighted,
 )
-from compression.distillation.losses.feature_loss import FeatureLoss
-from compression.distillation.losses.logits.soft_targets import LogitLoss
-from compression.distillation.taps import tap
+from compression.distillation.losses.logit_loss import LOGITS as STUDENT_LOGITS
 from compression.distillation.teacher import (
     LOGITS,
-    heard_by,
+    NoTeacher,
+    TeacherFunction,
+    teacher_features,
     teacher_outputs,
+    tensors_by_name,
 )
-
-SQUASHING = ("softmax", "sigmoid", "log_softmax")
+from compression.logits import require_logits
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -39,33 +41,34 @@ class Distiller(keras.Model):
 
     Batches are `(images, labels)`, labels being integer classes; or
     `({"image": images, **outputs}, labels)` with the outputs of `teacher_outputs`
-    for these images, computed before; then the teacher does not run. `"index"`, each
-    image's place in the train split, may stand beside them. Batches without labels
-    will do where `label_weight` is 0.
+    for these images, computed before; then the teacher does not run. They may also
+    carry `"index"`, each image's position in the train split. Batches without labels
+    are enough where `label_weight` is 0.
 
     The total loss is
     `label_weight * label_loss + sum(loss.weight * loss) + regularisation`; every part
-    stands in logs and history under its own name, without its weight.
+    is in logs and history under its own name, without its weight.
 
     Args:
         student: functional model whose output are logits, (batch, classes).
         teacher: functional model whose output are logits of the same classes; for
             several, see `ensemble`. None where the batches carry `teacher_logits`,
-            or where no loss listens to a teacher.
+            or where no loss needs a teacher.
         losses: parts such as `SoftTargets` and `Hints`.
         label_weight: factor of the label loss, at least 0; or a schedule of the step.
         label_loss: a Keras loss of (labels, logits) whose `call` gives a value for
             each example; cross-entropy by default.
         teacher_input: layer that makes of the student's images what the teacher
             expects, such as `Renormalise`. Sizes that differ are adapted after it.
-        heard: for `from_config`: name and shape of what each loss hears.
+        teacher_features: for `from_config`: key and shape of all that each loss
+            compares of the teacher.
         name: name of this model.
 
     Raises:
         ValueError: teacher and student are the same object, differ in classes, or
             one of them ends in a softmax or sigmoid; no part has a positive weight;
-            two losses share a name; a layer is unknown or no projector can join a
-            pair.
+            two losses share a name; a layer is unknown or no projector can make a
+            pair comparable.
     """
 
     def __init__(  # noqa: PLR0913, all by keyword
@@ -73,11 +76,11 @@ class Distiller(keras.Model):
         student: keras.Model,
         *,
         teacher: keras.Model | None = None,
-        losses: Sequence[LogitLoss | FeatureLoss] = (),
+        losses: Sequence[DistillationLoss] = (),
         label_weight: float | Schedule,
         label_loss: keras.losses.Loss | None = None,
         teacher_input: keras.layers.Layer | None = None,
-        heard: Sequence[Sequence] | None = None,
+        teacher_features: Sequence[Sequence] | None = None,
         name: str = "distiller",
     ):
         require_logits(student, "student")
@@ -102,21 +105,24 @@ class Distiller(keras.Model):
             trainable=False,
             aggregation="only_first_replica",
         )
-        # Closures: Keras would track, save and freeze models held as attributes.
-        outputs = _with_taps(student, losses)
-        self._student_outputs = lambda: outputs
-        self._outputs_of_teacher = lambda: None
-        self._heard = None if heard is None else list(heard)
-        self._only_logits = False
+        self._student = _StudentFunction(student, losses)
+        if teacher_features is None and teacher is None:
+            if any(loss.needs_teacher_shapes for loss in losses):
+                raise ValueError(
+                    "a loss between features needs to know the teacher's shapes: pass "
+                    "teacher=..., also where the batches carry its features"
+                )
+            # Only logits are compared, and the teacher's have the student's shape.
+            teacher_features = [
+                [_described(feature.key, feature.tensor) for feature in each]
+                for each in self._features_of(student)
+            ]
+        self._teacher_features = None
+        if teacher_features is not None:
+            self._build_losses(list(teacher_features))
+            self._teacher = NoTeacher(self.teacher_keys)
         if teacher is not None:
             self.set_teacher(teacher, teacher_input)
-        elif heard is None and any(_listens_inside(loss) for loss in losses):
-            raise ValueError(
-                "a loss between features needs to know the teacher's shapes: pass "
-                "teacher=..., also where the batches carry its features"
-            )
-        else:
-            self._build_losses(self._heard or [[] for _ in losses])
         self.built = True  # the student is
 
     def set_teacher(
@@ -137,54 +143,51 @@ class Distiller(keras.Model):
                 f"teacher {teacher.name!r} knows {classes[0]} classes, student "
                 f"{self.student.name!r} {classes[1]}: they must be the same"
             )
-        heard = [
-            heard_by(loss, teacher, self.student) for loss in self.distillation_losses
+        features = self._features_of(teacher)
+        model = teacher_outputs(teacher, self.student, chain(*features), teacher_input)
+        described = [
+            [_described(feature.key, model.output[feature.key]) for feature in each]
+            for each in features
         ]
-        model = teacher_outputs(teacher, self.student, chain(*heard), teacher_input)
-        shapes = [
-            [[tone.key, list(model.output[tone.key].shape)] for tone in tones]
-            for tones in heard
-        ]
-        if self._heard is not None and shapes != self._heard:
+        if self._teacher_features is None:
+            self._build_losses(described)
+        elif described != self._teacher_features:
             raise ValueError(
-                f"teacher {teacher.name!r} has features {shapes}, but the losses were "
-                f"built for {self._heard}"
+                f"teacher {teacher.name!r} has features {described}, but the losses "
+                f"were built for {self._teacher_features}"
             )
-        if self._heard is None:
-            self._build_losses(shapes)
-        self._outputs_of_teacher = lambda: model
+        self._teacher = TeacherFunction(model)
 
     @property
     def teacher_outputs(self) -> keras.Model | None:
-        """Functional model from the student's images to all that the losses hear.
+        """Functional model from the student's images to all that the losses compare.
 
         Its output is a dict, `teacher_logits` and what feature losses need; what a
         cache has to hold. None without a teacher.
         """
-        return self._outputs_of_teacher()
+        return self._teacher.model
 
     @property
-    def hears(self) -> set[str]:
+    def teacher_keys(self) -> set[str]:
         """Names of the teacher's outputs that the losses compare."""
-        keys = {key for tones in self._heard for key, _ in tones}
-        if any(isinstance(loss, LogitLoss) for loss in self.distillation_losses):
-            keys.add(LOGITS)
-        return keys
+        return {key for described in self._teacher_features for key, _ in described}
+
+    def __dir__(self):
+        # Keras saves every model that it finds under an object's names.
+        return [name for name in super().__dir__() if name != "teacher_outputs"]
 
     def call(self, inputs, training=None):
-        """Logits; with losses that listen inside the student, a dict with "logits"."""
-        if self._only_logits:
-            return self.student(images_of(inputs), training=training)
-        outputs = self._student_outputs()(images_of(inputs), training=training)
-        return outputs if len(outputs) > 1 else outputs["logits"]
+        """Logits; a dict with "logits" if losses compare layers inside the student."""
+        outputs = self._student(images_of(inputs), training=training)
+        return outputs if len(outputs) > 1 else outputs[STUDENT_LOGITS]
 
-    def predict(self, *args, **kwargs):
+    def predict_step(self, *args):
         """The student's logits, as a `keras.Model` predicts."""
-        self._only_logits = True
-        try:
-            return super().predict(*args, **kwargs)
-        finally:
-            self._only_logits = False
+        predicted = super().predict_step(*args)
+        if isinstance(predicted, tuple):  # on JAX (outputs, state)
+            outputs, state = predicted
+            return _by_name(outputs)[STUDENT_LOGITS], state
+        return _by_name(predicted)[STUDENT_LOGITS]
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -194,17 +197,17 @@ class Distiller(keras.Model):
                 "a Distiller takes its label loss as Distiller(label_loss=...), "
                 "not from compile(loss=...)"
             )
-        logits = _logits(y_pred)
-        taught = self._taught(x)
+        student, teacher = _by_name(y_pred), self._outputs_of_teacher(x)
         batch = Batch(
             labels=y,
-            teacher_logits=taught.get(LOGITS),
-            student_logits=logits,
+            teacher_logits=teacher.get(LOGITS),
+            student_logits=student[STUDENT_LOGITS],
             index=x.get("index") if isinstance(x, dict) else None,
             step=ops.convert_to_tensor(self.step),
+            training=bool(training),
         )
         total = 0.0
-        for name, weight, values in self._parts(batch, taught, y_pred, training):
+        for name, weight, values in self._parts(teacher, student, batch):
             values = weighted(values, sample_weight)
             self.trackers[name].update_state(values)
             total = total + at_step(weight, batch) * BATCH_MEAN(values, values)
@@ -218,7 +221,8 @@ class Distiller(keras.Model):
         if y is None:  # nothing to compare with; the parts of the loss are logged
             own = {"loss", *self.trackers}
             return {m.name: m.result() for m in self.metrics if m.name in own}
-        return super().compute_metrics(x, y, _logits(y_pred), sample_weight)
+        logits = _by_name(y_pred)[STUDENT_LOGITS]
+        return super().compute_metrics(x, y, logits, sample_weight)
 
     def get_metrics_result(self):
         results = {}
@@ -228,7 +232,7 @@ class Distiller(keras.Model):
                 results |= result if isinstance(result, dict) else {metric.name: result}
         return results
 
-    def _parts(self, batch, taught, y_pred, training):
+    def _parts(self, teacher, student, batch):
         """Name, weight and values of each example, part by part."""
         if batch.labels is not None:
             values = self.label_loss.call(batch.labels, batch.student_logits)
@@ -238,45 +242,39 @@ class Distiller(keras.Model):
                 "the batches have no labels: set label_weight=0 to learn from the "
                 "teacher alone"
             )
-        for loss, heard in zip(self.distillation_losses, self._heard, strict=True):
-            if isinstance(loss, FeatureLoss):
-                values = loss(
-                    [taught[key] for key, _ in heard],
-                    [y_pred[_tap_name(loss, layer)] for layer in loss.student_layers],
-                    batch=batch,
-                    training=training,
-                )
-            else:
-                values = loss.call(taught[LOGITS], batch.student_logits, batch)
+        for loss, described in self._losses_and_features():
+            values = loss.per_example(
+                [teacher[key] for key, _ in described],
+                [student[loss.tap_name(layer)] for layer in loss.student_layers],
+                batch,
+            )
             yield loss.name, loss.weight, values
 
-    def _taught(self, inputs):
-        """What the losses hear, by name: from the batch, else from the teacher."""
-        keys = self.hears
-        if isinstance(inputs, dict) and keys <= inputs.keys():
-            return {key: inputs[key] for key in keys | {LOGITS} if key in inputs}
-        if not keys:
-            return {}
-        model = self.teacher_outputs
-        if model is None:
-            raise ValueError(
-                "no teacher: call set_teacher(model), or let the batches carry "
-                + ", ".join(repr(key) for key in sorted(keys))
-            )
-        outputs = model(images_of(inputs), training=False)
-        return {key: ops.stop_gradient(output) for key, output in outputs.items()}
+    def _outputs_of_teacher(self, inputs):
+        """What the losses compare, by key: from the batch, else from the teacher."""
+        keys = self.teacher_keys
+        carried = inputs if isinstance(inputs, dict) else {}
+        if keys <= carried.keys():
+            return {key: carried[key] for key in keys | {LOGITS} if key in carried}
+        return self._teacher(images_of(inputs))
 
-    def _build_losses(self, heard):
-        """Build what feature losses learn, for teacher features of these shapes."""
-        student = self._student_outputs()
-        for loss, shapes in zip(self.distillation_losses, heard, strict=True):
-            if isinstance(loss, FeatureLoss) and not loss.built:  # Keras reloads built
-                own = [
-                    tuple(student.output[_tap_name(loss, layer)].shape)
-                    for layer in loss.student_layers
-                ]
-                loss.build([tuple(shape) for _, shape in shapes], own)
-        self._heard = heard
+    def _features_of(self, teacher):
+        """The teacher's features that each loss compares."""
+        return [
+            teacher_features(loss, teacher, self.student)
+            for loss in self.distillation_losses
+        ]
+
+    def _losses_and_features(self):
+        return zip(self.distillation_losses, self._teacher_features, strict=True)
+
+    def _build_losses(self, described):
+        """Build what the losses learn, for teacher features of these shapes."""
+        self._teacher_features = described
+        for loss, features in self._losses_and_features():
+            if not loss.built:  # after a reload Keras has built it
+                own = self._student.shapes(loss)
+                loss.build([tuple(shape) for _, shape in features], own)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -285,7 +283,7 @@ class Distiller(keras.Model):
             "losses": [serialize(loss) for loss in self.distillation_losses],
             "label_weight": serialized(self.label_weight),
             "label_loss": serialize(self.label_loss),
-            "heard": self._heard,
+            "teacher_features": self._teacher_features,
             "name": self.name,
         }
 
@@ -310,68 +308,53 @@ class _BatchMean(keras.losses.Loss):
 BATCH_MEAN = _BatchMean(name="batch_mean")
 
 
-def _with_taps(student, losses):
-    """The student with all outputs that the losses listen to, by name."""
-    outputs = {"logits": student.outputs[0]}
-    for loss in losses:
-        if isinstance(loss, FeatureLoss):
-            for layer in loss.student_layers:
-                outputs[_tap_name(loss, layer)] = tap(
-                    student, layer, before_activation=loss.before_activation
-                )
-    return keras.Model(student.inputs[0], outputs, name=student.name)
+class _StudentFunction:
+    """The student as a function of images that gives all that the losses compare.
+
+    One pass gives its logits and the tensors inside. A plain object, as
+    `TeacherFunction` is: Keras would track and save the student twice.
+    """
+
+    def __init__(self, student, losses):
+        tapped = [
+            (loss.tap_name(layer), loss.tap(student, layer))
+            for loss in losses
+            for layer in loss.student_layers
+        ]
+        outputs = [(STUDENT_LOGITS, student.outputs[0]), *tapped]
+        self.model = keras.Model(
+            student.inputs[0], tensors_by_name(student, outputs), name=student.name
+        )
+
+    def __call__(self, images, training):
+        return self.model(images, training=training)
+
+    def shapes(self, loss):
+        """Of what `loss` compares."""
+        names = map(loss.tap_name, loss.student_layers)
+        return [tuple(self.model.output[name].shape) for name in names]
 
 
-def _tap_name(loss, layer):
-    return f"before_{layer}" if loss.before_activation else f"at_{layer}"
+def _described(key, tensor):
+    """Key and shape, as a config has them; without the batch's size."""
+    return [key, [None, *tensor.shape[1:]]]
 
 
-def _listens_inside(loss):
-    return isinstance(loss, FeatureLoss) and bool(loss.teacher_layers)
-
-
-def _logits(y_pred):
-    return y_pred["logits"] if isinstance(y_pred, dict) else y_pred
+def _by_name(outputs):
+    """The student's outputs as a dict, also where they are its logits only."""
+    return outputs if isinstance(outputs, dict) else {STUDENT_LOGITS: outputs}
 
 
 def _check_parts(losses, label_weight):
     for loss in losses:
-        if not isinstance(loss, LogitLoss | FeatureLoss):
+        if not isinstance(loss, DistillationLoss):
             raise ValueError(
-                "losses must be LogitLoss or FeatureLoss objects such as "
-                f"SoftTargets() or Hints(...), got {loss!r}"
+                "losses must be DistillationLoss objects such as SoftTargets() or "
+                f"Hints(...), got {loss!r}"
             )
-    if isinstance(label_weight, int | float) and label_weight < 0:
-        raise ValueError(f"label_weight must not be negative, got {label_weight}")
+    require_weight(label_weight, "label_weight")
     if label_weight == 0 and not any(loss.weight != 0 for loss in losses):
         raise ValueError("every loss has weight 0: nothing would be learned")
     names = [loss.name for loss in losses]
     if len(set(names)) != len(names):
         raise ValueError(f"losses need different names, got {names}")
-
-
-def require_logits(model: keras.Model, role: str) -> None:
-    """Check that a functional model's output are logits, not probabilities.
-
-    Raises:
-        ValueError: the output layer is or has a softmax, log-softmax or sigmoid; or
-            the model is not a built functional or sequential one with one output.
-    """
-    if len(getattr(model, "outputs", None) or ()) != 1:
-        raise ValueError(
-            f"{role} {model.name!r} must be a built functional or sequential model "
-            "with one output, the logits"
-        )
-    layer = model
-    while isinstance(layer, keras.Model):  # a model may be used as the last layer
-        layer = layer.outputs[0]._keras_history.operation
-    if isinstance(layer, keras.layers.Softmax):
-        squashing = "softmax"
-    else:
-        activation = getattr(layer, "activation", None)
-        squashing = getattr(activation, "__name__", "linear")
-    if squashing in SQUASHING:
-        raise ValueError(
-            f"{role} {model.name!r} ends in a {squashing} (layer {layer.name!r}), but "
-            "distillation needs logits: build it with a linear last layer"
-        )

@@ -8,13 +8,12 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from compression.distillation.distiller import BATCH_MEAN, require_logits
+from compression.distillation.distiller import BATCH_MEAN
 from compression.distillation.ensemble import AverageLogits
 from compression.distillation.losses.batch import images_of, require_weight, weighted
-from compression.distillation.losses.logits.soft_targets import (
-    require_temperature,
-    soft_target_loss,
-)
+from compression.distillation.losses.logit_loss import require_temperature
+from compression.distillation.losses.logits.soft_targets import soft_target_loss
+from compression.logits import require_logits
 
 
 @keras.saving.register_keras_serializable("limbeck")

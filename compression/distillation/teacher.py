@@ -1,20 +1,22 @@
-"""All that the losses hear of a teacher, as one functional model."""
+"""What the losses need of a teacher, as one function of the student's images."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from keras import ops
 
-from compression.distillation.losses.feature_loss import FeatureLoss, smaller_size
+from compression.distillation.losses.base import DistillationLoss
+from compression.distillation.losses.feature_loss import smaller_size
+from compression.distillation.losses.logit_loss import LOGITS as NAME
 from compression.distillation.losses.pooling import AverageTo
-from compression.distillation.taps import tap
 
-LOGITS = "teacher_logits"
+LOGITS = f"teacher_{NAME}"
 
 
-class Tone(NamedTuple):
-    """One tensor that a loss hears: its name, where it is, the size it is averaged to.
+class TeacherFeature(NamedTuple):
+    """One tensor of the teacher that a loss compares.
 
     Attributes:
         key: name among the outputs, and in batches that carry them.
@@ -27,58 +29,116 @@ class Tone(NamedTuple):
     size: tuple[int, int] | None
 
 
-def heard_by(loss: Any, teacher: keras.Model, student: keras.Model) -> list[Tone]:
-    """What `loss` hears inside the teacher: nothing, if it is between logits.
+def teacher_features(
+    loss: DistillationLoss, teacher: keras.Model, student: keras.Model
+) -> list[TeacherFeature]:
+    """What `loss` compares of the teacher, in the order of `loss.teacher_layers`.
 
-    A map that is larger than the student's is averaged to its size, which also keeps
-    a cache small.
+    A map that is larger than the student's is averaged to its size if the loss matches
+    sizes, which also keeps a cache small.
+
+    Raises:
+        ValueError: one of the nets has no such layer.
     """
-    if not isinstance(loss, FeatureLoss):
-        return []
-    before = loss.before_activation
-    tones = []
+    features = []
     for layer, own in zip(loss.teacher_layers, loss.student_layers, strict=False):
-        tensor = tap(teacher, layer, before_activation=before)
-        size = None
+        tensor, size = loss.tap(teacher, layer), None
         if loss.match_sizes:
-            beside = tap(student, own, before_activation=before)
-            size = smaller_size(tensor.shape, beside.shape)
+            size = smaller_size(tensor.shape, loss.tap(student, own).shape)
             size = None if size == tuple(tensor.shape[1:3]) else size
-        key = f"teacher_{layer}{'_before' * before}"
+        key = f"teacher_{loss.tap_name(layer)}"
         key += "" if size is None else f"_{size[0]}x{size[1]}"
-        tones.append(Tone(key, tensor, size))
-    return tones
+        features.append(TeacherFeature(key, tensor, size))
+    return features
 
 
 def teacher_outputs(
     teacher: keras.Model,
     student: keras.Model,
-    tones: Iterable[Tone],
+    features: Iterable[TeacherFeature],
     teacher_input: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """The teacher as a functional model of the student's images.
 
-    Its output is a dict: "teacher_logits", and each tone by its key.
+    Its output is a dict: "teacher_logits", and each feature by its key.
 
     Raises:
-        ValueError: the teacher cannot take such images.
+        ValueError: the teacher cannot take such images, or one key names two tensors.
     """
-    found = {tone.key: tone for tone in tones}
-    tones = dict(sorted(found.items()))  # the same model in whatever order
-    tensors = {key: tone.tensor for key, tone in tones.items()}
-    inner = keras.Model(teacher.inputs[0], {LOGITS: teacher.outputs[0], **tensors})
+    # The same model in whatever order the losses come.
+    features = sorted(features, key=lambda feature: feature.key)
+    pairs = [(feature.key, feature.tensor) for feature in features]
+    tensors = tensors_by_name(teacher, [(LOGITS, teacher.outputs[0]), *pairs])
+    inner = keras.Model(teacher.inputs[0], tensors)
     image = keras.Input(
         student.input_shape[1:], dtype=student.inputs[0].dtype, name="image"
     )
     outputs = dict(inner(_fitted(image, teacher, teacher_input)))
-    for key, tone in tones.items():
-        if tone.size is not None:
-            outputs[key] = AverageTo(tone.size)(outputs[key])
+    for key, size in {feature.key: feature.size for feature in features}.items():
+        if size is not None:
+            outputs[key] = AverageTo(size)(outputs[key])
     return keras.Model(image, outputs, name=teacher.name)
 
 
+def tensors_by_name(
+    model: keras.Model, tensors: Iterable[tuple[str, Any]]
+) -> dict[str, Any]:
+    """Tensors of `model` as a dict.
+
+    Raises:
+        ValueError: two of them have one name, as where a layer that is not the last one
+            is called "logits".
+    """
+    found = {}
+    for name, tensor in tensors:
+        if found.setdefault(name, tensor) is not tensor:
+            raise ValueError(
+                f"{name!r} would be two different tensors of {model.name!r}: rename "
+                "the layer that a loss names"
+            )
+    return found
+
+
+class TeacherFunction:
+    """A teacher as a function of the student's images that is not trained.
+
+    A plain object: Keras would track, save and freeze a model that is an attribute of
+    another model.
+
+    Args:
+        model: as `teacher_outputs` makes it.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+
+    def __call__(self, images) -> dict[str, Any]:
+        """All outputs by key, in inference mode; no gradient flows into them."""
+        outputs = self.model(images, training=False)
+        return {key: ops.stop_gradient(output) for key, output in outputs.items()}
+
+
+class NoTeacher:
+    """What a distiller calls where it has no teacher: an error.
+
+    Args:
+        keys: of the outputs that the batches have to carry instead.
+    """
+
+    model = None
+
+    def __init__(self, keys: Collection[str]):
+        self.keys = keys
+
+    def __call__(self, images) -> dict[str, Any]:
+        raise ValueError(
+            "no teacher: call set_teacher(model), or let the batches carry "
+            + ", ".join(repr(key) for key in sorted(self.keys))
+        )
+
+
 def _fitted(image, teacher, teacher_input):
-    """Images as the teacher takes them."""
+    """Images in the size that the teacher takes."""
     fitted = image if teacher_input is None else teacher_input(image)
     wanted, given = teacher.input_shape[1:], fitted.shape[1:]
     channels = [shape[-1] for shape in (wanted, given)]

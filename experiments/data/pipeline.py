@@ -40,7 +40,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
     augment: Augment = Augment(),  # noqa: B008, it is frozen
     first_epoch: int = 0,
     views: int | None = None,
-    taught: Mapping[str, np.ndarray] | None = None,
+    teacher_outputs: Mapping[str, np.ndarray] | None = None,
     with_index: bool = False,
     view_seed: int | None = None,
 ) -> Batches:
@@ -59,31 +59,31 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         first_epoch: the epoch, from 0, that the stream starts with.
         views: number of fixed views; epoch e shows view e % views. None: a new view
             in each epoch.
-        taught: name -> (views, train.size, ...), row [view, index] for image `index`
-            as `view_batches` gives it; their length stands for `views`. Arrays in the
-            memory map stay there if they are large.
-        with_index: whether batches tell each image's index in the train split.
+        teacher_outputs: name -> (views, train.size, ...), row [view, index] for image
+            `index` as `view_batches` gives it; their length stands for `views`. Arrays
+            in the memory map stay there if they are large.
+        with_index: whether batches hold each image's index in the train split.
         view_seed: of the views, where it is not `seed`.
 
     Returns:
         Batches of (image, label), image (batch, h, w, c) float32 and label (batch,)
-        int64. If more is asked for, ({"image", "index", name of each in `taught`},
-        label): index (batch,) int64, and what is taught in its own dtype.
+        int64. If more is asked for, ({"image", "index", each teacher output}, label):
+        index (batch,) int64, and the outputs in their own dtypes.
 
     Raises:
-        ValueError: a number is out of range, or an array in `taught` has another
-            shape or a name that is not its own.
+        ValueError: a number is out of range, or one of `teacher_outputs` has another
+            shape or the name of something else.
     """
     _check_at_least(1, batch_size=batch_size)
     _check_at_least(0, seed=seed, first_epoch=first_epoch)
     split = data.train
-    if taught and views is None:
-        views = len(next(iter(taught.values())))
+    if teacher_outputs and views is None:
+        views = len(next(iter(teacher_outputs.values())))
     if views is not None:
         _check_at_least(1, views=views)
-    teach = replayed(taught, (views, split.size))
+    outputs_at = replayed(teacher_outputs, (views, split.size))
     batch_size = min(batch_size, split.size)
-    steps = split.size // batch_size
+    steps = steps_per_epoch(data, batch_size)
     stream = None if split.stream is None else split.stream()
 
     def one_epoch(epoch):
@@ -110,13 +110,18 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
     finished = _finisher(data, augment)
 
     def finish(row):
-        extra = teach(tf.stack([row["view"], row["index"]], axis=1))
+        extra = outputs_at(tf.stack([row["view"], row["index"]], axis=1))
         if with_index:
             extra["index"] = row["index"]
         images = finished(row)
         return {"image": images, **extra} if extra else images, row["label"]
 
     return Batches(_to_device(_parallel(batches, finish)), steps)
+
+
+def steps_per_epoch(data: Data, batch_size: int) -> int:
+    """How many train batches make an epoch; images that do not fill one are dropped."""
+    return data.train.size // min(batch_size, data.train.size)
 
 
 def view_batches(
@@ -154,7 +159,7 @@ def evaluation_batches(
     *,
     batch_size: int = 250,
     first: int = 0,
-    taught: Mapping[str, np.ndarray] | None = None,
+    teacher_outputs: Mapping[str, np.ndarray] | None = None,
     with_index: bool = False,
 ) -> tf.data.Dataset:
     """A split in order, once, not augmented; the last batch may be smaller.
@@ -164,7 +169,7 @@ def evaluation_batches(
         split_name: "train", "validation" or "test".
         batch_size: images a batch.
         first: index of the image to begin with.
-        taught: name -> (size of the split, ...).
+        teacher_outputs: name -> (size of the split, ...).
         with_index: as in training, but -1 for every image: it is none to learn from.
 
     Returns:
@@ -178,13 +183,13 @@ def evaluation_batches(
     _check_at_least(1, batch_size=batch_size)
     _check_at_least(0, first=first)
     split = getattr(data, split_name)
-    teach = replayed(taught, (split.size,))
+    outputs_at = replayed(teacher_outputs, (split.size,))
     rows = _in_order(split, batch_size, first).map(lambda row: {**row, "draws": {}})
     rows = _parallel(rows, _fetch(data, split, OFF))
     batches = rows if split.in_memory else rows.batch(batch_size)
 
     def finish(row):
-        extra = teach(row["index"][:, None])
+        extra = outputs_at(row["index"][:, None])
         if with_index:
             extra["index"] = tf.fill(tf.shape(row["index"]), tf.constant(-1, tf.int64))
         images = normalise(data, row["image"])

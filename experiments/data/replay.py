@@ -13,45 +13,45 @@ OWN = ("image", "index")  # names that the pipeline gives itself
 
 
 def replayed(
-    taught: Mapping[str, np.ndarray] | None, rows: tuple[int | None, ...]
+    arrays: Mapping[str, np.ndarray] | None, rows: tuple[int | None, ...]
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-    """A function of places that gives the rows of every array there.
+    """A function of indices that gives those rows of every array.
 
     Args:
-        taught: name -> (*rows, ...) arrays; None: the function gives nothing.
+        arrays: name -> (*rows, ...) arrays; None: the function gives nothing.
         rows: leading sizes that all must have.
 
     Returns:
-        Function of (batch, len(rows)) int64 places, to be used inside tf.data; gives
+        Function of (batch, len(rows)) int64 indices, to be used inside tf.data; gives
         name -> (batch, ...) in the array's own dtype.
 
     Raises:
         ValueError: an array has another shape, or the name of something else.
     """
-    taught = taught or {}
-    for name, array in taught.items():
+    arrays = arrays or {}
+    for name, array in arrays.items():
         if name in OWN:
-            raise ValueError(f"what is taught cannot be called {name!r}")
+            raise ValueError(f"a teacher's output cannot be called {name!r}")
         if np.shape(array)[: len(rows)] != rows:
             wanted = ", ".join(map(str, rows))
             raise ValueError(
                 f"{name} must have shape ({wanted}, ...), got {np.shape(array)}"
             )
-    gathers = {name: _gather(array, len(rows)) for name, array in taught.items()}
-    return lambda places: {name: gather(places) for name, gather in gathers.items()}
+    gathers = {name: _gather(array, len(rows)) for name, array in arrays.items()}
+    return lambda indices: {name: gather(indices) for name, gather in gathers.items()}
 
 
 def _gather(array, axes):
     if array.nbytes <= COPIED:
         with tf.device(HOST):
             held = tf.convert_to_tensor(np.asarray(array))
-        return lambda places: tf.gather_nd(held, places)
+        return lambda indices: tf.gather_nd(held, indices)
 
-    def read(places):
-        return array[tuple(places.T)]
+    def read(indices):
+        return array[tuple(indices.T)]
 
-    def gather(places):
-        rows = tf.numpy_function(read, [places], array.dtype, stateful=False)
+    def gather(indices):
+        rows = tf.numpy_function(read, [indices], array.dtype, stateful=False)
         return tf.ensure_shape(rows, (None, *array.shape[axes:]))
 
     return gather

@@ -1,16 +1,15 @@
 """A run folder's rows and records -> tables, pictures, one HTML page and Markdown.
 
-    folder.py      what a run folder holds, read and checked
-    lines.py       rows -> one line a stage, or a file, over its seeds
-    comparison.py  how much smaller a line is than another, and what moved
-    units.py       numbers as people read them
-    tables.py      lines -> tables, as text, Markdown and HTML
-    pareto.py, curves.py, disagreements.py     the pictures; drawing.py makes the SVG
-    papers.py, hinton2015.py, distill_methods.py   tables of published experiments
-    callouts.py          names beside points
-    page.py, markdown.py, style.py             the two documents
+    folder.py       what a run folder holds, read and checked
+    comparison.py   how many times smaller one summary is than another, and what moved
+    tables.py       summaries -> the tables of a report
+    papers.py       which experiment's own tables belong to a run
+    story.py        what a stage did: its settings and what came of them
+    pareto.py, curves.py, disagreements.py   the pictures; callouts.py names points
+    page.py, markdown.py, terminal.py        the documents; style.py, the page's CSS
 
-Nothing here runs a model: no number is shown that a run did not write.
+Nothing here runs a model: every number shown was written by a run. No stage is known
+here by its kind or name: what is particular to it stands in the run's `stages.json`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,8 @@ from compression.atomic import replacing
 from experiments.report import markdown, page, papers, tables, terminal
 from experiments.report.comparison import teacher_of
 from experiments.report.folder import read
-from experiments.tables.summary import stage_lines
+from experiments.runs.layout import RunFolder
+from experiments.tables.summary import stage_summaries
 from experiments.tables.table import as_markdown
 
 __all__ = ["markdown_table", "summary", "write"]
@@ -42,18 +42,18 @@ def summary(run: Path) -> str:
 def write(run: Path) -> Path:
     """Write `report.html` and `report.md` into the run folder; returns the former.
 
-    Both are made before either is written, and each takes the old one's place whole.
+    Both are made before either is written, and each replaces the old one as a whole.
 
     Raises:
         FileNotFoundError: `run` is not a run folder.
         ValueError: a record is malformed, or a stage's rows mix nets or data.
     """
-    found = read(Path(run))
-    texts = {"report.md": markdown.document(found), "report.html": page.document(found)}
-    for name, text in texts.items():
-        with replacing(found.path / name) as beside:
+    paths, found = RunFolder(Path(run)), read(Path(run))
+    texts = {paths.markdown: markdown.document(found), paths.page: page.document(found)}
+    for path, text in texts.items():
+        with replacing(path) as beside:
             beside.write_text(text, encoding="utf-8")
-    return found.path / "report.html"
+    return paths.page
 
 
 def markdown_table(
@@ -65,21 +65,21 @@ def markdown_table(
 ) -> str:
     """The rows of a run as a Markdown table: one line a stage, ratios to the teacher.
 
-    Where the recipe repeats a paper, its own tables beside the paper's figures.
+    Where the recipe belongs to an experiment with tables of its own, these.
 
     Args:
-        rows: as in `rows.jsonl`; stages stand in the order in which they first come.
+        rows: as in `rows.jsonl`; stages come in the order of their first rows.
         recipe: name of the recipe that was run.
         teacher: the stage that the others are compared with; None: the first.
-        note: what must be said of the data at every table.
+        note: about the data, to stand at every table.
 
     Raises:
         ValueError: a stage's rows mix nets or data, or there is no such teacher.
     """
-    lines = stage_lines(rows)
-    if teacher is not None and teacher not in [line.stage for line in lines]:
+    summaries = stage_summaries(rows)
+    if teacher is not None and teacher not in [each.stage for each in summaries]:
         raise ValueError(f"no stage called {teacher!r} in these rows")
-    if paper := papers.paper_of(recipe, lines):
-        return "\n".join(map(as_markdown, paper.tables(lines)))
-    compared = teacher_of(lines, teacher)
-    return as_markdown(tables.stage_table(lines, compared, notes=[note]))
+    if paper := papers.paper_of(recipe, summaries):
+        return "\n".join(map(as_markdown, paper.tables(summaries)))
+    compared = teacher_of(summaries, teacher)
+    return as_markdown(tables.stage_table(summaries, compared, notes=[note]))

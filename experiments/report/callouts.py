@@ -25,11 +25,11 @@ DIRECTIONS = (  # of the text from its point, the better ones first; its near si
     (-0.7, -0.7, "right", "top"),
 )
 DISTANCES = (9, 20, 34, 50, 68)  # points; beyond the first, a thin line leads there
-# What a place costs. Half a label that is covered is worse than a long way to it.
+# What a position costs. A half-covered label is worse than one that lies far away.
 OUTSIDE, ON_TEXT, ON_POINT, ON_LINE, FARTHER = 100, 20, 4, 1, 1.5
 
 
-def place(
+def annotate(
     figure,
     plot,
     callouts: Sequence[Callout],
@@ -37,7 +37,7 @@ def place(
     points: Sequence[tuple[float, float]],
     line: Sequence[tuple[float, float]],
 ) -> None:
-    """Write each callout at the cheapest place around its point, one after the other.
+    """Write each callout at the cheapest position around its point, one by one.
 
     Args:
         figure, plot: of matplotlib; limits and ticks of the plot are final.

@@ -1,15 +1,15 @@
-"""How many times smaller a line is than another, and what of it moved.
+"""How many times smaller one summary is than another, and what of it moved.
 
-A pruned net can have the bytes it had, and only zip better; a net in integers can have
-the operations it had. So sizes, operations and latency are compared one by one.
+A pruned net can keep its bytes and only zip better; a net in integers can keep its
+operations. So sizes, operations and latency are compared one by one.
 """
 
 from collections.abc import Sequence
 
 from experiments.tables import units
-from experiments.tables.summary import Line
+from experiments.tables.summary import Summary
 
-COSTS = {  # key of a row -> its name, and how a smaller one is called
+COSTS = {  # key of a row -> its name, and the word for a smaller one
     "bytes": ("bytes", "smaller"),
     "bytes_zipped": ("zipped bytes", "smaller"),
     "macs": ("MACs", "fewer"),
@@ -24,33 +24,30 @@ MOVED = (
 )
 
 
-def teacher_of(lines: Sequence[Line], name: str | None) -> Line | None:
-    """The line called `name`; None: the first line. None where there is none."""
-    for line in lines:
-        if name in (None, line.stage):
-            return line
+def teacher_of(summaries: Sequence[Summary], name: str | None) -> Summary | None:
+    """The stage called `name`; None: the first one. None where there is none."""
+    for summary in summaries:
+        if name in (None, summary.stage):
+            return summary
     return None
 
 
-def times_smaller(line: Line, other: Line | None, key: str) -> float | None:
-    """`other` divided by `line`; None where that cannot be said.
-
-    Lines of different data are not compared.
-    """
-    if other is None or line.about("data") != other.about("data"):
+def times_smaller(summary: Summary, other: Summary | None, key: str) -> float | None:
+    """`other` divided by `summary`; None where one is unknown or the data differ."""
+    if other is None or summary.about("data") != other.about("data"):
         return None
-    mine, theirs = line.mean(key), other.mean(key)
+    mine, theirs = summary.mean(key), other.mean(key)
     return theirs / mine if mine and theirs is not None else None
 
 
-def moved(line: Line, before: Line) -> str:
-    """What changed from `before` to `line`, and what did not, in words."""
+def moved(summary: Summary, before: Summary) -> str:
+    """What changed from `before` to `summary`, and what did not, in words."""
     changed, same = [], []
     for key, (name, smaller) in COSTS.items():
-        ratio = times_smaller(line, before, key)
+        ratio = times_smaller(summary, before, key)
         if ratio is None:
             continue
-        if not _has_moved(line, before, key, ratio):
+        if not _has_moved(summary, before, key, ratio):
             same.append(name)
         elif ratio > 1:
             changed.append(f"{name} {units.ratio(ratio)} {smaller}")
@@ -63,12 +60,12 @@ def moved(line: Line, before: Line) -> str:
     return "; ".join(part for part in (", ".join(changed), unmoved) if part)
 
 
-def _has_moved(line, before, key, ratio):
+def _has_moved(summary, before, key, ratio):
     if key == "latency_ms":
-        # Clocks drift: where the two spreads overlap, nothing can be said.
+        # Clock rates drift: where the two spreads overlap, nothing is certain.
         spreads = [
             (each.mean("latency_low_ms"), each.mean("latency_high_ms"))
-            for each in (line, before)
+            for each in (summary, before)
         ]
         if None not in spreads[0] + spreads[1]:
             (low, high), (low_before, high_before) = spreads
@@ -76,12 +73,12 @@ def _has_moved(line, before, key, ratio):
     return abs(ratio - 1) > LIKE_BEFORE
 
 
-def headline(line: Line, teacher: Line) -> str:
+def headline(summary: Summary, teacher: Summary) -> str:
     """One sentence: the accuracy that is left, and what is smaller; "" if unknown."""
-    mine, theirs = line.mean("top1"), teacher.mean("top1")
-    if line.stage == teacher.stage or mine is None or theirs is None:
+    mine, theirs = summary.mean("top1"), teacher.mean("top1")
+    if summary.stage == teacher.stage or mine is None or theirs is None:
         return ""
     return (
-        f"{line.stage} reaches {units.percent(mine)} % where {teacher.stage} reaches "
-        f"{units.percent(theirs)} %: {moved(line, teacher)}."
+        f"{summary.stage} reaches {units.percent(mine)} % where {teacher.stage} "
+        f"reaches {units.percent(theirs)} %: {moved(summary, teacher)}."
     )

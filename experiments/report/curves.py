@@ -1,57 +1,83 @@
-"""Training curves: loss, accuracy and sparsity over the epochs of a stage."""
+"""Training curves: loss, accuracy and what else a stage logs, over its epochs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from experiments.report.folder import History, Run
-from experiments.tables import svg as drawing
+from experiments.tables import svg
 from experiments.tables.summary import number
 
 SIZE = 290, 190  # points
 
 
-def svgs(run: Run, stage: str) -> list[str]:
-    """The panels of a stage, none where it has no history."""
+class Panel(NamedTuple):
+    """Curves with an axis in common.
+
+    Attributes:
+        title: of the axis; names the unit.
+        curves: key in the history -> its entry in the legend.
+        factor: from the logged value to that unit.
+    """
+
+    title: str
+    curves: Mapping[str, str]
+    factor: float = 1
+
+
+OF_EVERY_TRAINING = (
+    Panel("loss", {"loss": "train", "val_loss": "validation"}),
+    Panel("top-1, %", {"accuracy": "train", "val_accuracy": "validation"}, 100),
+)
+
+
+def pictures(run: Run, stage: str) -> list[str]:
+    """The panels of a stage as SVG, none where it has no history."""
     histories = run.histories.get(stage, {})
+    stages = [summary.stage for summary in run.summaries]
     kept = {
         row["seed"]: row.get("best_epoch")
-        for line in run.lines
-        if line.stage == stage
-        for row in line.rows
+        for row in run.summaries[stages.index(stage)].rows
     }
-    place = [line.stage for line in run.lines].index(stage)
-    colour = drawing.colours([line.stage for line in run.lines])[stage]
-    panels = []
-    for title, curves, factor in (
-        ("loss", {"loss": "train", "val_loss": "validation"}, 1),
-        ("top-1, %", {"accuracy": "train", "val_accuracy": "validation"}, 100),
-        ("zeros, % of the pruned weights", {"sparsity": ""}, 100),
-    ):
-        if any(key in history for history in histories.values() for key in curves):
-            figure, plot = _panel(histories, curves, factor, colour, kept)
-            drawing.caption_axes(plot, x="epoch", y=title)
-            name = f"curves-{place}-{len(panels)}"
-            alt = f"{stage}: {title} by epoch. {_last(histories, curves, factor)}"
-            panels.append(drawing.inline_svg(figure, name=name, alt=alt))
-    return panels
+    colour = svg.colours(stages)[stage]
+    made = []
+    for panel in (*OF_EVERY_TRAINING, *_declared(run, stage)):
+        logged = {key for history in histories.values() for key in history}
+        if logged.isdisjoint(panel.curves):
+            continue
+        figure, plot = _drawn(histories, panel, colour, kept)
+        svg.caption_axes(plot, x="epoch", y=panel.title)
+        name = f"curves-{stages.index(stage)}-{len(made)}"
+        alt = f"{stage}: {panel.title} by epoch. {_last(histories, panel)}"
+        made.append(svg.inline_svg(figure, name=name, alt=alt))
+    return made
 
 
-def _panel(
-    histories: Mapping[int, History], curves, factor, colour, kept: Mapping[int, int]
+def _declared(run, stage) -> Iterator[Panel]:
+    """A panel for each series that the stage declares to log."""
+    for log in run.declared_by(stage).get("logs", []):
+        yield Panel(log["title"], {log["key"]: ""}, log.get("factor", 1))
+
+
+def _drawn(
+    histories: Mapping[int, History],
+    panel: Panel,
+    colour: str,
+    kept: Mapping[int, int],
 ):
     from matplotlib.ticker import MaxNLocator
 
-    figure, plot = drawing.axes(*SIZE)
-    for key, label in curves.items():
+    figure, plot = svg.axes(*SIZE)
+    for key, label in panel.curves.items():
         train = label == "train"
         style = {
-            "color": drawing.FAINT if train else colour,
+            "color": svg.FAINT if train else colour,
             "lw": 1 if len(histories) > 1 or train else 1.6,
             "ls": (0, (4, 2)) if train else "-",
         }
         for seed, history in histories.items():
             if key not in history:
                 continue
-            values = [factor * value for value in history[key]]
+            values = [panel.factor * value for value in history[key]]
             epochs = history.get("epoch", range(1, len(values) + 1))
             pairs = list(zip(epochs, values, strict=False))
             plot.plot(*zip(*pairs, strict=True), **style, label=label or None)
@@ -60,20 +86,20 @@ def _panel(
             if key == "val_accuracy" and best is not None:
                 plot.plot(kept[seed], best, "o", ms=4.5, color=colour)
     plot.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if any(curves.values()):
-        plot.legend(frameon=False, fontsize=9, labelcolor=drawing.INK)
+    if any(panel.curves.values()):
+        plot.legend(frameon=False, fontsize=9, labelcolor=svg.INK)
     return figure, plot
 
 
-def _last(histories, curves, factor):
+def _last(histories, panel):
     """The last values in words."""
-    said = []
-    for key, label in curves.items():
+    parts = []
+    for key, label in panel.curves.items():
         ends = [
-            f"{factor * history[key][-1]:.3g}"
+            f"{panel.factor * history[key][-1]:.3g}"
             for history in histories.values()
             if history.get(key) and number(history[key][-1]) is not None
         ]
         if ends:
-            said.append(f"{label} ends at {', '.join(ends)}".strip())
-    return "; ".join(said)
+            parts.append(f"{label} ends at {', '.join(ends)}".strip())
+    return "; ".join(parts)

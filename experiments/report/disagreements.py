@@ -1,4 +1,4 @@
-"""Test images of which teacher and student think differently, and what they think."""
+"""Test images that teacher and student classify differently, and their answers."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.report.folder import Disagreements, Run
 
-ALL_SHOWN = 10  # classes; of more, only those that one of the two takes seriously
+ALL_SHOWN = 10  # classes; of more, only those that one of the two finds likely
 SHOWN_OF_MANY = 6
 SIDE = 96  # pixels on the page
 
@@ -41,10 +41,10 @@ def shown_classes(teacher: np.ndarray, student: np.ndarray, label: int) -> list[
         return list(range(len(teacher)))
     likely = np.argsort(-np.maximum(teacher, student), kind="stable")
     chosen = {label, int(teacher.argmax()), int(student.argmax())}
-    for place in likely:
+    for each in likely:
         if len(chosen) == SHOWN_OF_MANY:
             break
-        chosen.add(int(place))
+        chosen.add(int(each))
     return sorted(chosen)
 
 
@@ -53,13 +53,13 @@ def _card(found: Disagreements, at: int, names: list[str]) -> str:
     teacher, student = found.teacher[at], found.student[at]
     image = found.images[at]
     source = base64.b64encode(png(image)).decode("ascii")
-    true, says, thinks = (
+    true, teachers, students = (
         names[i] for i in (label, int(teacher.argmax()), int(student.argmax()))
     )
     where = f"test image {int(found.index[at])}"
     alt = (
-        f"{where}, labelled {true}: {found.teacher_stage} says {says}, "
-        f"{found.student_stage} says {thinks}"
+        f"{where}, labelled {true}: {found.teacher_stage} answers {teachers}, "
+        f"{found.student_stage} answers {students}"
     )
     shape = " crisp" if image.shape[0] < SIDE else ""
     bars = "".join(
@@ -70,8 +70,8 @@ def _card(found: Disagreements, at: int, names: list[str]) -> str:
         f'<figure class="card"><img class="digit{shape}" width="{SIDE}" '
         f'height="{SIDE}" alt="{escape(alt)}" src="data:image/png;base64,{source}">'
         f"<figcaption><small>{where}</small><br>label <b>{escape(true)}</b><br>"
-        f'<span class="teacher">{escape(says)}</span> → '
-        f'<span class="student">{escape(thinks)}</span></figcaption>'
+        f'<span class="teacher">{escape(teachers)}</span> → '
+        f'<span class="student">{escape(students)}</span></figcaption>'
         f'<div class="bars">{bars}</div></figure>'
     )
 

@@ -1,6 +1,5 @@
-"""What a run folder holds, read and checked; what is missing is said, in words."""
+"""What a run folder holds, read and checked; what is missing is listed in words."""
 
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +13,27 @@ import numpy as np
 from experiments.files import read_json
 from experiments.report.comparison import teacher_of
 from experiments.report.papers import paper_of
-from experiments.tables.summary import Line, Row, file_lines, number, stage_lines
+from experiments.runs import former
+from experiments.runs.layout import RunFolder
+from experiments.tables.summary import (
+    Summary,
+    file_summaries,
+    number,
+    stage_summaries,
+)
 
 History = Mapping[str, list[float]]
 
 
 @dataclass(frozen=True)
 class Disagreements:
-    """Test images of which two stages' models think differently.
+    """Test images that two stages' models classify differently.
 
     Attributes:
         images: (k, height, width, channels) uint8.
         labels: (k,) true classes.
         teacher, student: (k, classes) probabilities.
-        index: (k,) places in the test split.
+        index: (k,) positions in the test split.
         teacher_stage, student_stage: whose models.
         seed: of the run that they come from.
     """
@@ -44,13 +50,19 @@ class Disagreements:
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder: its records, and in `gaps` what was expected and is not there."""
+    """A run folder: its records, and in `gaps` what was expected and is not there.
+
+    Attributes:
+        declared: what each stage declares, see `experiments.runs.layout`.
+        histories: of each stage, by seed.
+    """
 
     path: Path
     recipe: Mapping[str, Any]
+    declared: Mapping[str, Mapping[str, Any]]
     environment: Mapping[str, Any]
     data: Mapping[str, Any]
-    lines: tuple[Line, ...]
+    summaries: tuple[Summary, ...]
     histories: Mapping[str, Mapping[int, History]]
     disagreements: Disagreements | None
     gaps: tuple[str, ...]
@@ -65,8 +77,8 @@ class Run:
 
     @property
     def paper(self) -> ModuleType | None:
-        """What has the tables and pictures of the paper that this run repeats."""
-        return paper_of(self.recipe.get("name"), self.lines)
+        """The module with the tables and pictures of this run's experiment."""
+        return paper_of(self.recipe.get("name"), self.summaries)
 
     @property
     def command(self) -> str:
@@ -74,116 +86,109 @@ class Run:
 
     @property
     def seeds(self) -> list[int]:
-        return sorted({seed for line in self.lines for seed in line.seeds})
+        return sorted({seed for summary in self.summaries for seed in summary.seeds})
 
     @property
-    def teacher(self) -> Line | None:
-        """The stage that others name as their teacher, or the first of the recipe."""
-        stages = self.recipe.get("stages", [])
-        named = [stage["teacher"] for stage in stages if stage.get("teacher")]
-        first = [stage.get("name") for stage in stages]
-        return teacher_of(self.lines, next(iter(named + first), None))
+    def teacher(self) -> Summary | None:
+        """The first stage that is declared a teacher, or else the first stage."""
+        names = [*_teachers(self.declared), *self.declared]
+        return teacher_of(self.summaries, next(iter(names), None))
 
     @cached_property
-    def files(self) -> list[Line]:
-        return file_lines(self.lines)
+    def files(self) -> list[Summary]:
+        return file_summaries(self.summaries)
 
     def settings(self, stage: str) -> Mapping[str, Any]:
-        """What the recipe says of the stage."""
+        """The stage's settings in the recipe."""
         for settings in self.recipe.get("stages", []):
             if settings.get("name") == stage:
                 return settings
         return {}
 
-    def before(self, line: Line) -> Line | None:
+    def declared_by(self, stage: str) -> Mapping[str, Any]:
+        """What the stage declares of itself."""
+        return self.declared.get(stage, {})
+
+    def before(self, summary: Summary) -> Summary | None:
         """The stage whose model this one started from."""
-        start = self.settings(line.stage).get("start")
-        return None if start is None else teacher_of(self.lines, start)
+        start = self.declared_by(summary.stage).get("start")
+        return None if start is None else teacher_of(self.summaries, start)
 
 
 def read(path: Path) -> Run:
     """Read a run folder.
 
     Raises:
-        FileNotFoundError: it is none; says how to make one.
+        FileNotFoundError: it is none; the message names the command that makes one.
         ValueError: a record is not JSON, or a stage's rows mix nets or data.
     """
-    gaps: list[str] = []
-    rows = _rows(path / "rows.jsonl")
+    folder, gaps = RunFolder(path), []
+    rows = folder.read_rows()
     recipe, environment, data = (
-        _record(path / f"{name}.json", gaps)
-        for name in ("recipe", "environment", "data")
+        _record(file, gaps) for file in (folder.recipe, folder.environment, folder.data)
     )
-    order = [stage.get("name") for stage in recipe.get("stages", [])]
-    lines = stage_lines(rows, order)
-    taught = not recipe or any("teacher" in s for s in recipe.get("stages", []))
-    finished = [line.stage for line in lines]
-    gaps += [f"stage {name} is not finished" for name in order if name not in finished]
+    declared = _declared(folder, recipe)
+    summaries = stage_summaries(rows, order=list(declared))
+    finished = [summary.stage for summary in summaries]
+    gaps += [f"stage {s} is not finished" for s in declared if s not in finished]
     seeds = sorted({row["seed"] for row in rows})
-    for line in lines:
-        lacking = [str(seed) for seed in seeds if seed not in line.seeds]
-        if lacking and not line.about("once"):
-            gaps.append(f"stage {line.stage} has no row of seed {', '.join(lacking)}")
+    for summary in summaries:
+        lacking = [str(seed) for seed in seeds if seed not in summary.seeds]
+        if lacking and not summary.about("once"):
+            gaps.append(
+                f"stage {summary.stage} has no row of seed {', '.join(lacking)}"
+            )
+    histories = {s.stage: _histories(folder, s, gaps) for s in summaries}
+    expected = not declared or _teachers(declared)
     return Run(
         path=path,
         recipe=recipe,
+        declared=declared,
         environment=environment,
         data=data,
-        lines=tuple(lines),
-        histories={line.stage: _histories(path, line, gaps) for line in lines},
-        disagreements=_disagreements(path, seeds, gaps if taught else []),
+        summaries=tuple(summaries),
+        histories=histories,
+        disagreements=_disagreements(folder, seeds, gaps if expected else []),
         gaps=tuple(gaps),
     )
 
 
-def _rows(path) -> list[Row]:
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path.parent} is not a run folder, or its run has measured nothing yet: "
-            f"there is no {path.name}; `limbeck demo --out {path.parent}` makes one"
-        )
-    rows = []
-    for at, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not text.strip():
-            continue
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {at} is not JSON: {error}") from error
-        if not _is_row(row):
-            raise ValueError(f"{path}, line {at} is no row with a stage and a seed")
-        rows.append(row)
-    return rows
+def _declared(folder, recipe):
+    """`stages.json`; of an older run, the same from its recipe."""
+    if not folder.declared.is_file():
+        return former.declarations(recipe)
+    return _object(folder.declared)
 
 
-def _is_row(row):
-    return (
-        isinstance(row, dict)
-        and isinstance(row.get("stage"), str)
-        and isinstance(row.get("seed"), int)
-    )
+def _teachers(declared):
+    """The stages that are declared teachers of others."""
+    return [s["teacher"] for s in declared.values() if s.get("teacher")]
 
 
 def _record(path, gaps):
     if not path.is_file():
         gaps.append(f"{path.name} is missing")
         return {}
+    return _object(path)
+
+
+def _object(path):
     record = read_json(path)
     if not isinstance(record, dict):
         raise ValueError(f"{path} holds no JSON object")
     return record
 
 
-def _histories(path, line, gaps):
+def _histories(folder, summary, gaps):
     """History by seed. A stage that trained for some epochs must have one."""
     found = {}
-    for row in line.rows:
-        home = "once" if row.get("once") else f"seed{row['seed']}"
-        file = path / "stages" / home / line.stage / "history.json"
-        where = f"training history of stage {line.stage}, seed {row['seed']}"
+    for row in summary.rows:
+        once = bool(row.get("once"))
+        file = folder.stage(summary.stage, row["seed"], once=once).history
+        which = f"training history of stage {summary.stage}, seed {row['seed']}"
         if not file.is_file():
             if row.get("epochs"):
-                gaps.append(f"no {where}")
+                gaps.append(f"no {which}")
             continue
         try:
             history = read_json(file)
@@ -193,15 +198,15 @@ def _histories(path, line, gaps):
                 if isinstance(values, list)
             }
         except (ValueError, AttributeError):
-            gaps.append(f"unreadable {where}")
+            gaps.append(f"unreadable {which}")
     return found
 
 
-def _disagreements(path, seeds, gaps):
+def _disagreements(folder, seeds, gaps):
     """Those of the first seed that has any."""
     empty = False
     for seed in seeds:
-        file = path / "stages" / f"seed{seed}" / "measure" / "disagreements.npz"
+        file = folder.measure(seed).disagreements
         if not file.is_file():
             continue
         try:

@@ -1,4 +1,4 @@
-"""The run as Markdown: all that the page says, without its pictures."""
+"""The run as Markdown: all of the page but its pictures."""
 
 from experiments.report import story
 from experiments.report.comparison import MOVED, headline
@@ -18,23 +18,23 @@ def document(run: Run) -> str:
     notes = data_notes(run)
     command, *environment = provenance(run)
     parts = [f"# {escape_markdown(run.title)}"]
-    if run.lines and run.teacher:
-        parts.append(escape_markdown(headline(run.lines[-1], run.teacher)))
+    if run.summaries and run.teacher:
+        parts.append(escape_markdown(headline(run.summaries[-1], run.teacher)))
     # Indented, not fenced: no text can end it.
     parts.append("    " + " ".join(command[1].split()))
     parts.append(escape_markdown(where(run)))
-    parts.append(as_markdown(stage_table(run.lines, run.teacher, notes)).rstrip())
+    parts.append(as_markdown(stage_table(run.summaries, run.teacher, notes)).rstrip())
     if run.paper is not None:
         parts.append("## Beside the paper")
-        parts += [as_markdown(t).rstrip() for t in run.paper.tables(run.lines)]
+        parts += [as_markdown(t).rstrip() for t in run.paper.tables(run.summaries)]
     parts += _listed("Missing", run.gaps)
     parts.append("## Every exported file")
     parts.append(as_markdown(file_table(run.files, notes)).rstrip())
     parts += ["## What was done", MOVED]
-    for line in run.lines:
-        parts.append(f"### {escape_markdown(line.stage)}")
-        parts.append(escape_markdown(story.sentence(line)))
-        parts.append(_definitions(story.facts(run, line)))
+    for summary in run.summaries:
+        parts.append(f"### {escape_markdown(summary.stage)}")
+        parts.append(escape_markdown(story.sentence(summary)))
+        parts.append(_definitions(story.facts(run, summary)))
     parts += ["## Where it ran", _definitions(environment)]
     parts += _listed("Unreadable images", run.data.get("bad_images") or [])
     parts.append("Pictures: report.html.")

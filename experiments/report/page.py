@@ -24,7 +24,7 @@ def document(run: Run) -> str:
         part
         for part in (
             _head(run),
-            as_html(stage_table(run.lines, run.teacher, data_notes(run))),
+            as_html(stage_table(run.summaries, run.teacher, data_notes(run))),
             _paper(run),
             _pareto(run),
             _disagreements(run),
@@ -45,7 +45,11 @@ def document(run: Run) -> str:
 
 def _head(run):
     (_, command), *environment = provenance(run)
-    lead = headline(run.lines[-1], run.teacher) if run.lines and run.teacher else ""
+    lead = (
+        headline(run.summaries[-1], run.teacher)
+        if run.summaries and run.teacher
+        else ""
+    )
     gaps = f'<p class="warning">{escape(GAPS + "; ".join(run.gaps))}.</p>'
     return (
         f"<h1>{escape(run.title)}</h1>\n"
@@ -60,14 +64,14 @@ def _head(run):
 def _paper(run):
     if run.paper is None:
         return ""
-    tables = map(as_html, run.paper.tables(run.lines))
-    inner = "".join(f"<div>{svg}</div>" for svg in run.paper.pictures(run.lines))
+    tables = map(as_html, run.paper.tables(run.summaries))
+    inner = "".join(f"<div>{svg}</div>" for svg in run.paper.pictures(run.summaries))
     figure = f'<figure><div class="panels">{inner}</div></figure>' if inner else ""
     return "\n".join(["<h2>Beside the paper</h2>", *tables, figure])
 
 
 def _pareto(run):
-    pictures = [svg for cost in pareto.COSTS if (svg := pareto.svg(run, cost))]
+    pictures = [svg for cost in pareto.COSTS if (svg := pareto.picture(run, cost))]
     title = "<h2>Accuracy against size and latency</h2>"
     if not pictures:
         return f"{title}\n<p>Fewer than two files were measured: no plot.</p>"
@@ -97,11 +101,11 @@ def _disagreements(run):
 
 def _stages(run):
     parts = [f'<h2>What was done</h2>\n<p class="quiet">{escape(MOVED)}</p>']
-    for line in run.lines:
-        parts.append(f"<h3>{escape(line.stage)}</h3>")
-        parts.append(f"<p>{escape(story.sentence(line))}</p>")
-        parts.append(_definitions(story.facts(run, line)))
-        panels = curves.svgs(run, line.stage)
+    for summary in run.summaries:
+        parts.append(f"<h3>{escape(summary.stage)}</h3>")
+        parts.append(f"<p>{escape(story.sentence(summary))}</p>")
+        parts.append(_definitions(story.facts(run, summary)))
+        panels = curves.pictures(run, summary.stage)
         if panels:
             inner = "".join(f"<div>{svg}</div>" for svg in panels)
             parts.append(f'<figure><div class="panels">{inner}</div></figure>')

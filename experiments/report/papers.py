@@ -1,21 +1,19 @@
-"""Recipes that compare with papers have tables and pictures of their own."""
+"""An experiment that repeats a paper has tables and pictures of its own."""
 
 from collections.abc import Sequence
 from types import ModuleType
 
-from experiments.recipes.distill_methods import tables as distill_methods
-from experiments.recipes.hinton2015 import tables as hinton2015
-from experiments.tables.summary import Line
-
-# Recipe and data -> what has `tables(lines)` and `pictures(lines)`. On other data the
-# paper's figures say nothing.
-PAPERS: dict[tuple[str, str], ModuleType] = {
-    ("distill_methods", "cifar10"): distill_methods,
-    ("hinton2015", "mnist"): hinton2015,
-}
+from experiments import recipes
+from experiments.tables.summary import Summary
 
 
-def paper_of(recipe: str | None, lines: Sequence[Line]) -> ModuleType | None:
-    """The module of the paper that a recipe of that name repeats, if it does."""
-    data = {line.about("data") for line in lines}
-    return PAPERS.get((recipe, data.pop())) if len(data) == 1 else None
+def paper_of(recipe: str | None, summaries: Sequence[Summary]) -> ModuleType | None:
+    """The tables.py of the experiment that the recipe belongs to.
+
+    None where it has none, and for other data than the paper's, for which the paper's
+    figures mean nothing.
+    """
+    experiment = recipes.experiment_of(recipe)
+    module = recipes.tables_module(experiment) if experiment else None
+    data = {summary.about("data") for summary in summaries}
+    return module if module and data == {module.DATA} else None

@@ -1,12 +1,11 @@
-"""Accuracy against a cost: what is worth its bytes, or its time."""
+"""Accuracy against a cost: which files are worth their bytes, or their time."""
 
 from collections.abc import Sequence
 
 from experiments.report import callouts
 from experiments.report.callouts import Callout
 from experiments.report.folder import Run
-from experiments.tables import svg as drawing
-from experiments.tables import units
+from experiments.tables import svg, units
 
 COSTS = {
     "bytes_zipped": ("size", "zipped bytes", "bytes of the zipped file (log)"),
@@ -16,7 +15,7 @@ SIZE = 440, 310  # points
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Places of the (cost, accuracy) points that no other beats, by rising cost.
+    """Indices of the (cost, accuracy) points that no other beats, by rising cost.
 
     A point is beaten by one that costs no more and is as accurate, if it is better in
     one of the two. Equal points do not beat each other.
@@ -34,34 +33,34 @@ def front(points: Sequence[tuple[float, float]]) -> list[int]:
     return kept
 
 
-def svg(run: Run, cost: str) -> str:
+def picture(run: Run, cost: str) -> str:
     """The plot for one of COSTS, "" if fewer than two files have been measured."""
     name, title, label = COSTS[cost]
     files = [
-        (line, (line.mean(cost), 100 * line.mean("top1")))
-        for line in run.files
-        if line.mean("top1") is not None and line.mean(cost)
+        (file, (file.mean(cost), 100 * file.mean("top1")))
+        for file in run.files
+        if file.mean("top1") is not None and file.mean(cost)
     ]
     if len(files) < 2:
         return ""
-    colour = drawing.colours([line.stage for line in run.lines])
-    figure, plot = drawing.axes(*SIZE)
+    colour = svg.colours([summary.stage for summary in run.summaries])
+    figure, plot = svg.axes(*SIZE)
     plot.set_xscale("log")
     best = [point for _, point in files]
     best = [best[i] for i in front(best)]
     best = [point for pair in _steps(best) for point in pair]
-    plot.plot(*zip(*best, strict=True), color=drawing.FAINT, lw=1.2, zorder=1)
-    for line, point in files:
-        plot.plot(*point, "o", ms=5, mew=0, alpha=0.6, color=colour[line.stage])
+    plot.plot(*zip(*best, strict=True), color=svg.FAINT, lw=1.2, zorder=1)
+    for file, point in files:
+        plot.plot(*point, "o", ms=5, mew=0, alpha=0.6, color=colour[file.stage])
     names, points = [], [point for _, point in files]
-    for line in run.lines:
-        mean = line.mean(cost), line.mean("top1")
+    for summary in run.summaries:
+        mean = summary.mean(cost), summary.mean("top1")
         if not mean[0] or mean[1] is None:
             continue
-        for row in line.rows if len(line.rows) > 1 else ():
+        for row in summary.rows if len(summary.rows) > 1 else ():
             if row.get("top1") is not None and row.get(cost):
                 point = row[cost], 100 * row["top1"]
-                plot.plot(*point, "o", ms=5, mfc="none", color=colour[line.stage])
+                plot.plot(*point, "o", ms=5, mfc="none", color=colour[summary.stage])
                 points.append(point)
         point = mean[0], 100 * mean[1]
         plot.plot(
@@ -69,23 +68,23 @@ def svg(run: Run, cost: str) -> str:
             "o",
             ms=10,
             mew=1.5,
-            mec=drawing.PAPER,
-            color=colour[line.stage],
+            mec=svg.PAPER,
+            color=colour[summary.stage],
             zorder=3,
         )
-        names.append(Callout(line.stage, point, colour[line.stage]))
+        names.append(Callout(summary.stage, point, colour[summary.stage]))
     plot.margins(0.12, 0.14)
-    drawing.caption_axes(plot, x=label, y="top-1 on test, %")
+    svg.caption_axes(plot, x=label, y="top-1 on test, %")
     _readable_ticks(plot, "B" if cost == "bytes_zipped" else "")
-    callouts.place(figure, plot, names, points=points, line=best)
+    callouts.annotate(figure, plot, names, points=points, line=best)
     alt = f"Accuracy against {title}. " + "; ".join(
         f"{stage}: {y:.2f} % at {_cost(x, cost)}" for stage, (x, y), _ in names
     )
-    return drawing.inline_svg(figure, name=f"pareto-{name}", alt=alt)
+    return svg.inline_svg(figure, name=f"pareto-{name}", alt=alt)
 
 
 def _steps(points):
-    """The front as a staircase: until the next point, no more can be had."""
+    """The front as a staircase: the accuracy that a cost buys."""
     for i, (cost, accuracy) in enumerate(points):
         following = points[min(i + 1, len(points) - 1)][0]
         yield (cost, accuracy), (following, accuracy)

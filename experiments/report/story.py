@@ -1,4 +1,4 @@
-"""What was done in a stage, in words: its sentence, and the settings that it had."""
+"""What a stage did, in words: a sentence, its settings, and what came of them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,29 +6,29 @@ from typing import Any
 from experiments.report.comparison import moved
 from experiments.report.folder import Run
 from experiments.tables import units
-from experiments.tables.summary import Line
+from experiments.tables.summary import Summary
 
-NOT_SETTINGS = {"kind", "name", "exports"}  # the tables say these
+NOT_SETTINGS = {"kind", "name", "exports"}  # they stand in the tables
 
 
-def sentence(line: Line) -> str:
-    """What the stage did, as its row says it."""
-    net = str(line.about("net") or line.stage)
-    what = str(line.about("what") or net).strip().rstrip(".")
+def sentence(summary: Summary) -> str:
+    """What the stage did, from its row."""
+    net = str(summary.about("net") or summary.stage)
+    what = str(summary.about("what") or net).strip().rstrip(".")
     if not what.startswith(net):  # a net's name stays as it is
         what = what[:1].upper() + what[1:]
     return f"{what}."
 
 
-def facts(run: Run, line: Line) -> list[tuple[str, str]]:
+def facts(run: Run, summary: Summary) -> list[tuple[str, str]]:
     """Terms and what they are: settings from the recipe, then what came of them."""
-    settings = run.settings(line.stage)
+    settings = run.settings(summary.stage)
     found = [
         (_words(key), text)
         for key, value in settings.items()
         if key not in NOT_SETTINGS and (text := setting(value))
     ]
-    return found + list(_outcome(run, line))
+    return found + list(_outcome(run, summary))
 
 
 def setting(value: Any) -> str:
@@ -53,27 +53,28 @@ def _words(name):
     return str(name).replace("_", " ")
 
 
-def _outcome(run: Run, line: Line) -> Iterator[tuple[str, str]]:
-    if line.values("epochs"):
+def _outcome(run: Run, summary: Summary) -> Iterator[tuple[str, str]]:
+    if summary.values("epochs"):
         epochs = [
             f"{row['epochs']}"
             + (f" (kept: epoch {row['best_epoch']})" if row.get("best_epoch") else "")
-            for row in line.rows
+            for row in summary.rows
             if row.get("epochs")
         ]
         yield "epochs run", "; ".join(dict.fromkeys(epochs))
-    if line.values("validation_top1"):
-        spread = line.deviation("validation_top1")
-        top1 = units.percent(line.mean("validation_top1"), spread)
+    if summary.values("validation_top1"):
+        spread = summary.deviation("validation_top1")
+        top1 = units.percent(summary.mean("validation_top1"), spread)
         yield "validation top-1", f"{top1} %"
-    if line.values("bias_shift"):
-        shifts = "; ".join(f"{shift:+.2f}" for shift in line.values("bias_shift"))
-        yield "shift chosen on validation", shifts
-    if line.values("seconds"):
-        each = " a seed" if len(line.rows) > 1 else ""
-        yield "time", units.duration(line.mean("seconds")) + each
-    before = run.before(line)
+    for fact in run.declared_by(summary.stage).get("facts", []):
+        if values := summary.values(fact["key"]):
+            texts = [format(value, fact.get("format", "g")) for value in values]
+            yield fact["title"], "; ".join(texts)
+    if summary.values("seconds"):
+        each = " a seed" if len(summary.rows) > 1 else ""
+        yield "time", units.duration(summary.mean("seconds")) + each
+    before = run.before(summary)
     if before is not None:
-        yield f"moved since {before.stage}", moved(line, before)
-    elif run.teacher and line.stage != run.teacher.stage:
-        yield f"moved from {run.teacher.stage}", moved(line, run.teacher)
+        yield f"moved since {before.stage}", moved(summary, before)
+    elif run.teacher and summary.stage != run.teacher.stage:
+        yield f"moved from {run.teacher.stage}", moved(summary, run.teacher)

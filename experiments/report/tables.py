@@ -1,91 +1,82 @@
-"""Lines -> the tables of a report, with the notes that belong to them."""
+"""Summaries -> the tables of a report, with the notes that belong to them."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from experiments.report.comparison import COSTS, MOVED, moved, times_smaller
 from experiments.report.folder import Run
 from experiments.tables import units
-from experiments.tables.summary import Line
-from experiments.tables.table import Cell, Column, Table
+from experiments.tables.summary import Summary
+from experiments.tables.table import Cell, Column, Table, tabulate
+
+HEADINGS = {  # of a row's key
+    "macs": "MACs",
+    "bytes": "bytes",
+    "bytes_zipped": "zipped",
+    "latency_ms": "latency ms",
+}
 
 
 def stage_table(
-    lines: Sequence[Line], teacher: Line | None, notes: Sequence[str] = ()
+    summaries: Sequence[Summary], teacher: Summary | None, notes: Sequence[str] = ()
 ) -> Table:
     """One line a stage, as measured by the file that stands for it."""
-    several = bool(lines) and not _measured_on(lines)
-    columns = [Column("stage", numeric=False), Column("net", numeric=False)]
-    columns += [Column("data", numeric=False)] if several else []
-    columns += [
-        Column("top-1 %"),
-        Column("n"),
-        Column("parameters (non-zero)"),
-        Column("MACs", aside="fewer"),
-        Column("bytes", aside="smaller"),
-        Column("zipped", aside="smaller"),
-        Column("latency ms", aside="faster"),
+    several = bool(summaries) and not _measured_on(summaries)
+    columns = [
+        STAGE,
+        Column("net", partial(_word, key="net"), numeric=False),
+        *[Column("data", _data, numeric=False)] * several,
+        TOP1,
+        N,
+        Column("parameters (non-zero)", _parameters),
+        *(_cost_column(key, teacher) for key in HEADINGS),
     ]
-    cells = []
-    for line in lines:
-        row = [Cell(line.stage), Cell(str(line.about("net") or units.NOTHING))]
-        row += [Cell(f"{line.about('data')} {line.about('split')}")] * several
-        row += [_top1(line), Cell(str(len(line.values("top1")))), _parameters(line)]
-        row += _costs(line, teacher, ("macs", "bytes", "bytes_zipped", "latency_ms"))
-        cells.append(tuple(row))
-    title = f"Stages{_measured_on(lines)}"
-    notes = tuple(note for note in [*notes, *_meanings(lines, teacher)] if note)
-    return Table(title, tuple(columns), tuple(cells), notes)
+    return tabulate(
+        f"Stages{_measured_on(summaries)}",
+        columns,
+        summaries,
+        [*notes, *_meanings(summaries, teacher)],
+    )
 
 
-def file_table(files: Sequence[Line], notes: Sequence[str] = ()) -> Table:
+def file_table(files: Sequence[Summary], notes: Sequence[str] = ()) -> Table:
     """One line a stage and exported form."""
     columns = (
-        Column("stage", numeric=False),
-        Column("format", numeric=False),
-        Column("precision", numeric=False),
-        Column("top-1 %"),
-        Column("n"),
-        Column("agreement %"),
-        Column("bytes"),
-        Column("zipped"),
-        Column("latency ms"),
-    )
-    cells = tuple(
-        (
-            Cell(line.stage),
-            Cell(str(line.about("format") or units.NOTHING)),
-            Cell(str(line.about("precision") or units.NOTHING)),
-            _top1(line),
-            Cell(str(len(line.values("top1")))),
-            Cell(units.percent(line.mean("agreement"))),
-            *_costs(line, None, ("bytes", "bytes_zipped", "latency_ms")),
-        )
-        for line in files
+        STAGE,
+        Column("format", partial(_word, key="format"), numeric=False),
+        Column("precision", partial(_word, key="precision"), numeric=False),
+        TOP1,
+        N,
+        Column("agreement %", lambda file: units.percent(file.mean("agreement"))),
+        *(_cost_column(key, None) for key in HEADINGS if key != "macs"),
     )
     meaning = (
         "Agreement: test images on which the file and the stage's float Keras model "
         "give the same answer."
     )
-    notes = tuple(note for note in [*notes, meaning] if note)
-    return Table(f"Files{_measured_on(files)}", columns, cells, notes)
+    return tabulate(f"Files{_measured_on(files)}", columns, files, [*notes, meaning])
 
 
 def ratio_table(run: Run) -> Table:
     """How many times smaller than the teacher, and what moved since the start."""
-    keys = {"bytes": "bytes", "bytes_zipped": "zipped"}
-    columns = [Column("times smaller", numeric=False)]
-    columns += [Column(keys.get(key, COSTS[key][0])) for key in COSTS]
-    columns.append(Column("moved", numeric=False))
-    cells = []
-    for line in run.lines:
-        row = [Cell(line.stage)]
-        row += [
-            Cell(units.ratio(times_smaller(line, run.teacher, key))) for key in COSTS
-        ]
-        before = run.before(line)
-        since = f"since {before.stage}: {moved(line, before)}" if before else ""
-        cells.append((*row, Cell(since)))
-    return Table("", tuple(columns), tuple(cells), (MOVED,))
+
+    def ratio(summary, key):
+        return units.ratio(times_smaller(summary, run.teacher, key))
+
+    def since(summary):
+        before = run.before(summary)
+        return f"since {before.stage}: {moved(summary, before)}" if before else ""
+
+    short = {"bytes_zipped": "zipped"}
+    columns = (
+        Column("times smaller", lambda summary: summary.stage, numeric=False),
+        *(
+            Column(short.get(key, name), partial(ratio, key=key))
+            for key, (name, _) in COSTS.items()
+        ),
+        Column("moved", since, numeric=False),
+    )
+    return tabulate("", columns, run.summaries, (MOVED,))
 
 
 def data_notes(run: Run) -> list[str]:
@@ -127,71 +118,89 @@ def where(run: Run) -> str:
     return f"{seeds}; {', '.join(machine) or 'environment not recorded'}"
 
 
-def _measured_on(lines):
-    """Data and split of all lines, "" where they are not the same."""
-    measured = {(line.about("data"), line.about("split")) for line in lines}
+def _measured_on(summaries):
+    """Data and split of all summaries, "" where they are not the same."""
+    measured = {(each.about("data"), each.about("split")) for each in summaries}
     if len(measured) != 1:
         return ""
     data, split = measured.pop()
     return f" on {data}, {split} split"
 
 
-def _top1(line):
-    return Cell(units.percent(line.mean("top1"), line.deviation("top1")))
+def _word(summary, key):
+    return str(summary.about(key) or units.NOTHING)
 
 
-def _parameters(line):
-    every, nonzero = line.mean("parameters"), line.mean("nonzero")
+def _data(summary):
+    return f"{summary.about('data')} {summary.about('split')}"
+
+
+def _top1(summary):
+    return units.percent(summary.mean("top1"), summary.deviation("top1"))
+
+
+def _parameters(summary):
+    every, nonzero = summary.mean("parameters"), summary.mean("nonzero")
     text = units.count(every)
     if nonzero is not None and nonzero != every:
         text += f" ({units.count(nonzero)})"
-    return Cell(text)
+    return text
 
 
-def _costs(line, teacher, keys):
-    for key in keys:
-        mean = line.mean(key)
+STAGE = Column("stage", lambda summary: summary.stage, numeric=False)
+TOP1 = Column("top-1 %", _top1)
+N = Column("n", lambda summary: str(len(summary.values("top1"))))
+
+
+def _cost_column(key, teacher):
+    """A cost, and how many times smaller than the teacher's it is."""
+
+    def cell(summary):
+        mean = summary.mean(key)
         if key == "latency_ms":
-            spread = line.mean("latency_low_ms"), line.mean("latency_high_ms")
+            spread = summary.mean("latency_low_ms"), summary.mean("latency_high_ms")
             text = units.latency(mean, *spread)
         else:
             text = units.scaled(mean, "" if key == "macs" else "B")
-        is_teacher = teacher is not None and line.stage == teacher.stage
-        ratio = None if is_teacher else times_smaller(line, teacher, key)
-        yield Cell(text, "" if ratio is None else units.ratio(ratio))
+        is_teacher = teacher is not None and summary.stage == teacher.stage
+        ratio = None if is_teacher else times_smaller(summary, teacher, key)
+        return Cell(text, "" if ratio is None else units.ratio(ratio))
+
+    _, smaller = COSTS[key]
+    return Column(HEADINGS[key], cell, aside=smaller)
 
 
-def _meanings(lines, teacher):
+def _meanings(summaries, teacher):
     """What the numbers mean, and how sure they are."""
-    if any(len(line.values("top1")) > 1 for line in lines):
+    if any(len(summary.values("top1")) > 1 for summary in summaries):
         yield "Top-1: mean ± sample standard deviation over n seeds; the rest: means."
-    yield _standard_error(lines)
+    yield _standard_error(summaries)
     yield (
         "Bytes of the exported file (1 kB = 1000 B), as they are and zipped (deflate); "
         "latency of one image: median [10th–90th percentile]."
     )
-    if teacher is None and lines:
+    if teacher is None and summaries:
         yield "No row of the teacher: nothing is compared with it."
-    elif len(lines) > 1:
+    elif len(summaries) > 1:
         yield f"Ratios: how many times smaller than {teacher.stage}'s."
 
 
-def _standard_error(lines):
+def _standard_error(summaries):
     """sqrt(p (1 - p) / images): what another test set of that size would change."""
-    sure = []
-    for line in lines:
-        top1, images = line.mean("top1"), line.mean("examples")
+    errors = []
+    for summary in summaries:
+        top1, images = summary.mean("top1"), summary.mean("examples")
         if top1 is not None and images:
             error = 100 * (top1 * (1 - top1) / images) ** 0.5
-            sure.append((error, images))
-    if not sure:
+            errors.append((error, images))
+    if not errors:
         return ""
-    (low, _), (high, _) = min(sure), max(sure)
-    errors = f"{low:.2f}"
-    if f"{high:.2f}" != errors:
-        errors += f" to {high:.2f}"
-    sizes = " or ".join(units.count(size) for size in sorted({n for _, n in sure}))
+    (low, _), (high, _) = min(errors), max(errors)
+    spread = f"{low:.2f}"
+    if f"{high:.2f}" != spread:
+        spread += f" to {high:.2f}"
+    sizes = " or ".join(units.count(size) for size in sorted({n for _, n in errors}))
     return (
         f"Measured on {sizes} test images: that alone gives every top-1 a standard "
-        f"error of {errors} points."
+        f"error of {spread} points."
     )

@@ -12,7 +12,7 @@ LISTED = 5  # unreadable images; the documents list all
 
 def summary(run: Run, width: int) -> str:
     """The run as text: what was run, the tables, what is missing."""
-    table = stage_table(run.lines, run.teacher, data_notes(run))
+    table = stage_table(run.summaries, run.teacher, data_notes(run))
     bad = [f"unreadable: {path}" for path in run.data.get("bad_images") or []]
     if len(bad) > LISTED:
         bad[LISTED:] = [f"unreadable: {len(bad) - LISTED} more, listed in report.html"]
@@ -21,9 +21,9 @@ def summary(run: Run, width: int) -> str:
         f"$ {run.command}" if run.command else "command not recorded",
         *textwrap.wrap(where(run), width),
     ]
-    if len(run.lines) > 1 and run.teacher:
+    if len(run.summaries) > 1 and run.teacher:
         ratios = ["", as_text(ratio_table(run), width)]
-        ratios += ["", *textwrap.wrap(headline(run.lines[-1], run.teacher), width)]
+        ratios += ["", *textwrap.wrap(headline(run.summaries[-1], run.teacher), width)]
     else:
         ratios = []
     gaps = [f"missing: {gap}" for gap in run.gaps]

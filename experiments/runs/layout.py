@@ -3,7 +3,7 @@
     RUN/recipe.json          what was asked for
     RUN/environment.json     what it ran on
     RUN/data.json            the data as they were found
-    RUN/stages.json          what each stage says of itself, for whoever reports
+    RUN/stages.json          what each stage declares, for whoever reports
     RUN/rows.jsonl           one row of measurements a stage and seed
     RUN/stages/seed0/NAME    a finished stage, see `StageFolder`
     RUN/stages/once/NAME     likewise, of a stage that all seeds share
@@ -23,7 +23,7 @@ PARTIAL = ".partial"
 
 @dataclass(frozen=True)
 class StageFolder:
-    """What a stage leaves: its model, its exported files, and what it says of them."""
+    """What a stage leaves: its model, its exported files, and facts about them."""
 
     path: Path
 
@@ -36,6 +36,11 @@ class StageFolder:
         """Every logged value, one number an epoch."""
         return self.path / "history.json"
 
+    def exported(self, format: str, precision: str) -> Path:
+        """An export; `format` "litert" (a file) or "saved_model" (a folder)."""
+        ending = {"litert": "tflite", "saved_model": "savedmodel"}[format]
+        return self.path / f"model.{precision}.{ending}"
+
     @property
     def deploy(self) -> Path:
         """What whoever ships the files must know of input and output."""
@@ -43,7 +48,7 @@ class StageFolder:
 
     @property
     def about(self) -> Path:
-        """What the stage's row says of it beside the measurements."""
+        """What the stage's row holds beside the measurements."""
         return self.path / "about.json"
 
     @property
@@ -92,7 +97,7 @@ class RunFolder:
 
     @property
     def declared(self) -> Path:
-        """What each stage says of itself: `Stage.declaration` by its name."""
+        """What each stage declares: `Stage.declaration` by its name."""
         return self.path / "stages.json"
 
     @property

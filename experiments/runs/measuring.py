@@ -1,7 +1,6 @@
 """Measures finished stages together: every exported file, on the test images, once."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,13 +9,17 @@ import numpy as np
 from compression import export, measure
 from experiments.data import Data, pipeline
 from experiments.files import read_json
-from experiments.stages.base import MODEL, Distill, Stage
+from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
+from experiments.stages.base import Stage
 
 SHOWN = 12  # images in the report's strip of disagreements
 
 
 def measured_rows(
-    stages: Mapping[Stage, Path], data: Data, folder: Path, run: Path
+    stages: Mapping[Stage, StageFolder],
+    data: Data,
+    folder: MeasureFolder,
+    run: RunFolder,
 ) -> list[dict[str, Any]]:
     """One row a stage: what its model is, and what its files do on the test images.
 
@@ -26,19 +29,19 @@ def measured_rows(
     Args:
         stages: finished ones, each with its folder.
         data: the dataset; its test split is looked at here and nowhere else.
-        folder: where `disagreements.npz` is written.
+        folder: where images of disagreement are written.
         run: the run folder; rows name files relative to it.
     """
     test = pipeline.evaluation_batches(data, "test")
     runners = {
-        (stage.name, form): export.load(home / form.file)
+        (stage.name, form): export.load(home.exported(form.format, form.precision))
         for stage, home in stages.items()
         for form in stage.exports
     }
     latencies = measure.latencies(runners)
     rows, logits = [], {}
     for stage, home in stages.items():
-        model = export.load(home / MODEL)
+        model = export.load(home.model)
         reference = measure.logits(model, test)
         logits[stage.name] = reference
         files = []
@@ -52,16 +55,16 @@ def measured_rows(
                 "latency_low_ms": latency.low_ms,
                 "latency_high_ms": latency.high_ms,
             }
-            name = str(runner.path.relative_to(run))
+            name = str(runner.path.relative_to(run.path))
             about = {"file": name, "format": form.format, "precision": form.precision}
             files.append(about | profile)
             print(
-                f"  {stage.name + '/' + form.file:<32} top-1 {profile['top1']:.2%}  "
-                f"{profile['bytes']:>10,} bytes",
+                f"  {f'{stage.name}/{runner.path.name}':<32} "
+                f"top-1 {profile['top1']:.2%}  {profile['bytes']:>10,} bytes",
                 flush=True,
             )
         rows.append(
-            read_json(home / "about.json")
+            read_json(home.about)
             | {"data": data.name, "split": "test"}
             | files[0]
             | _size_of_the_net(model)
@@ -84,7 +87,7 @@ def _size_of_the_net(runner):
 def _write_disagreements(stages, data, test, logits, folder):
     """The first test images that the first taught student sees unlike its teacher."""
     for stage in stages:
-        if isinstance(stage, Distill) and stage.teacher in logits:
+        if stage.teacher in logits:
             break
     else:
         return
@@ -98,7 +101,7 @@ def _write_disagreements(stages, data, test, logits, folder):
         labels.append(batch_labels[picked])
         start = stop
     np.savez(
-        folder / "disagreements.npz",
+        folder.disagreements,
         images=np.concatenate(images),
         labels=np.concatenate(labels),
         teacher=teacher[index],

@@ -11,7 +11,7 @@ PUBLISHED = "published"
 FOLDER = "LIMBECK_WEIGHTS"  # names a folder with files of published weights
 
 
-def fill(model: keras.Model, weights: str) -> None:
+def load_into(model: keras.Model, weights: str) -> None:
     """Give `model`, in place, published weights.
 
     Args:

@@ -1,23 +1,33 @@
-"""What a teacher says of a run's images: from the cache that all runs share."""
+"""A teacher's outputs for a run's images, from the cache that all runs share."""
 
 import math
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
-from compression.distillation import CachedOutputs, Views, cached_outputs
+from compression.distillation import (
+    CachedOutputs,
+    Views,
+    cached_outputs,
+    teacher_features,
+    teacher_outputs,
+)
 from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
 from experiments.data.fingerprint import fingerprint
+from experiments.stages.base import Job
+
+if TYPE_CHECKING:
+    from experiments.stages.training_stage import TrainingStage
 
 BATCH = 256  # images that the teacher looks at together
 BUDGET_GB = 20.0
 
 
-class Taught(NamedTuple):
+class CachedTeacher(NamedTuple):
     """A teacher's outputs for views of all train images, and for the validation."""
 
     train: CachedOutputs
@@ -25,14 +35,14 @@ class Taught(NamedTuple):
 
     @property
     def about(self) -> dict[str, int]:
-        """What a row says of the cache: bytes, and images computed and reused."""
+        """For the row: bytes, and numbers of images computed and reused."""
         return {
             name: getattr(self.train, name) + getattr(self.validation, name)
             for name in ("bytes", "computed", "reused")
         }
 
 
-def taught(
+def cached_teacher(
     teacher: keras.Model,
     data: Data,
     *,
@@ -40,7 +50,7 @@ def taught(
     seed: int,
     augment: Augment,
     root: Path,
-) -> Taught:
+) -> CachedTeacher:
     """The teacher's outputs, computed where `root` does not hold them yet.
 
     Args:
@@ -73,10 +83,34 @@ def taught(
         validation_batches, data.validation.size, _key(data, "validation")
     )
     budget = _budget()
-    return Taught(
-        cached_outputs(teacher, on_train, root=root, budget=budget, say=_say),
-        cached_outputs(teacher, on_validation, root=root, budget=budget, say=_say),
+    return CachedTeacher(
+        cached_outputs(teacher, on_train, root=root, budget=budget, log=_log),
+        cached_outputs(teacher, on_validation, root=root, budget=budget, log=_log),
     )
+
+
+def shared_outputs(
+    stage: "TrainingStage", teacher: keras.Model, student: keras.Model, job: Job
+) -> keras.Model:
+    """The teacher with all outputs that this recipe's students need of it.
+
+    One cache for all: the teacher looks at an image once, not once for each method.
+
+    Args:
+        stage: that learns from it now.
+        teacher: its model.
+        student: the net of `stage`.
+        job: whose stages are looked through.
+    """
+    features = []
+    for other in job.stages:
+        if other.teacher == stage.teacher and not isinstance(other.start, str):
+            net = other.start.built(job.data)
+            for loss in other.teaching.losses(job.data.train.size):
+                features += teacher_features(loss, teacher, net)
+    for loss in stage.teaching.losses(job.data.train.size):
+        features += teacher_features(loss, teacher, student)
+    return teacher_outputs(teacher, student, features)
 
 
 def default_root() -> Path:
@@ -88,14 +122,14 @@ def default_root() -> Path:
 
 
 def _budget():
-    """Bytes, from the gigabytes that LIMBECK_CACHE_GB may say."""
-    said = os.environ.get("LIMBECK_CACHE_GB") or BUDGET_GB
+    """Bytes, from LIMBECK_CACHE_GB where it is set."""
+    given = os.environ.get("LIMBECK_CACHE_GB") or BUDGET_GB
     try:
-        gigabytes = float(said)
+        gigabytes = float(given)
     except ValueError:
         gigabytes = -1
     if not 0 <= gigabytes < math.inf:
-        raise ValueError(f"LIMBECK_CACHE_GB must be a number of GB, got {said!r}")
+        raise ValueError(f"LIMBECK_CACHE_GB must be a number of GB, got {given!r}")
     return int(gigabytes * 1e9)
 
 
@@ -111,5 +145,5 @@ def _key(data, split_name) -> dict[str, Any]:
     }
 
 
-def _say(line):
+def _log(line):
     print(line, flush=True)

@@ -1,6 +1,6 @@
-"""Rows of several seeds -> one line a stage, or one a file, with means over the seeds.
+"""Rows of several seeds -> a summary of each stage, or of each file.
 
-A line never mixes nets, data, splits or forms of file.
+A summary never mixes nets, data, splits or forms of file.
 """
 
 import math
@@ -14,8 +14,8 @@ SAME = ("net", "data", "split", "format", "precision")
 
 
 @dataclass(frozen=True)
-class Line:
-    """The measurements of one stage, or one of its files, over seeds.
+class Summary:
+    """The measurements of one stage, or of one of its files, over the seeds.
 
     Attributes:
         rows: one a seed, in the order of the seeds.
@@ -38,11 +38,11 @@ class Line:
         return tuple(row["seed"] for row in self.rows)
 
     def about(self, key: str) -> Any:
-        """What the first row says under `key`, None if nothing."""
+        """The value under `key` in the first row, None if it has none."""
         return self.rows[0].get(key)
 
     def values(self, key: str) -> list[float]:
-        """The finite numbers under `key`, one a seed that has one."""
+        """The finite numbers under `key`, one for each seed that has one."""
         return [n for row in self.rows if (n := number(row.get(key))) is not None]
 
     def mean(self, key: str) -> float | None:
@@ -62,12 +62,13 @@ def number(value: Any) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def stage_lines(rows: Iterable[Row], order: Sequence[str] = ()) -> list[Line]:
-    """One line a stage, measured by the file that stands for it.
+def stage_summaries(rows: Iterable[Row], order: Sequence[str] = ()) -> list[Summary]:
+    """One summary a stage, of the file that stands for it.
 
     Args:
         rows: as in `rows.jsonl`.
-        order: names of stages; those that are missing here come last, as they come.
+        order: names of stages; stages not named here come last, in the order of the
+            rows.
 
     Raises:
         ValueError: a stage has two rows of a seed, or its rows mix nets, data, splits
@@ -76,15 +77,15 @@ def stage_lines(rows: Iterable[Row], order: Sequence[str] = ()) -> list[Line]:
     rows = list(rows)
     names = list(dict.fromkeys(row["stage"] for row in rows))
     names.sort(key=lambda name: order.index(name) if name in order else len(order))
-    return [_line([row for row in rows if row["stage"] == name]) for name in names]
+    return [_summary([row for row in rows if row["stage"] == name]) for name in names]
 
 
-def file_lines(lines: Iterable[Line]) -> list[Line]:
-    """One line a stage and form of file, of every file that the stages have written."""
+def file_summaries(summaries: Iterable[Summary]) -> list[Summary]:
+    """One summary a stage and form of file, of every file that the stages wrote."""
     found = []
-    for line in lines:
+    for summary in summaries:
         forms: dict[tuple, list[Row]] = {}
-        for row in line.rows:
+        for row in summary.rows:
             for file in row.get("files") or [row]:
                 form = file.get("format"), file.get("precision")
                 kept = {
@@ -92,11 +93,11 @@ def file_lines(lines: Iterable[Line]) -> list[Line]:
                     for key in ("stage", "seed", "net", "data", "split")
                 }
                 forms.setdefault(form, []).append({**file, **kept})
-        found += [_line(group) for group in forms.values()]
+        found += [_summary(group) for group in forms.values()]
     return found
 
 
-def _line(rows):
+def _summary(rows):
     stage = rows[0]["stage"]
     for key in SAME:
         values = list(dict.fromkeys(row.get(key) for row in rows))
@@ -111,4 +112,4 @@ def _line(rows):
         raise ValueError(f"stage {stage!r} has two rows of seed {twice[0]}")
     rows = sorted(rows, key=lambda row: row["seed"])
     # What all seeds share was trained once: it is one measurement, not several.
-    return Line(tuple(rows[:1] if rows[0].get("once") else rows))
+    return Summary(tuple(rows[:1] if rows[0].get("once") else rows))

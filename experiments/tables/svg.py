@@ -1,4 +1,4 @@
-"""matplotlib figures as SVG that lives in a page: its fonts, its light and its dark."""
+"""matplotlib figures -> inline SVG with the fonts and colours of the page around it."""
 
 import io
 import re
@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
-# Drawn in these; in a page their variables, which follow the reader's light or dark.
+# Drawn in these; a page sees CSS variables, which follow its light or dark theme.
 INK, FAINT, PAPER = "#1d2126", "#8a9099", "#fdfdfc"
 SERIES = ("#2f6db3", "#c8641b", "#2c8a63", "#a8448f", "#8a6d12", "#4b5fc4", "#b03a48")
 VARIABLES = {
@@ -15,8 +15,6 @@ VARIABLES = {
     PAPER: "--paper",
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }
-
-
 MARGINS = 42, 10, 36, 20  # points: left, right, bottom, top
 
 
@@ -26,7 +24,7 @@ def colours(names: list[str]) -> dict[str, str]:
 
 
 def axes(width: float, height: float):
-    """A figure of that many points and its calm axes."""
+    """A figure of that many points, and its axes, without a frame."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
@@ -49,7 +47,7 @@ def axes(width: float, height: float):
 
 
 def caption_axes(plot, *, x: str, y: str) -> None:
-    """What the axes mean: y stands above its axis, where it can be read upright."""
+    """Name the axes; y above its axis, where it can be read upright."""
     plot.set_xlabel(x, color=INK, fontsize=10.5)
     plot.set_title(y, loc="left", color=INK, fontsize=10.5)
 
@@ -59,8 +57,8 @@ def inline_svg(figure, *, name: str, alt: str) -> str:
 
     Args:
         figure: a matplotlib figure.
-        name: no other picture of the page may have it: SVG shares its ids with them.
-        alt: what the picture shows, for those who do not see it.
+        name: unique in the page, in which the ids of all pictures are shared.
+        alt: what the picture shows, in words.
     """
     from matplotlib import rc_context
 
@@ -86,7 +84,7 @@ def inline_svg(figure, *, name: str, alt: str) -> str:
 
 
 def _drop_page_wide_style(root):
-    """matplotlib's `* {...}` would hold for the whole page."""
+    """matplotlib's `* {...}` would apply to the whole page."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata"):
@@ -94,7 +92,7 @@ def _drop_page_wide_style(root):
 
 
 def _own_ids(root, name):
-    """Ids that are referred to get the picture's name; the others go."""
+    """Prefix ids that are referred to with the picture's name; drop the others."""
     refers = re.compile(r"#([\w-]+)")
     link = f"{{{XLINK}}}href"
     used = set()

@@ -1,10 +1,11 @@
-"""A table of words and numbers, and the same as text, Markdown and HTML."""
+"""Columns of summaries -> a table, and the same as text, Markdown and HTML."""
 
 import re
 import textwrap
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 WARNING = ' class="warning"'
 
@@ -16,22 +17,58 @@ class Cell(NamedTuple):
     aside: str = ""
 
 
-class Column(NamedTuple):
-    """A heading; `aside` says what the cells' asides are."""
+@dataclass(frozen=True)
+class Column:
+    """A heading, and what stands below it.
+
+    Attributes:
+        heading: of the column.
+        of: function of a summary that gives its cell; None where the table is given
+            its cells, see `Table`.
+        numeric: aligned to the right.
+        aside: what the cells' asides are.
+    """
 
     heading: str
+    of: Callable[[Any], Cell | str] | None = None
     numeric: bool = True
     aside: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Cells under columns, and the notes that must never be parted from them."""
+    """Cells under columns, and the notes without which they must not be shown."""
 
     title: str
     columns: tuple[Column, ...]
     cells: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+def tabulate(
+    title: str,
+    columns: Iterable[Column],
+    summaries: Iterable[Any],
+    notes: Iterable[str] = (),
+) -> Table:
+    """Every column of every summary: one line a summary.
+
+    Args:
+        title: of the table.
+        columns: functions of a summary.
+        summaries: `experiments.tables.summary.Summary`, or whatever else the columns
+            are functions of.
+        notes: empty ones are left out.
+    """
+    columns = tuple(columns)
+    cells = tuple(
+        tuple(_cell(column.of(summary)) for column in columns) for summary in summaries
+    )
+    return Table(title, columns, cells, tuple(note for note in notes if note))
+
+
+def _cell(content):
+    return content if isinstance(content, Cell) else Cell(content)
 
 
 def as_text(table: Table, width: int = 110) -> str:

@@ -8,9 +8,9 @@ PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 def decimals(value: float) -> int:
     """How many give three significant digits from 0.1 to 1000, and 3 below that."""
-    for limit, places in ((0.9995, 3), (9.995, 2), (99.95, 1)):
+    for limit, digits in ((0.9995, 3), (9.995, 2), (99.95, 1)):
         if abs(value) < limit:
-            return places
+            return digits
     return 0
 
 
@@ -43,10 +43,10 @@ def latency(
     """Milliseconds, "1.20 [1.10–1.35]", all three as precise as the median."""
     if median is None:
         return NOTHING
-    places = decimals(median)
+    digits = decimals(median)
     if low is None or high is None:
-        return f"{median:,.{places}f}"
-    return f"{median:,.{places}f} [{low:,.{places}f}–{high:,.{places}f}]"
+        return f"{median:,.{digits}f}"
+    return f"{median:,.{digits}f} [{low:,.{digits}f}–{high:,.{digits}f}]"
 
 
 def ratio(value: float | None) -> str:

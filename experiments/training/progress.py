@@ -2,9 +2,11 @@
 
 import sys
 import time
+from collections.abc import Sequence
 
 import keras
 
+SHOWN = ("loss", "accuracy", "val_accuracy")
 REFRESH = 0.5  # seconds between two updates of the live line
 
 
@@ -15,13 +17,17 @@ class Progress(keras.callbacks.Callback):
         title: head of every line.
         epochs: of the whole training.
         batch_size: images a step.
+        shown: logged values to show beside loss and accuracies.
     """
 
-    def __init__(self, title: str, epochs: int, batch_size: int):
+    def __init__(
+        self, title: str, epochs: int, batch_size: int, shown: Sequence[str] = ()
+    ):
         super().__init__()
         self.title = title
         self.epochs = epochs
         self.batch_size = batch_size
+        self.shown = (*SHOWN, *shown)
         self.live = sys.stdout.isatty()
 
     def on_train_begin(self, logs=None):
@@ -51,7 +57,7 @@ class Progress(keras.callbacks.Callback):
         left = left_steps * (now - self._start) / max(self._steps_done, 1)
         values = "  ".join(
             f"{name} {float(logs[name]):.4f}"
-            for name in ("loss", "accuracy", "val_accuracy", "sparsity")
+            for name in self.shown
             if logs and name in logs
         )
         return (

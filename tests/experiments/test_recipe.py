@@ -4,18 +4,25 @@ import json
 
 import pytest
 
-from experiments.recipe import Recipe, replaced, smoke
-from experiments.recipes import RECIPES
+from experiments import recipes
+from experiments.overrides import replaced, smoke
+from experiments.recipe import Recipe
 from experiments.recipes.demo import recipe as demo
-from experiments.stages.base import Distill, Net, Train
-from experiments.training.fit import Training
+from experiments.stages.distill import Distill
+from experiments.stages.net import Net
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
+from experiments.stages.training_stage import TrainingStage
+from experiments.training.settings import Training
 
 TEACHER = Train("teacher", Net("resnet20"), Training(epochs=2))
-STUDENT = Distill("distill", Net("alexnet_small"), "teacher", Training(epochs=2))
+STUDENT = Distill(
+    "distill", Net("alexnet_small"), Training(epochs=2), Teaching("teacher")
+)
 
 
 def test_every_recipe_is_json():
-    for recipe in RECIPES.values():
+    for recipe in (recipes.recipe_module(n).RECIPE for n in recipes.EXPERIMENTS):
         plain = recipe.as_dict()
         assert json.loads(json.dumps(plain)) == plain
         assert [s["name"] for s in plain["stages"]] == [s.name for s in recipe.stages]
@@ -31,7 +38,7 @@ def test_smoke_changes_only_lengths():
     small_recipe = smoke(demo.RECIPE)
     for small, full in zip(small_recipe.stages, demo.RECIPE.stages, strict=True):
         assert type(small) is type(full) and small.inputs == full.inputs
-        if hasattr(full, "training"):
+        if isinstance(full, TrainingStage):
             assert small.training.epochs <= 3
             assert small.training.optimizer == full.training.optimizer
 
@@ -51,7 +58,7 @@ def test_replaced_reaches_every_kind_of_field():
         "teacher.training.epochs=7",
         "teacher.training.learning_rate=1",
         "teacher.training.clip_norm=0.5",
-        "distill.net.options.width=0.25",
+        "distill.start.options.width=0.25",
         "distill.teaching.views=None",
         "augment.pad=3",
         "data=cifar10",
@@ -60,10 +67,18 @@ def test_replaced_reaches_every_kind_of_field():
     teacher, distill = recipe.stages
     assert teacher.training == Training(epochs=7, learning_rate=1.0, clip_norm=0.5)
     assert type(teacher.training.learning_rate) is float
-    assert distill.net.options == {"width": 0.25}
+    assert distill.start.options == {"width": 0.25}
     assert distill.teaching.views is None
     assert (recipe.augment.pad, recipe.data) == (3, "cifar10")
-    assert STUDENT.net.options == {}  # nothing changed in place
+    assert STUDENT.start.options == {}  # nothing changed in place
+
+
+def test_commands_of_earlier_versions_name_the_same_settings():
+    recipe = Recipe("r", "digits", (TEACHER, STUDENT))
+    changed = replaced(recipe, "teacher.net.name=resnet32")
+    assert changed.stage("teacher").start == Net("resnet32")
+    with pytest.raises(ValueError, match="'distill' needs 'student', which no earlier"):
+        replaced(recipe, "distill.teacher=student")
 
 
 @pytest.mark.parametrize(

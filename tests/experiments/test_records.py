@@ -1,10 +1,10 @@
-"""Records and the tables that are views of them."""
+"""Records of runs, and the tables that are made from them."""
 
 import json
 
 import pytest
 
-from experiments import records
+from experiments import recipes, records
 from experiments.files import write_json
 
 
@@ -21,7 +21,7 @@ def row(stage, seed, top1):
 @pytest.fixture
 def run(tmp_path):
     folder = tmp_path / "small"
-    write_json(folder / "recipe.json", {"name": "small"})
+    write_json(folder / "recipe.json", {"name": "demo"})
     write_json(
         folder / "environment.json",
         {"command": "limbeck x", "commit": "a" * 40, "device": "CPU", "cpu": "c"},
@@ -33,40 +33,76 @@ def run(tmp_path):
 
 
 def test_a_table_is_made_from_the_records(run, tmp_path):
-    results = tmp_path / "results"
-    paths = records.record(run, results)
-    assert [p.name for p in paths] == [f"small.seed{i}.json" for i in range(3)]
-    text = records.table("small", results)
+    root = tmp_path / "recipes"
+    paths = records.record(run, root)
+    home = root / "demo" / "results"
+    assert paths == [home / f"small.seed{i}.json" for i in range(3)]
+    text = records.table("small", root)
     assert "`limbeck x`, commit aaaaaaaaaa, CPU (c)" in text
     assert "80.00 ± 10.00" in text  # mean and sample deviation of 90, 80, 70
     assert "a lossy copy" in text
 
 
+def test_records_of_an_experiments_longer_setting_are_its_own(run, tmp_path):
+    write_json(run / "recipe.json", {"name": "distill_methods_full"})
+    [path, *_] = records.record(run, tmp_path)
+    assert path == tmp_path / "distill_methods" / "results" / "small.seed0.json"
+
+
+@pytest.mark.parametrize("name", ["demo-smoke", "mine", None])
+def test_only_experiments_have_records(run, tmp_path, name):
+    write_json(run / "recipe.json", {"name": name})
+    message = f"ran the recipe {name!r}, which belongs to no experiment; .* of demo, h"
+    with pytest.raises(ValueError, match=message):
+        records.record(run, tmp_path / "recipes")
+    assert not (tmp_path / "recipes").exists()
+
+
 def test_update_and_check(run, tmp_path):
-    results, page = tmp_path / "results", tmp_path / "page.md"
+    root, page = tmp_path / "recipes", tmp_path / "page.md"
     page.write_text("before\n<!-- table: small -->\nold\n<!-- end -->\nafter\n")
     with pytest.raises(FileNotFoundError, match="no record of small"):
-        records.update(page, check=True, results=results)
-    records.record(run, results)
+        records.update(page, check=True, root=root)
+    records.record(run, root)
     with pytest.raises(ValueError, match="page.md differs from the records"):
-        records.update(page, check=True, results=results)
-    records.update(page, check=False, results=results)
-    records.update(page, check=True, results=results)
+        records.update(page, check=True, root=root)
+    records.update(page, check=False, root=root)
+    records.update(page, check=True, root=root)
     text = page.read_text()
     assert text.startswith("before\n") and text.endswith("<!-- end -->\nafter\n")
     assert "old" not in text and "80.00" in text
 
 
 def test_mixed_records_are_refused(run, tmp_path):
-    results = tmp_path / "results"
-    path = records.record(run, results)[1]
+    path = records.record(run, tmp_path)[1]
     content = json.loads(path.read_text())
     content["environment"]["commit"] = "b" * 40
     path.write_text(json.dumps(content))
     with pytest.raises(ValueError, match="mix runs: commit is"):
-        records.table("small", results)
+        records.table("small", tmp_path)
 
 
 def test_a_folder_without_rows_is_no_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="is no run folder"):
-        records.record(tmp_path, tmp_path)
+    with pytest.raises(FileNotFoundError, match="is not a run folder"):
+        records.record(tmp_path, tmp_path / "recipes")
+
+
+def test_texts_are_the_readmes_that_exist(tmp_path):
+    readme, root = tmp_path / "README.md", tmp_path / "recipes"
+    own = root / "hinton2015" / "README.md"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert records.texts(root, readme) == [own]  # installed, without a checkout
+    readme.touch()
+    assert records.texts(root, readme) == [readme, own]
+
+
+def test_every_experiment_has_a_text_and_the_tables_of_its_records():
+    readmes = records.texts()
+    assert readmes[1:] == [recipes.folder(n) / "README.md" for n in recipes.EXPERIMENTS]
+    shown = "".join(path.read_text(encoding="utf-8") for path in readmes)
+    for path in recipes.ROOT.glob("*/results/*.json"):
+        run = path.name.partition(".seed")[0]
+        assert f"<!-- table: {run} -->" in shown
+    for path in readmes:
+        records.update(path, check=True)

@@ -1,4 +1,4 @@
-"""What a loss may know of a batch beside the outputs that it compares."""
+"""What a loss may know of a batch besides the features that it compares."""
 
 from typing import Any, NamedTuple
 
@@ -9,14 +9,15 @@ Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 class Batch(NamedTuple):
-    """One batch as a distiller's losses see it; what is not known is None.
+    """One batch as the losses see it; what is not known is None.
 
     Attributes:
         labels: (batch,) integer classes.
         teacher_logits: (batch, classes).
         student_logits: (batch, classes).
-        index: (batch,) integers, each image's place in the train split.
+        index: (batch,) integers, each image's position in the train split.
         step: number of training steps so far, a scalar.
+        training: whether this is a training step, not an evaluation.
     """
 
     labels: Any = None
@@ -24,10 +25,11 @@ class Batch(NamedTuple):
     student_logits: Any = None
     index: Any = None
     step: Any = None
+    training: bool = False
 
 
 def images_of(inputs):
-    """The images of a batch, which may carry more beside them."""
+    """The images of a batch, which may carry more than these."""
     return inputs["image"] if isinstance(inputs, dict) else inputs
 
 
@@ -39,15 +41,15 @@ def weighted(values, sample_weight):
     return values * ops.cast(weights, "float32")
 
 
-def at_step(value: float | Schedule, batch: Batch | None):
-    """A weight or temperature now: a number as it is, a schedule at the batch's step.
+def at_step(value: float | Schedule, batch: Batch):
+    """The weight or temperature at the batch's step: a number itself, or a schedule's.
 
     A Keras learning rate schedule is a ramp of anything: `PolynomialDecay(0.0, 1000,
     end_learning_rate=1.0)` rises from 0 to 1 over a thousand steps.
     """
     if not isinstance(value, Schedule):
         return value
-    return value(0 if batch is None or batch.step is None else batch.step)
+    return value(0 if batch.step is None else batch.step)
 
 
 def require_weight(weight: float | Schedule, name: str = "weight") -> float | Schedule:
@@ -62,7 +64,7 @@ def require_weight(weight: float | Schedule, name: str = "weight") -> float | Sc
 
 
 def serialized(value: float | Schedule):
-    """A number or schedule as a config holds it."""
+    """A number or schedule as a config has it."""
     if isinstance(value, Schedule):
         return keras.saving.serialize_keras_object(value)
     return value

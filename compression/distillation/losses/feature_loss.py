@@ -1,33 +1,25 @@
 """What all losses between inner features have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 import keras
 from keras import ops
 
-from compression.distillation.losses.batch import (
-    Batch,
-    Schedule,
-    deserialized,
-    require_weight,
-    serialized,
-)
+from compression.distillation.losses.base import DistillationLoss
+from compression.distillation.losses.batch import Batch, Schedule
 from compression.distillation.losses.pooling import AverageTo
 
 
-class FeatureLoss(keras.layers.Layer):
+class FeatureLoss(DistillationLoss):
     """Base of the losses that compare features inside teacher and student.
-
-    A layer, so that what it learns (projectors) is trained, saved and resumed with
-    the distiller, and thrown away with it. Computes in float32 under every policy.
 
     A subclass gives `values`, and `prepare` where it has weights of its own.
 
     Args:
         teacher: layer of the teacher, or several: names as `tap` takes them; none
             where the student learns from itself.
-        student: as many layers of the student, each beside its teacher's.
+        student: as many layers of the student, in the order of the teacher's.
         weight: factor in the total loss, at least 0; or a schedule of the step.
         name: name of this part in logs and history.
 
@@ -35,8 +27,7 @@ class FeatureLoss(keras.layers.Layer):
         ValueError: the numbers of layers differ, or `weight` is negative.
     """
 
-    match_sizes = True  # maps of unequal size: the larger is averaged to the smaller
-    before_activation = False  # whether it listens before the named activation
+    match_sizes = True  # of two maps the larger is averaged to the smaller
 
     def __init__(
         self,
@@ -45,11 +36,8 @@ class FeatureLoss(keras.layers.Layer):
         weight: float | Schedule = 1.0,
         name: str | None = None,
     ):
-        super().__init__(name=name, dtype="float32")
-        self.teacher_layers = _names(teacher)
-        self.student_layers = _names(student)
-        self.weight = require_weight(weight)
-        alone = not self.teacher_layers  # a student that listens to itself
+        super().__init__(_names(teacher), _names(student), weight, name)
+        alone = not self.teacher_layers  # the student learns from itself
         if not alone and len(self.teacher_layers) != len(self.student_layers):
             raise ValueError(
                 f"{self.name} needs as many student layers as teacher layers, got "
@@ -57,11 +45,12 @@ class FeatureLoss(keras.layers.Layer):
             )
 
     def build(self, teacher_shape, student_shape):
-        """Makes what is needed for features of these shapes.
+        """Make poolings and weights for features of these shapes.
 
         Raises:
-            ValueError: the features cannot be joined.
+            ValueError: two features cannot be compared.
         """
+        teacher_shape, student_shape = map(_shapes, (teacher_shape, student_shape))
         pairs = list(zip_longest(teacher_shape, student_shape))
         sizes = [self._common_size(*shapes) if shapes[0] else None for shapes in pairs]
         self.teacher_poolings = [
@@ -75,29 +64,28 @@ class FeatureLoss(keras.layers.Layer):
         )
         self.built = True
 
-    def call(self, teacher, student, batch: Batch | None = None, training=None):
-        """The loss of each example.
-
-        Args:
-            teacher: list of features, (batch, height, width, channels) or
-                (batch, units) each; no gradient flows into them.
-            student: list of features, as many.
-            batch: what else is known.
-            training: whether this is a training step.
-
-        Returns:
-            (batch,) float32.
-        """
+    def per_example(self, teacher, student, batch):
+        """As every loss; no gradient flows into the teacher's features."""
         teacher = [ops.stop_gradient(feature) for feature in teacher]
         teacher = _pooled(teacher, self.teacher_poolings)
         student = _pooled(student, self.student_poolings)
-        return self.values(teacher, student, batch or Batch(), training)
+        return self.values(teacher, student, batch)
 
     def prepare(self, teacher_shapes: list[tuple], student_shapes: list[tuple]) -> None:
         """Make the weights; maps have equal sizes here if `match_sizes`."""
 
-    def values(self, teacher: list, student: list, batch: Batch, training):
-        """(batch,) float32; the mean over the batch is the paper's loss."""
+    def values(self, teacher: list, student: list, batch: Batch):
+        """The loss of each example.
+
+        Args:
+            teacher: list of float32 features, (batch, height, width, channels) or
+                (batch, units) each; of equal sizes to the student's if `match_sizes`.
+            student: list of features, as many.
+            batch: what else is known.
+
+        Returns:
+            (batch,) float32.
+        """
         raise NotImplementedError
 
     def _common_size(self, teacher_shape, student_shape):
@@ -105,23 +93,17 @@ class FeatureLoss(keras.layers.Layer):
             return None
         if len(teacher_shape) != len(student_shape):
             raise ValueError(
-                f"{self.name} cannot join features of shapes {tuple(teacher_shape)} "
+                f"{self.name} cannot compare features of shapes {tuple(teacher_shape)} "
                 f"(teacher) and {tuple(student_shape)} (student): name two maps or "
                 "two vectors"
             )
         return smaller_size(teacher_shape, student_shape)
 
     def get_config(self):
-        return {
+        return super().get_config() | {
             "teacher": list(self.teacher_layers),
             "student": list(self.student_layers),
-            "weight": serialized(self.weight),
-            "name": self.name,
         }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**config | {"weight": deserialized(config["weight"])})
 
 
 def smaller_size(one: Sequence[int], other: Sequence[int]) -> tuple[int, int] | None:
@@ -150,32 +132,43 @@ def require_maps(name: str, shapes: Sequence[tuple]) -> None:
     for shape in shapes:
         if len(shape) != 4:
             raise ValueError(
-                f"{name} compares places, so it needs feature maps, got features of "
+                f"{name} compares positions, so it needs feature maps, got features of "
                 f"shape {tuple(shape)}: name a layer before the pooling"
             )
 
 
 def projector(shape: Sequence[int], channels: int, *, bias: bool = False):
-    """A new linear map of features of `shape` to `channels`, one for all places.
+    """A built linear map of features of `shape` to `channels`, one for all positions.
 
-    1x1 convolution of a map, dense layer of a vector. Not built.
+    1x1 convolution of a map, dense layer of a vector.
     """
     if len(shape) == 4:
-        return keras.layers.Conv2D(channels, 1, use_bias=bias, dtype="float32")
-    return keras.layers.Dense(channels, use_bias=bias, dtype="float32")
+        layer = keras.layers.Conv2D(channels, 1, use_bias=bias, dtype="float32")
+    else:
+        layer = keras.layers.Dense(channels, use_bias=bias, dtype="float32")
+    layer.build(shape)
+    return layer
 
 
-def projectors_by_need(
-    teacher_shapes: Sequence[tuple], student_shapes: Sequence[tuple]
-) -> list:
-    """A built `projector` for each pair whose channels differ, else None."""
-    made = []
-    for wanted, shape in zip(teacher_shapes, student_shapes, strict=True):
-        needed = shape[-1] != wanted[-1]
-        made.append(projector(shape, wanted[-1]) if needed else None)
-        if needed:
-            made[-1].build(shape)
-    return made
+def where_channels_differ(
+    make: Callable[[tuple, int], keras.layers.Layer],
+    teacher_shapes: Sequence[tuple],
+    student_shapes: Sequence[tuple],
+) -> list[keras.layers.Layer]:
+    """A layer for each pair of features: the identity where both have equal channels.
+
+    Args:
+        make: function of (the student's shape, the teacher's channels) that gives a
+            built layer, such as `projector`.
+        teacher_shapes: the teacher's features.
+        student_shapes: the student's features.
+    """
+    return [
+        keras.layers.Identity(dtype="float32")
+        if shape[-1] == wanted[-1]
+        else make(shape, wanted[-1])
+        for wanted, shape in zip(teacher_shapes, student_shapes, strict=True)
+    ]
 
 
 def _pooling(shape, size):
@@ -185,6 +178,7 @@ def _pooling(shape, size):
 
 
 def _pooled(features, poolings):
+    features = [ops.cast(feature, "float32") for feature in features]
     return [
         pooling(feature) if pooling else feature
         for feature, pooling in zip(features, poolings, strict=True)
@@ -197,3 +191,9 @@ def _resized(shape, size):
 
 def _names(layers):
     return (layers,) if isinstance(layers, str) else tuple(layers)
+
+
+def _shapes(shapes):
+    """A list of shapes; Keras gives one shape where it was given one tensor."""
+    one = bool(shapes) and not isinstance(shapes[0], list | tuple)
+    return [tuple(shapes)] if one else [tuple(shape) for shape in shapes]

@@ -10,7 +10,7 @@ from keras import ops
 
 
 def windows(size: int, wanted: int) -> list[tuple[int, int]]:
-    """Where each of `wanted` windows starts and ends; they cover `size` places."""
+    """Where each of `wanted` windows starts and ends; together they cover `size`."""
     return [(i * size // wanted, -(-(i + 1) * size // wanted)) for i in range(wanted)]
 
 
@@ -60,7 +60,7 @@ def max_to(maps, size: tuple[int, int]):
             shape = (-1, *maps.shape[1:axis], want, have // want)
             split = ops.reshape(maps, (*shape, *maps.shape[axis + 1 :]))
         else:
-            split = ops.take(maps, _places(have, want), axis=axis)
+            split = ops.take(maps, _indices(have, want), axis=axis)
         maps = ops.max(split, axis=axis + 1)
     return maps
 
@@ -73,8 +73,8 @@ def _averages(size, wanted):
     return matrix
 
 
-def _places(size, wanted):
-    """(wanted, widest) places; a narrower window repeats its last one."""
+def _indices(size, wanted):
+    """(wanted, widest) indices; a narrower window repeats its last one."""
     spans = np.array(windows(size, wanted))
     widest = (spans[:, 1] - spans[:, 0]).max()
     return np.minimum(spans[:, :1] + np.arange(widest), spans[:, 1:] - 1)

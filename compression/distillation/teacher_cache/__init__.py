@@ -1,7 +1,7 @@
 """A teacher's outputs, computed once and replayed instead of running it every step.
 
-`cached_outputs` keeps them on disk, for later epochs and later runs; `teacher_logits`
-in memory, where that is all one needs.
+`cached_outputs` keeps them on disk, for later epochs and later runs;
+`teacher_logits` keeps logits in memory.
 """
 
 from compression.distillation.teacher_cache.disk import (

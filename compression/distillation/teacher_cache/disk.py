@@ -1,4 +1,4 @@
-"""The outputs of any teacher for some views of its images, on disk, paid for once."""
+"""The outputs of any teacher for some views of its images, computed once, on disk."""
 
 import shutil
 import time
@@ -16,20 +16,20 @@ from compression.distillation.teacher_cache import folders
 from compression.distillation.teacher_cache.chunks import Array, ChunkedArrays
 from compression.distillation.teacher_cache.identity import identity
 
-FORMAT = 1  # of the files; another one is another cache
-REFRESH = 10  # seconds between two lines that tell how far it is
+FORMAT = 1  # of the files; caches of another format are other caches
+REFRESH = 10  # seconds between two lines on the progress
 
 
 @dataclass(frozen=True)
 class Views:
-    """What a teacher looks at: each image in `count` versions.
+    """The images that a teacher is run on, each in `count` versions.
 
     Attributes:
         batches: function of (view, first) that gives batches of images, or of tuples
             that begin with images: that view of all images from index `first` on, in
             the order of their indices.
         images: how many there are.
-        key: whatever tells these views from any others (data, split, seed,
+        key: all that makes these views differ from others (data, split, seed,
             augmentation); JSON-able.
         count: of views.
     """
@@ -42,7 +42,7 @@ class Views:
 
 @dataclass
 class CachedOutputs:
-    """A teacher's outputs on disk. Other processes keep them until `close`.
+    """A teacher's outputs on disk. No other process removes them before `close`.
 
     Attributes:
         outputs: name -> (views, images, ...), read-only, in the memory map; float16
@@ -61,7 +61,7 @@ class CachedOutputs:
     lock: IO
 
     def close(self) -> None:
-        """Lets others remove the files; arrays that are still held stay readable."""
+        """Let others remove the files; arrays that are still open stay readable."""
         self.lock.close()
 
     def __enter__(self):
@@ -78,25 +78,25 @@ def cached_outputs(
     root: Path,
     budget: int | None = None,
     float32: Collection[str] = (),
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> CachedOutputs:
     """The teacher's outputs for all views, from disk where they are known already.
 
     A folder of `root` belongs to one teacher (structure and weights), its outputs, one
     `views.key` and format; every byte of it is checked here, and what is missing or
-    damaged is computed. A call that is killed leaves what it has computed to the next
-    one. Processes that want the same wait for each other.
+    damaged is computed. What a killed call has computed is there for the next one.
+    Processes that need the same cache wait for each other.
 
     Args:
         teacher: functional model whose output is a dict of tensors, or one tensor,
             which is then called "teacher_logits".
-        views: what it looks at.
+        views: of its images.
         root: a folder for caches; others in it may be removed, see `budget`.
         budget: bytes that all caches in `root` may have together: those that were
             used longest ago and are not in use make room. None: what the disk has.
         float32: outputs to be stored in float32, with twice the bytes; the others
             are rounded to float16.
-        say: gets the lines that tell the size and how far it is.
+        log: gets the lines on size and progress.
 
     Raises:
         ValueError: the teacher has other outputs than that; there is no room; a value
@@ -114,15 +114,15 @@ def cached_outputs(
     described = {name: list(array) for name, array in arrays.items()}
     key = identity(teacher, [about, described])
     store = ChunkedArrays(Path(root) / key, arrays, key, about)
-    with folders.building(store.folder, say):
-        say(f"  teacher cache: {_size_in_words(views, arrays, store)}")
-        sound = _sound(store, say)
+    with folders.building(store.folder, log):
+        log(f"  teacher cache: {_size_in_words(views, arrays, store)}")
+        sound = _sound(store, log)
         todo = [n for n in range(len(store.chunks)) if n not in set(sound)]
         if todo or not store.in_shape():
             with folders.room_for(store.folder, store.bytes, budget):
                 store.prepare()
             store.keep(sound)
-            _build(teacher, views, store, todo, say)
+            _build(teacher, views, store, todo, log)
         lock = folders.in_use(store.folder)
     computed = _rows(store, todo)
     return CachedOutputs(
@@ -181,26 +181,26 @@ def _size_in_words(views, arrays, store):
     )
 
 
-def _sound(store, say):
-    """Chunks that need not be computed; says in a line what was found."""
+def _sound(store, log):
+    """Chunks that need not be computed; logs what was found."""
     if not store.is_ours():
         if not store.is_empty():
-            say("  what is there belongs to something else: computed anew")
+            log("  the folder holds another cache: all is computed again")
         return []
     sound, finished = store.sound(), store.finished()
     total = len(store.chunks)
     if len(sound) < len(finished):
         damaged = len(finished) - len(sound)
-        say(f"  {damaged} of {total} parts are damaged and computed again")
+        log(f"  {damaged} of {total} parts are damaged and computed again")
     elif len(sound) < total:
-        say(f"  goes on where it was interrupted, after {len(sound)} of {total} parts")
+        log(f"  continues after an interruption, {len(sound)} of {total} parts done")
     else:
-        say("  found there, every byte checked: the teacher need not run")
+        log("  complete, every byte checked: the teacher need not run")
     return sound
 
 
-def _build(teacher, views, store, todo, say):
-    start = said = time.perf_counter()
+def _build(teacher, views, store, todo, log):
+    start = logged = time.perf_counter()
     done, total = 0, _rows(store, todo)
     for numbers in _runs(store, todo):
         for number, rows in zip(
@@ -209,9 +209,9 @@ def _build(teacher, views, store, todo, say):
             store.write(number, rows)
             done += _rows(store, [number])
             now = time.perf_counter()
-            if now - said > REFRESH:
-                said, rate = now, done / (now - start)
-                say(
+            if now - logged > REFRESH:
+                logged, rate = now, done / (now - start)
+                log(
                     f"  {done:,} of {total:,} views of images, {rate:,.0f} a second, "
                     f"{(total - done) / rate:,.0f} s left"
                 )
@@ -222,7 +222,7 @@ def _rows(store, numbers):
 
 
 def _runs(store, numbers):
-    """`numbers` in groups that one pass over a view can fill: no gap in between."""
+    """`numbers` in groups that one pass over a view can compute: without a gap."""
     groups = groupby(
         enumerate(numbers), lambda pair: (pair[1] - pair[0], store.chunks[pair[1]].view)
     )
@@ -233,31 +233,31 @@ def _cut(teacher, views, store, numbers) -> Iterator[dict[str, np.ndarray]]:
     """The rows of each of these chunks, as they are stored, in one pass over a view."""
     view, first, _ = store.chunks[numbers[0]]
     batches = iter(views.batches(view, first))
-    answers, held, begin = [], 0, first  # `held` rows from index `begin` on
+    outputs, waiting, begin = [], 0, first  # rows from index `begin` on
     for number in numbers:
         end = store.chunks[number].stop
-        while begin + held < end:
+        while begin + waiting < end:
             batch = next(batches, None)
             if batch is None:
                 raise ValueError(
                     f"batches({view}, {first}) must go on to image {views.images - 1}, "
-                    f"ended with {begin + held - 1}"
+                    f"ended with {begin + waiting - 1}"
                 )
-            answers.append(_answer(teacher, batch, store.arrays))
-            held += len(next(iter(answers[-1].values())))
-        joined = {n: np.concatenate([a[n] for a in answers]) for n in store.arrays}
+            outputs.append(_outputs(teacher, batch, store.arrays))
+            waiting += len(next(iter(outputs[-1].values())))
+        joined = {n: np.concatenate([a[n] for a in outputs]) for n in store.arrays}
         size = end - begin
         yield {name: rows[:size] for name, rows in joined.items()}
-        answers = [{name: rows[size:] for name, rows in joined.items()}]
-        held, begin = held - size, end
-    if end == views.images and (held or next(batches, None) is not None):
+        outputs = [{name: rows[size:] for name, rows in joined.items()}]
+        waiting, begin = waiting - size, end
+    if end == views.images and (waiting or next(batches, None) is not None):
         raise ValueError(
             f"batches({view}, {first}) must end with image {views.images - 1}, went on"
         )
 
 
-def _answer(teacher, batch, arrays):
-    """What the teacher says of a batch, in the dtypes of `arrays`."""
+def _outputs(teacher, batch, arrays):
+    """The teacher's outputs for a batch, in the dtypes of `arrays`."""
     images = batch[0] if isinstance(batch, (tuple, list)) else batch
     outputs = teacher.predict_on_batch(ops.convert_to_tensor(images))
     return {

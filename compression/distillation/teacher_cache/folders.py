@@ -12,26 +12,26 @@ from typing import IO
 
 from compression.distillation.teacher_cache.chunks import META
 
-# A lock is a file that is held open; it dies with its process.
+# A lock is an open file; it ends with its process.
 ROOM, BUILDING, IN_USE = ".room", ".building", ".in_use"
 KEY = "[0-9a-f]{64}"  # what our folders are called
-MARGIN = 2**28  # bytes of the disk that are left to others
+MARGIN = 2**28  # bytes of the disk that are left for others
 
 
 @contextmanager
-def building(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
+def building(folder: Path, log: Callable[[str], None]) -> Iterator[None]:
     """One process at a time checks and writes `folder`; the others wait here."""
     try:
         lock = _locked(folder, BUILDING, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        say(f"  waiting for another process that is at work in {folder}")
+        log(f"  waiting for another process that works in {folder}")
         lock = _locked(folder, BUILDING, fcntl.LOCK_EX)
     with lock:
         yield
 
 
 def in_use(folder: Path) -> IO:
-    """Marks `folder` as used now; nobody removes it until the result is closed."""
+    """Mark `folder` as used now; nobody removes it until the result is closed."""
     os.utime(folder / META)
     return _locked(folder, IN_USE, fcntl.LOCK_SH)
 
@@ -40,11 +40,11 @@ def in_use(folder: Path) -> IO:
 def room_for(folder: Path, size: int, budget: int | None) -> Iterator[None]:
     """A block in which `folder` may grow to `size` bytes; it must do so at once.
 
-    Folders beside it that no process uses are removed if need be, the one that was
-    used longest ago first.
+    Where there is too little, other folders of the root that no process uses are
+    removed, the one that was used longest ago first.
 
     Args:
-        folder: a caller's own, under `building`.
+        folder: the caller's own, within `building`.
         size: of all its files in the end.
         budget: bytes that all folders of the root may have together; None: as many
             as the disk has.
@@ -60,25 +60,25 @@ def room_for(folder: Path, size: int, budget: int | None) -> Iterator[None]:
         limit = math.inf if budget is None else budget
         over = size + sum(map(_size, others)) - limit
         free = shutil.disk_usage(folder.parent).free
-        lacking = size - _on_disk(folder) + MARGIN - free
-        leaving = []
+        missing = size - _on_disk(folder) + MARGIN - free
+        unused = []
         for path in sorted(others, key=lambda path: (path / META).stat().st_mtime):
-            if over <= 0 and lacking <= 0:
+            if over <= 0 and missing <= 0:
                 break
-            if _free_to_go(path, held):
+            if _is_unused(path, held):
                 over -= _size(path)
-                lacking -= _on_disk(path)
-                leaving.append(path)
-        _require_room(folder, size, budget, over=over, lacking=lacking, free=free)
-        for path in leaving:
-            gone = path.with_name(f".{path.name}.{os.getpid()}")
-            path.rename(gone)  # at once: what is half removed has no name of ours
-            shutil.rmtree(gone)
+                missing -= _on_disk(path)
+                unused.append(path)
+        _require_room(folder, size, budget, over=over, missing=missing, free=free)
+        for path in unused:
+            removed = path.with_name(f".{path.name}.{os.getpid()}")
+            path.rename(removed)  # so that no cache is ever half there
+            shutil.rmtree(removed)
         yield
 
 
 def in_words(size: float) -> str:
-    """Bytes as people say them."""
+    """Bytes as people write them."""
     for unit in ("bytes", "kB", "MB"):
         if size < 1000:
             return f"{size:.3g} {unit}"
@@ -86,7 +86,7 @@ def in_words(size: float) -> str:
     return f"{size:,.1f} GB"
 
 
-def _require_room(folder, size, budget, *, over, lacking, free):
+def _require_room(folder, size, budget, *, over, missing, free):
     way_out = (
         "ask for fewer views, or for views=None, which runs the teacher in every step"
     )
@@ -96,16 +96,16 @@ def _require_room(folder, size, budget, *, over, lacking, free):
             f"the teacher cache needs {in_words(size)}, its budget in {folder.parent} "
             f"is {in_words(budget)}{used}: allow a larger budget, {way_out}"
         )
-    if lacking > 0:
+    if missing > 0:
         raise ValueError(
             f"the teacher cache needs {in_words(size)}, {in_words(free)} are free in "
-            f"{folder.parent} and {in_words(MARGIN)} of them are left to others: "
+            f"{folder.parent} and {in_words(MARGIN)} of them are left for others: "
             f"choose another disk, {way_out}"
         )
 
 
 def _locked(folder, name, kind):
-    """An open file that holds the lock; the folder is made if need be."""
+    """An open file that holds the lock; makes the folder where it is missing."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -129,7 +129,7 @@ def _is_other(path, folder):
     return ours and path != folder
 
 
-def _free_to_go(path, held):
+def _is_unused(path, held):
     """Whether nobody works in or reads `path`; if so, nobody can from now on."""
     try:
         for name in (BUILDING, IN_USE):

@@ -22,8 +22,12 @@ import dataclasses
 from architectures.published_weights import MEAN, STD
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
-from experiments.stages.base import Distill, Export, Net, Teaching, Train
-from experiments.training.fit import Training
+from experiments.stages.base import Export
+from experiments.stages.distill import Distill
+from experiments.stages.net import Net
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
+from experiments.training.settings import Training
 
 LITERT = (Export("litert"),)
 STUDENT = Net("alexnet_small", {"width": 0.125, "dropout": 0.1})
@@ -61,16 +65,16 @@ def _recipe(name: str, training: Training, views: int | None) -> Recipe:
         Distill(
             method,
             STUDENT,
-            "teacher",
             training,
             Teaching(
+                "teacher",
                 soft_weight=0.0,
                 label_weight=label_weight,
                 views=views,
                 view_seed=0,
                 parts=parts,
             ),
-            LITERT,
+            exports=LITERT,
         )
         for method, (label_weight, parts) in METHODS.items()
     ]

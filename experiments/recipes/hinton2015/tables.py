@@ -6,13 +6,14 @@ Hinton, Vinyals, Dean (2015), https://arxiv.org/abs/1503.02531, section 3.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from experiments.tables import svg as drawing
-from experiments.tables import units
-from experiments.tables.summary import Line
-from experiments.tables.table import Cell, Column, Table
+from experiments.tables import svg, units
+from experiments.tables.summary import Summary
+from experiments.tables.table import Column, Table, tabulate
 
+DATA = "mnist"
 THREE = 3  # the digit that one transfer set lacks
 MANY = 0.05  # more errors than this fraction are given in percent, as in the paper
+NARROW = "units30"  # learned from labels alone; `units30_t4` from a teacher at T = 4
 
 
 class Published(NamedTuple):
@@ -32,7 +33,7 @@ PUBLISHED = {
     "only_7_8": Published("47.3 %"),
     "only_7_8_bias": Published("13.2 %", shift="-7.6"),
 }
-TEACHING = {
+LEARNS_FROM = {
     "teacher": "1200-1200; dropout, max-norm, jitter",
     "student": "800-800; labels alone",
     "distill": "800-800; soft targets",
@@ -41,111 +42,53 @@ TEACHING = {
     "only_7_8": "the same with 7s and 8s only",
     "only_7_8_bias": "biases of 7 and 8 shifted",
 }
-NARROW = "units30"  # the stage that learned from labels alone; `units30_t4` was taught
 
 
-def tables(lines: Sequence[Line]) -> list[Table]:
-    """Nets and transfer sets, then temperatures; those that have lines."""
+def tables(summaries: Sequence[Summary]) -> list[Table]:
+    """Nets and transfer sets, then temperatures; those that have been measured."""
     made = []
-    if any(line.stage in PUBLISHED for line in lines):
-        made.append(_beside_the_paper(lines))
-    if narrow := _narrow(lines):
+    if published := [each for each in summaries if each.stage in PUBLISHED]:
+        made.append(tabulate(TITLE, COLUMNS, published, NOTES))
+    if narrow := _narrow(summaries):
         made.append(_temperatures(narrow))
     return made
 
 
-def pictures(lines: Sequence[Line]) -> list[str]:
+def pictures(summaries: Sequence[Summary]) -> list[str]:
     """Test errors of the narrow students over the temperature, as SVG."""
-    narrow = _narrow([line for line in lines if line.values("errors")])
-    taught = {t: line for t, line in narrow.items() if t is not None}
-    if len(taught) < 2:
+    narrow = _narrow([each for each in summaries if each.values("errors")])
+    distilled = {t: each for t, each in narrow.items() if t is not None}
+    if len(distilled) < 2:
         return []
-    figure, plot = drawing.axes(420, 240)
-    colour = drawing.SERIES[0]
-    for temperature, line in taught.items():
-        errors = line.values("errors")
+    figure, plot = svg.axes(420, 240)
+    colour = svg.SERIES[0]
+    for temperature, summary in distilled.items():
+        errors = summary.values("errors")
         plot.plot([temperature] * len(errors), errors, "o", ms=4, mfc="none", c=colour)
-    means = {t: line.mean("errors") for t, line in taught.items()}
+    means = {t: summary.mean("errors") for t, summary in distilled.items()}
     plot.plot(*zip(*means.items(), strict=True), "-o", c=colour, ms=6)
     if None in narrow:
         alone = narrow[None].mean("errors")
-        plot.axhline(alone, color=drawing.FAINT, lw=1, ls=(0, (4, 2)))
+        plot.axhline(alone, color=svg.FAINT, lw=1, ls=(0, (4, 2)))
         plot.annotate(
-            "labels alone", (max(taught), alone), (0, 3), textcoords="offset points",
-            ha="right", color=drawing.INK, fontsize=9,
+            "labels alone", (max(distilled), alone), (0, 3),
+            textcoords="offset points", ha="right", color=svg.INK, fontsize=9,
         )  # fmt: skip
     plot.set_xscale("log")
-    plot.set_xticks(list(taught), [f"{t:g}" for t in taught])
+    plot.set_xticks(list(distilled), [f"{t:g}" for t in distilled])
     plot.set_xticks([], minor=True)
     errors_of = "test errors, two layers of 30 units; open circles: seeds"
-    drawing.caption_axes(plot, x="temperature", y=errors_of)
-    said = ", ".join(f"{mean:.0f} at {t:g}" for t, mean in means.items())
-    alt = f"Mean test errors of students with 30 units a layer by temperature: {said}."
-    return [drawing.inline_svg(figure, name="temperatures", alt=alt)]
-
-
-def _beside_the_paper(lines):
-    columns = (
-        Column("stage", numeric=False),
-        Column("net and what it learns from", numeric=False),
-        Column("test errors"),
-        Column("of them 3s"),
-        Column("shift"),
-        Column("n"),
-        Column("paper: errors"),
-        Column("of them 3s"),
-        Column("shift"),
+    svg.caption_axes(plot, x="temperature", y=errors_of)
+    listed = ", ".join(f"{mean:.0f} at {t:g}" for t, mean in means.items())
+    alt = (
+        f"Mean test errors of students with 30 units a layer by temperature: {listed}."
     )
-    cells = [
-        (
-            Cell(line.stage),
-            Cell(TEACHING[line.stage]),
-            Cell(_errors(line)),
-            Cell(_threes(line)),
-            Cell(_shift(line)),
-            Cell(str(len(line.values("errors")))),
-            *map(Cell, PUBLISHED[line.stage]),
-        )
-        for line in lines
-        if line.stage in PUBLISHED
-    ]
-    notes = (
-        "Test errors: of 10,000 images, mean ± sample standard deviation over n seeds. "
-        "Paper: quoted from Hinton, Vinyals, Dean (2015), arXiv:1503.02531, section 3.",
-        "Shift: added to the output biases of the classes named. Ours is the one that "
-        "gets most validation images right; the paper's was chosen on the test images.",
-    )
-    title = "Nets and transfer sets, beside the paper's figures"
-    return Table(title, columns, tuple(cells), notes)
+    return [svg.inline_svg(figure, name="temperatures", alt=alt)]
 
 
-def _temperatures(narrow):
-    columns = [Column("30-30 units", numeric=False)]
-    columns += [Column("labels alone" if t is None else f"T = {t:g}") for t in narrow]
-    row = [Cell("test errors"), *(Cell(_errors(line)) for line in narrow.values())]
-    note = (
-        "Soft targets alone at temperature T. The paper gives no errors: with 30 units "
-        "a layer, temperatures from 2.5 to 4 worked significantly better than higher "
-        "or lower ones."
-    )
-    return Table(
-        "Narrow students by temperature", tuple(columns), (tuple(row),), (note,)
-    )
-
-
-def _narrow(lines):
-    """Temperature -> line, lowest first; None -> the one that had labels alone."""
-    found = {}
-    for line in lines:
-        name, _, temperature = line.stage.partition("_t")
-        if name == NARROW:
-            found[float(temperature) if temperature else None] = line
-    return dict(sorted(found.items(), key=lambda item: item[0] or 0))
-
-
-def _errors(line):
+def _errors(summary):
     mean, spread, images = (
-        line.mean("errors"), line.deviation("errors"), line.mean("examples")
+        summary.mean("errors"), summary.deviation("errors"), summary.mean("examples")
     )  # fmt: skip
     if mean is None:
         return units.NOTHING
@@ -155,15 +98,69 @@ def _errors(line):
     return f"{mean:.1f}" + ("" if spread is None else f" ± {spread:.1f}")
 
 
-def _threes(line):
-    if not PUBLISHED[line.stage].on_threes:
+def _threes(summary):
+    if not PUBLISHED[summary.stage].on_threes:
         return ""
-    each = [row["errors_by_class"][THREE] for row in line.rows]
+    each = [row["errors_by_class"][THREE] for row in summary.rows]
     return f"{sum(each) / len(each):.1f}"
 
 
-def _shift(line):
-    mean, spread = line.mean("bias_shift"), line.deviation("bias_shift")
+def _shift(summary):
+    mean, spread = summary.mean("bias_shift"), summary.deviation("bias_shift")
     if mean is None:
         return ""
     return f"{mean:+.1f}" + ("" if spread is None else f" ± {spread:.1f}")
+
+
+TITLE = "Nets and transfer sets, beside the paper's figures"
+COLUMNS = (
+    Column("stage", lambda summary: summary.stage, numeric=False),
+    Column(
+        "net and what it learns from",
+        lambda summary: LEARNS_FROM[summary.stage],
+        numeric=False,
+    ),
+    Column("test errors", _errors),
+    Column("of them 3s", _threes),
+    Column("shift", _shift),
+    Column("n", lambda summary: str(len(summary.values("errors")))),
+    Column("paper: errors", lambda summary: PUBLISHED[summary.stage].errors),
+    Column("of them 3s", lambda summary: PUBLISHED[summary.stage].on_threes),
+    Column("shift", lambda summary: PUBLISHED[summary.stage].shift),
+)
+NOTES = (
+    "Test errors: of 10,000 images, mean ± sample standard deviation over n seeds. "
+    "Paper: quoted from Hinton, Vinyals, Dean (2015), arXiv:1503.02531, section 3.",
+    "Shift: added to the output biases of the classes named. Ours is the one that "
+    "gets most validation images right; the paper's was chosen on the test images.",
+)
+NARROW_NOTE = (
+    "Soft targets alone at temperature T. The paper gives no errors: with 30 units "
+    "a layer, temperatures from 2.5 to 4 worked significantly better than higher "
+    "or lower ones."
+)
+
+
+def _narrow(summaries):
+    """Temperature -> summary, lowest first; None -> that of labels alone."""
+    found = {}
+    for summary in summaries:
+        name, _, temperature = summary.stage.partition("_t")
+        if name == NARROW:
+            found[float(temperature) if temperature else None] = summary
+    return dict(sorted(found.items(), key=lambda item: item[0] or 0))
+
+
+def _temperatures(narrow):
+    """A single line: the columns are functions of all the narrow students."""
+
+    def errors_at(temperature):
+        return lambda narrow: _errors(narrow[temperature])
+
+    columns = [Column("30-30 units", lambda _: "test errors", numeric=False)]
+    columns += [
+        Column("labels alone" if t is None else f"T = {t:g}", errors_at(t))
+        for t in narrow
+    ]
+    title = "Narrow students by temperature"
+    return tabulate(title, columns, [narrow], [NARROW_NOTE])

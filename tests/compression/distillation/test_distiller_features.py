@@ -1,4 +1,4 @@
-"""The distiller with losses between features: what it feeds them, keeps and resumes.
+"""The distiller with losses between features: what they get, what is kept, resuming.
 
 Run on TensorFlow, and again on JAX by test_backends.py.
 """
@@ -72,11 +72,9 @@ def test_a_feature_loss_gets_the_layers_that_it_names():
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     made = distiller(student, teacher)
     logs = evaluated(made)
-    [own], [taught] = (
-        [features(m, IMAGES, "relu2", "gap")[0]] for m in (student, teacher)
-    )
+    own, wanted = (features(m, IMAGES, "relu2", "gap")[0] for m in (student, teacher))
     kernel = numpy(made.distillation_losses[1].projectors[0].kernel)
-    hint = ((own @ kernel[0, 0] - taught) ** 2).mean()
+    hint = ((own @ kernel[0, 0] - wanted) ** 2).mean()
     assert logs["hints"] == pytest.approx(hint, rel=1e-4)
     parts = 0.5 * logs["label_loss"] + logs["soft_targets"] + 3 * logs["hints"]
     assert logs["loss"] == pytest.approx(parts, rel=1e-5)
@@ -98,7 +96,7 @@ def test_projectors_learn_and_are_no_part_of_the_student():
     assert made.predict(IMAGES, verbose=0).shape == (48, 3)
 
 
-def test_sequential_models_will_do():
+def test_sequential_models_distil():
     def stacked(width):
         return keras.Sequential(
             [
@@ -131,7 +129,7 @@ def test_evaluate_changes_nothing_with_feature_losses():
     same_weights(before, made.get_weights())
 
 
-def test_the_student_runs_once_a_step_with_two_feature_losses():
+def test_the_student_runs_once_a_step_with_feature_losses():
     if keras.backend.backend() == "jax":
         pytest.skip("JAX always traces: calls cannot be counted eagerly")
     calls = []
@@ -165,21 +163,21 @@ def test_cached_features_give_the_losses_of_the_teacher(tmp_path):
     losses = [SoftTargets(), Hints(["stage1", "stage2"], ["stage2", "stage2"])]
     made = distiller(net("student"), net("teacher", width=6, seed=1), losses)
     live = evaluated(made)
-    outputs = made.teacher_outputs
-    assert set(outputs.output) == made.hears
-    assert outputs.output["teacher_stage1_6x6"].shape == (None, 6, 6, 6)
+    model = made.teacher_outputs
+    assert set(model.output) == made.teacher_keys
+    assert model.output["teacher_stage1_6x6"].shape == (None, 6, 6, 6)
     views = Views(lambda view, first: [IMAGES[first:]], len(IMAGES), "test")
-    with cached_outputs(outputs, views, root=tmp_path, say=lambda line: None) as cached:
-        taught = {name: np.array(rows[0]) for name, rows in cached.outputs.items()}
-    assert all(rows.dtype == "float16" for rows in taught.values())
-    replayed = evaluated(made, {"image": IMAGES, **taught})
+    with cached_outputs(model, views, root=tmp_path, log=lambda line: None) as cached:
+        outputs = {name: np.array(rows[0]) for name, rows in cached.outputs.items()}
+    assert all(rows.dtype == "float16" for rows in outputs.values())
+    replayed = evaluated(made, {"image": IMAGES, **outputs})
     assert replayed == pytest.approx(live, rel=2e-3)
-    silent = {name: np.zeros_like(rows) for name, rows in taught.items()}
-    assert evaluated(made, {"image": IMAGES, **silent})["hints"] < live["hints"]
+    zeros = {name: np.zeros_like(rows) for name, rows in outputs.items()}
+    assert evaluated(made, {"image": IMAGES, **zeros})["hints"] < live["hints"]
 
 
 def test_teacher_and_student_may_differ_in_size_and_normalisation():
-    """The same teacher behind what the student sees gives the same losses."""
+    """The teacher gets the student's images resized, in its channels and scale."""
     teacher = net("teacher", size=12, channels=3, seed=1)
     have, want = ([0.5], [0.25]), ([0.4, 0.5, 0.6], [0.2, 0.3, 0.4])
     made = distiller(
@@ -215,7 +213,7 @@ def test_dtypes_may_differ():
 
 
 def test_weights_and_temperature_ramp_with_the_step():
-    """A weight that rises from 0 to 1 over four steps: the fifth epoch has it whole."""
+    """Weight 0 to 2 and temperature 1 to 5 over four steps, constant afterwards."""
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     ramp = schedules.PolynomialDecay(0.0, 4, end_learning_rate=2.0)
     heat = schedules.PolynomialDecay(1.0, 4, end_learning_rate=5.0)
@@ -237,7 +235,7 @@ def test_weights_and_temperature_ramp_with_the_step():
 
 
 def test_hints_first_and_then_the_logits():
-    """FitNets' two stages by schedules: until step 6 only what feeds the hint moves."""
+    """FitNets' two stages by schedules: until step 6 only layers below it move."""
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     off_then_on = schedules.PiecewiseConstantDecay([5], [0.0, 1.0])
     on_then_off = schedules.PiecewiseConstantDecay([5], [1.0, 0.0])
@@ -358,7 +356,7 @@ def test_bad_input():
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     with pytest.raises(ValueError, match="no layer or stage called 'conv9'.*conv2"):
         distiller(student, teacher, [Hints("conv9", "conv2")])
-    with pytest.raises(ValueError, match=r"hints cannot join features.*two vectors"):
+    with pytest.raises(ValueError, match=r"hints cannot compare features.*two vectors"):
         distiller(student, teacher, [Hints("gap", "conv2")])
     with pytest.raises(ValueError, match="as many student layers as teacher layers"):
         Hints(["conv1", "conv2"], "conv1")
@@ -366,7 +364,7 @@ def test_bad_input():
         Hints("conv1", "conv1", weight=-2)
     with pytest.raises(ValueError, match="needs to know the teacher's shapes"):
         Distiller(student, losses=[Hints("conv1", "conv1")], label_weight=1.0)
-    with pytest.raises(ValueError, match="LogitLoss or FeatureLoss"):
+    with pytest.raises(ValueError, match="DistillationLoss objects such as"):
         Distiller(student, losses=["mse"], label_weight=1.0)
     with pytest.raises(ValueError, match=r"\(12, 12, 3\).*give a layer"):
         distiller(student, net("teacher", channels=3))

@@ -1,4 +1,4 @@
-"""Ways to teach beside one teacher and one student. Run on TensorFlow and on JAX."""
+"""More than one teacher and one student. Run on TensorFlow and on JAX."""
 
 import keras
 import numpy as np
@@ -56,7 +56,7 @@ def test_an_ensemble_averages_logits():
     np.testing.assert_allclose(both.predict(IMAGES, verbose=0), expected, atol=1e-6)
 
 
-def test_a_teacher_of_weight_zero_says_nothing():
+def test_a_teacher_of_weight_zero_does_not_count():
     a, b = net("a", seed=1), net("b", seed=2)
     for average in ("probabilities", "logits"):
         alone = ensemble([a, b], weights=[2, 0], average=average)
@@ -175,7 +175,7 @@ def own_depth(student, **options):
     return made
 
 
-def test_depth_teaches_heads_without_a_teacher_and_the_net_stays_as_it_was(tmp_path):
+def test_own_depth_needs_no_teacher_and_leaves_the_net_as_it_was(tmp_path):
     student = net("student")
     weights = len(student.weights)
     made = own_depth(student)
@@ -212,7 +212,7 @@ def test_the_loss_of_the_heads_is_that_of_the_paper():
     assert logs["own_depth"] == pytest.approx(total, rel=1e-3)
 
 
-def test_depth_refuses_bad_settings():
+def test_own_depth_refuses_bad_settings():
     with pytest.raises(ValueError, match="soft_weight must be from 0 to 1, got 2"):
         OwnDepth("stage1", soft_weight=2)
     with pytest.raises(ValueError, match="hint_weight must not be negative"):

@@ -1,4 +1,4 @@
-"""The disk cache of a teacher: right after every damage, and paid for once."""
+"""The disk cache of a teacher: right after every damage, computed once."""
 
 import dataclasses
 import os
@@ -57,10 +57,10 @@ class Seen:
             yield batch, np.zeros(len(batch))
 
 
-def opened(root, *, model=None, seen=None, key="key", said=None, **options):
+def opened(root, *, model=None, seen=None, key="key", lines=None, **options):
     views = Views(seen or Seen(), IMAGES, key, VIEWS)
-    say = (said if said is not None else []).append
-    return cached_outputs(model or teacher(), views, root=root, say=say, **options)
+    log = (lines if lines is not None else []).append
+    return cached_outputs(model or teacher(), views, root=root, log=log, **options)
 
 
 def expected(model):
@@ -90,15 +90,15 @@ def whole(tmp_path_factory):
     return namedtuple("Whole", "root folder outputs")(root, cache.folder, held)
 
 
-def test_it_holds_what_the_teacher_says_in_half_the_bytes(whole):
+def test_it_holds_the_teachers_outputs_in_half_the_bytes(whole):
     assert_right(opened(whole.root), expected(teacher()))
     assert {a.dtype for a in whole.outputs.values()} == {np.dtype("float16")}
     assert whole.outputs["teacher_conv_2x2"].shape == (VIEWS, IMAGES, 2, 2, 2)
 
 
 def test_the_second_time_nothing_is_computed(whole):
-    seen, said = Seen(), []
-    with opened(whole.root, seen=seen, said=said) as cache:
+    seen, lines = Seen(), []
+    with opened(whole.root, seen=seen, lines=lines) as cache:
         assert (cache.computed, cache.reused, seen.given) == (0, VIEWS * IMAGES, [])
         for name, array in cache.outputs.items():
             assert isinstance(array, np.memmap) and not array.flags.writeable
@@ -106,9 +106,9 @@ def test_the_second_time_nothing_is_computed(whole):
     files = cache.folder.glob("*.npy")
     assert cache.bytes == sum(path.stat().st_size for path in files)
     assert (
-        "2 views x 23 images, teacher_logits 3 + teacher_conv_2x2 2x2x2: 1." in said[0]
+        "2 views x 23 images, teacher_logits 3 + teacher_conv_2x2 2x2x2: 1." in lines[0]
     )
-    assert " free)" in said[0] and "the teacher need not run" in said[1]
+    assert " free)" in lines[0] and "the teacher need not run" in lines[1]
 
 
 @settings(max_examples=8)
@@ -144,7 +144,7 @@ ANYWHERE = st.floats(0, 1, exclude_max=True)
 
 @settings(max_examples=40)
 @given(FILES, ANYWHERE, st.sampled_from(["cut", "flip", "overwrite", "extend"]))
-def test_damage_is_found_and_mended(whole, tmp_path_factory, name, where, how):
+def test_damage_is_found_and_repaired(whole, tmp_path_factory, name, where, how):
     root, folder = damaged(whole, tmp_path_factory)
     content = bytearray((folder / name).read_bytes())
     place = int(where * len(content))
@@ -157,13 +157,13 @@ def test_damage_is_found_and_mended(whole, tmp_path_factory, name, where, how):
     else:
         content += content[place:]
     (folder / name).write_bytes(content)
-    for mended in (False, True):
+    for repaired in (False, True):
         with opened(root) as cache:
             for output, array in whole.outputs.items():
                 np.testing.assert_allclose(
                     cache.outputs[output], array, rtol=1e-3, atol=1e-4
                 )
-            assert not mended or cache.computed == 0
+            assert not repaired or cache.computed == 0
 
 
 @pytest.mark.parametrize("name", ["teacher_logits.npy", "chunks.jsonl", "meta.json"])
@@ -181,11 +181,11 @@ def test_a_bit_costs_one_block(whole, tmp_path_factory):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1  # the last image of the last view
     path.write_bytes(content)
-    seen, said = Seen(), []
-    cache = opened(root, seen=seen, said=said)
+    seen, lines = Seen(), []
+    cache = opened(root, seen=seen, lines=lines)
     assert seen.given == [(1, 20), (1, 21), (1, 22)]
     assert cache.computed == 3
-    assert "1 of 10 parts are damaged and computed again" in said[1]
+    assert "1 of 10 parts are damaged and computed again" in lines[1]
     assert_right(cache, whole.outputs)
 
 
@@ -217,7 +217,9 @@ def test_a_foreign_cache_is_never_used(whole, tmp_path):
     ],
     ids=["weights", "seed", "augmentation", "dtype", "structure"],
 )
-def test_another_question_is_another_cache(whole, tmp_path, options):
+def test_other_teachers_views_or_dtypes_have_caches_of_their_own(
+    whole, tmp_path, options
+):
     shutil.copytree(whole.root, tmp_path, dirs_exist_ok=True)
     cache = opened(tmp_path, **options)
     assert cache.folder.name != whole.folder.name
@@ -237,16 +239,16 @@ def test_numbers_in_layer_names_do_not_matter():
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 8, 23, 27, 40])
-def test_interrupted_building_goes_on(whole, tmp_path, stop_after):
-    first, second, said = Seen(stop_after=stop_after), Seen(), []
+def test_interrupted_building_continues(whole, tmp_path, stop_after):
+    first, second, lines = Seen(stop_after=stop_after), Seen(), []
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path, seen=first)
-    cache = opened(tmp_path, seen=second, said=said)
+    cache = opened(tmp_path, seen=second, lines=lines)
     kept = VIEWS * IMAGES - cache.computed
     assert len(first.given) - BLOCK < kept <= len(first.given)
     assert len(second.given) == cache.computed
     assert cache.reused == kept
-    assert "goes on where it was interrupted" in said[1]
+    assert "continues after an interruption" in lines[1]
     assert_right(cache, whole.outputs)
 
 
@@ -288,7 +290,7 @@ def test_a_line_that_was_cut_costs_its_block_only_once(whole, tmp_path_factory):
     assert opened(root).computed == 0
 
 
-def test_who_wants_the_same_waits_for_it(whole, tmp_path):
+def test_a_second_process_waits_for_the_first(whole, tmp_path):
     begun, go_on = threading.Event(), threading.Event()
 
     def slowly(view, first):
@@ -296,26 +298,26 @@ def test_who_wants_the_same_waits_for_it(whole, tmp_path):
         assert go_on.wait(60)
         yield from Seen()(view, first)
 
-    caches, said = [], []
+    caches, lines = [], []
     builder = threading.Thread(
         target=lambda: caches.append(opened(tmp_path, seen=slowly))
     )
     builder.start()
     assert begun.wait(60)
 
-    def say(line):
-        said.append(line)
+    def log(line):
+        lines.append(line)
         go_on.set()  # the first line is that it waits
 
     views = Views(Seen(), IMAGES, "key", VIEWS)
-    second = cached_outputs(teacher(), views, root=tmp_path, say=say)
+    second = cached_outputs(teacher(), views, root=tmp_path, log=log)
     builder.join()
-    assert "waiting for another process" in said[0]
+    assert "waiting for another process" in lines[0]
     assert (caches[0].computed, second.computed) == (VIEWS * IMAGES, 0)
     assert_right(second, whole.outputs)
 
 
-def test_the_oldest_cache_that_nobody_uses_makes_room(whole, tmp_path):
+def test_the_oldest_unused_cache_is_removed_for_room(whole, tmp_path):
     names = {}
     for age, key in enumerate(["oldest", "older", "old"]):
         with opened(tmp_path, key=key) as cache:

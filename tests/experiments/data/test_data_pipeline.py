@@ -175,23 +175,23 @@ def test_a_view_can_begin_anywhere(data, view, first):
 
 
 @pytest.mark.parametrize("copied", [0, 2**20], ids=["mapped", "copied"])
-def test_what_is_taught_stays_with_its_image_and_view(
+def test_teacher_outputs_stay_with_their_image_and_view(
     data, tmp_path, monkeypatch, copied
 ):
     """Logits and features, whether they stay in the memory map or not."""
     monkeypatch.setattr(replay, "COPIED", copied)
     view, index = np.indices((3, SIZE))
-    taught = {}
+    outputs = {}
     for name, shape in (("teacher_logits", (CLASSES,)), ("teacher_map", (2, 2, 3))):
         array = (64 * view + index).reshape(3, SIZE, *[1] * len(shape))
         array = np.broadcast_to(array, (3, SIZE, *shape))
         np.save(tmp_path / name, array.astype(np.float16))
-        taught[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
-    batches = training_batches(data, batch_size=10, seed=2, taught=taught)
+        outputs[name] = np.load(tmp_path / f"{name}.npy", mmap_mode="r")
+    batches = training_batches(data, batch_size=10, seed=2, teacher_outputs=outputs)
     rows, steps = taken(batches, 4), batches.steps_per_epoch
     for number, (inputs, label) in enumerate(rows):
         expected = 64 * (number // steps % 3) + label
-        for name, array in taught.items():
+        for name, array in outputs.items():
             assert inputs[name].shape == (10, *array.shape[2:])
             assert inputs[name].dtype == np.float16
             assert (inputs[name].reshape(10, -1) == expected[:, None]).all()
@@ -199,22 +199,22 @@ def test_what_is_taught_stays_with_its_image_and_view(
     assert spec.shape[1:] == (2, 2, 3)
     plain = training_batches(data, batch_size=10, seed=2, views=3)
     assert_same([(inputs["image"], label) for inputs, label in rows], taken(plain, 4))
-    first = {name: array[1] for name, array in taught.items()}
-    evaluated = evaluation_batches(data, "train", batch_size=8, taught=first)
+    first = {name: array[1] for name, array in outputs.items()}
+    evaluated = evaluation_batches(data, "train", batch_size=8, teacher_outputs=first)
     for inputs, label in evaluated.as_numpy_iterator():
-        for name in taught:
+        for name in outputs:
             assert (inputs[name].reshape(len(label), -1) == 64 + label[:, None]).all()
 
 
-@pytest.mark.parametrize("taught", [None, {"hint": np.arange(50.0)[None]}])
-def test_batches_can_tell_the_index_of_their_images(data, taught):
+@pytest.mark.parametrize("teacher_outputs", [None, {"hint": np.arange(50.0)[None]}])
+def test_batches_can_hold_the_index_of_their_images(data, teacher_outputs):
     batches = training_batches(
-        data, batch_size=10, seed=2, taught=taught, with_index=True
+        data, batch_size=10, seed=2, teacher_outputs=teacher_outputs, with_index=True
     )
     for inputs, label in taken(batches, 2):
         assert inputs["index"].dtype == np.int64
         np.testing.assert_array_equal(inputs["index"], label)  # as in `toy`
-        if taught:
+        if teacher_outputs:
             np.testing.assert_array_equal(inputs["hint"], label)
     evaluated = evaluation_batches(data, "test", batch_size=8, with_index=True)
     for inputs, label in evaluated.as_numpy_iterator():
@@ -238,7 +238,7 @@ def test_evaluation_is_the_split_in_order(data):
     logits = np.tile(np.arange(SIZE, dtype=np.float32)[:, None], (1, CLASSES))
     rows = list(
         evaluation_batches(
-            data, "train", batch_size=8, taught={"teacher_logits": logits}
+            data, "train", batch_size=8, teacher_outputs={"teacher_logits": logits}
         ).as_numpy_iterator()
     )
     assert [len(label) for _, label in rows] == [8] * 6 + [2]
@@ -247,8 +247,8 @@ def test_evaluation_is_the_split_in_order(data):
     images = np.concatenate([inputs["image"] for inputs, _ in rows])
     original = data.validation.images  # the same fifty
     np.testing.assert_array_equal(images, normalise(data, original))
-    told = np.concatenate([inputs["teacher_logits"] for inputs, _ in rows])
-    np.testing.assert_array_equal(told[:, 0], labels)
+    replayed = np.concatenate([inputs["teacher_logits"] for inputs, _ in rows])
+    np.testing.assert_array_equal(replayed[:, 0], labels)
     dataset = evaluation_batches(data, "train", batch_size=8)
     assert dataset.cardinality() == 7
     assert dataset.element_spec[0].shape[1:] == (8, 8, 3)
@@ -292,16 +292,16 @@ def test_one_view_of_grey_images():
         ({"first_epoch": -1}, "first_epoch must be at least 0, got -1"),
         ({"views": 0}, "views must be at least 1, got 0"),
         (
-            {"taught": {"image": np.zeros((1, 50, 50), np.float32)}},
-            "what is taught cannot be called 'image'",
+            {"teacher_outputs": {"image": np.zeros((1, 50, 50), np.float32)}},
+            "a teacher's output cannot be called 'image'",
         ),
         (
-            {"taught": {"teacher_logits": np.zeros((1, 3, 3), np.float32)}},
+            {"teacher_outputs": {"teacher_logits": np.zeros((1, 3, 3), np.float32)}},
             r"must have shape \(1, 50, \.\.\.\), got \(1, 3, 3\)",
         ),
         (
             {
-                "taught": {"teacher_logits": np.zeros((1, 50, 50), np.float32)},
+                "teacher_outputs": {"hint": np.zeros((1, 50, 50), np.float32)},
                 "views": 2,
             },
             r"must have shape \(2, 50, \.\.\.\), got \(1, 50, 50\)",

@@ -92,7 +92,7 @@ def test_training_shows_no_other_class(kind, tmp_path):
         batch_size=5,
         seed=0,
         augment=Augment(),
-        taught={"teacher_logits": logits},
+        teacher_outputs={"teacher_logits": logits},
     )
     assert steps == 2
     epoch = []

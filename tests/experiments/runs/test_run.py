@@ -18,31 +18,33 @@ from PIL import Image
 from compression import export
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
-from experiments.runs import run as runs
-from experiments.stages.base import (
-    Distill,
-    Export,
-    Net,
-    Prune,
-    Quantize,
-    Teaching,
-    Train,
-)
+from experiments.runs import run as running
+from experiments.runs.alone import alone
+from experiments.runs.layout import RunFolder
+from experiments.runs.run import run
+from experiments.stages.base import Export
+from experiments.stages.distill import Distill
+from experiments.stages.net import Net
+from experiments.stages.prune import Prune
+from experiments.stages.quantize import Quantize
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
 from experiments.training import progress
-from experiments.training.fit import Training
+from experiments.training.settings import Training
 
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
 STUDENT = Net("alexnet_small", {"width": 0.03, "dropout": 0.1})
+TEACHING = Teaching("teacher", views=2)
 RECIPE = Recipe(
     name="small",
     data="digits",
     image_size=28,
     augment=Augment(pad=2),
     stages=(
-        Train("teacher", Net("alexnet_small", {"width": 0.06}), SHORT, LITERT),
-        Distill("distill", STUDENT, "teacher", SHORT, Teaching(views=2), LITERT),
-        Prune("prune", "distill", "teacher", SHORT, teaching=Teaching(views=2)),
+        Train("teacher", Net("alexnet_small", {"width": 0.06}), SHORT, exports=LITERT),
+        Distill("distill", STUDENT, SHORT, TEACHING, exports=LITERT),
+        Prune("prune", "distill", SHORT, TEACHING),
         Quantize("int8", "prune", exports=(Export("litert", "int8"),)),
     ),
 )
@@ -55,6 +57,10 @@ CHANGES_EVERY_TIME = {
 }
 
 
+def rows_of(out):
+    return RunFolder(out).read_rows()
+
+
 def lasting(value):
     """What must be the same in every run: rows without their timings."""
     if isinstance(value, dict):
@@ -64,11 +70,11 @@ def lasting(value):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return runs.run(RECIPE, tmp_path_factory.mktemp("runs") / "whole")
+    return run(RECIPE, tmp_path_factory.mktemp("runs") / "whole")
 
 
 def test_a_run_leaves_rows_models_and_records(whole):
-    rows = runs.rows(whole)
+    rows = rows_of(whole)
     assert [row["stage"] for row in rows] == ["teacher", "distill", "prune", "int8"]
     for row in rows:
         assert row["split"] == "test" and row["examples"] == 359
@@ -88,7 +94,7 @@ def test_rows_say_what_the_exported_files_do(whole):
     data = load("digits", image_size=28)
     test = list(pipeline.evaluation_batches(data, "test").as_numpy_iterator())
     images, labels = (np.concatenate(part) for part in zip(*test, strict=True))
-    for row in runs.rows(whole):
+    for row in rows_of(whole):
         for file in row["files"]:
             logits = export.load(whole / file["file"])(images)
             assert file["top1"] == (logits.argmax(-1) == labels).mean()
@@ -110,7 +116,7 @@ def test_what_is_shipped_says_how_to_feed_it(whole):
 
 
 def test_the_pruned_net_is_sparse_and_zips_smaller(whole):
-    _, distill, prune, int8 = runs.rows(whole)
+    _, distill, prune, int8 = rows_of(whole)
     kernels = 1 - prune["nonzero"] / prune["parameters"]
     assert 0.7 < kernels <= 0.8  # biases and batch norm are not pruned
     assert prune["bytes_zipped"] < 0.7 * distill["bytes_zipped"]
@@ -121,13 +127,13 @@ def test_the_pruned_net_is_sparse_and_zips_smaller(whole):
 def test_a_finished_run_runs_nothing_again(whole, monkeypatch):
     kept = [*whole.rglob("model.*"), whole / "environment.json"]
     before = {p: p.stat().st_mtime_ns for p in kept}
-    rows = runs.rows(whole)
+    rows = rows_of(whole)
     monkeypatch.setattr(
-        runs, "measured_rows", lambda *_: pytest.fail("it measured again")
+        running, "measured_rows", lambda *_: pytest.fail("it measured again")
     )
-    runs.run(RECIPE, whole)
+    run(RECIPE, whole)
     assert {p: p.stat().st_mtime_ns for p in kept} == before
-    assert runs.rows(whole) == rows
+    assert rows_of(whole) == rows
 
 
 @pytest.mark.parametrize("epochs_seen", [1, 3, 5])
@@ -146,10 +152,10 @@ def test_an_interrupted_run_ends_like_a_whole_one(
     with monkeypatch.context() as patch:
         patch.setattr(progress.Progress, "on_epoch_end", interrupt)
         with pytest.raises(KeyboardInterrupt):
-            runs.run(RECIPE, out)
+            run(RECIPE, out)
     assert not (out / "rows.jsonl").exists()
-    runs.run(RECIPE, out)
-    assert lasting(runs.rows(out)) == lasting(runs.rows(whole))
+    run(RECIPE, out)
+    assert lasting(rows_of(out)) == lasting(rows_of(whole))
     for path in sorted(whole.rglob("*.keras")):
         here = out / path.relative_to(whole)
         for a, b in zip(
@@ -164,13 +170,13 @@ def test_an_interrupted_run_ends_like_a_whole_one(
 def test_a_stage_alone_and_the_rest_later(whole, tmp_path):
     out = tmp_path / "steps"
     with pytest.raises(ValueError, match="'prune' needs 'distill'.*neither chosen nor"):
-        runs.run(RECIPE, out, stages=["prune"])
+        run(RECIPE, out, stages=["prune"])
     assert not out.exists()
     shutil.copytree(whole, out)
     for name in ("prune", "int8", "measure"):
         shutil.rmtree(out / "stages/seed0" / name)
-    runs.run(RECIPE, out, stages=["int8", "prune"])
-    assert lasting(runs.rows(out)) == lasting(runs.rows(whole))
+    run(RECIPE, out, stages=["int8", "prune"])
+    assert lasting(rows_of(out)) == lasting(rows_of(whole))
 
 
 def test_the_folder_of_another_recipe_is_refused(whole):
@@ -182,9 +188,9 @@ def test_the_folder_of_another_recipe_is_refused(whole):
     with pytest.raises(
         ValueError, match="training.epochs: 2 there, 3 asked for.*--out"
     ):
-        runs.run(other, whole)
+        run(other, whole)
     with pytest.raises(ValueError, match="data: digits there, mnist5k asked for"):
-        runs.run(dataclasses.replace(RECIPE, data="mnist5k"), whole)
+        run(dataclasses.replace(RECIPE, data="mnist5k"), whole)
     assert (whole / "recipe.json").read_bytes() == before
 
 
@@ -199,19 +205,19 @@ def test_a_folder_of_images_that_changed_is_refused(tmp_path):
         RECIPE,
         data=f"folder:{tmp_path}/photos",
         image_size=28,
-        stages=(Train("teacher", STUDENT, SHORT, LITERT),),
+        stages=(Train("teacher", STUDENT, SHORT, exports=LITERT),),
     )
-    runs.run(recipe, tmp_path / "run")
-    assert runs.rows(tmp_path / "run")[0]["examples"] == 4
+    run(recipe, tmp_path / "run")
+    assert rows_of(tmp_path / "run")[0]["examples"] == 4
     shutil.copy(tmp_path / "photos/cat/0.png", tmp_path / "photos/cat/new.png")
     with pytest.raises(ValueError, match="the data have changed since.*choose another"):
-        runs.run(recipe, tmp_path / "run")
+        run(recipe, tmp_path / "run")
 
 
 def test_a_folder_that_is_no_run_folder_is_refused(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(ValueError, match="is not empty and not a run folder"):
-        runs.run(RECIPE, tmp_path)
+        run(RECIPE, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
@@ -225,16 +231,16 @@ def test_a_truncated_model_is_named(whole, tmp_path):
     with pytest.raises(
         ValueError, match="distill/model.keras is not a readable.*again"
     ):
-        runs.run(RECIPE, out)
+        run(RECIPE, out)
     assert not (out / "stages/seed0/prune").exists()
 
 
 def test_two_processes_in_one_folder_are_refused(whole):
     with (
-        runs._alone(whole),
+        alone(RunFolder(whole)),
         pytest.raises(BlockingIOError, match="another limbeck is running"),
     ):
-        runs.run(RECIPE, whole)
+        run(RECIPE, whole)
 
 
 @pytest.mark.slow
@@ -263,6 +269,4 @@ def test_killed_at_any_moment_the_same_command_goes_on(tmp_path):
             kills += 1
             time.sleep(0.2)
     assert process.returncode == 0 and kills >= 1
-    assert lasting(runs.rows(tmp_path / "cut")) == lasting(
-        runs.rows(tmp_path / "whole")
-    )
+    assert lasting(rows_of(tmp_path / "cut")) == lasting(rows_of(tmp_path / "whole"))

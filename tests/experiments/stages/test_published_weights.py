@@ -5,7 +5,7 @@ import pytest
 import architectures
 from experiments.data import load
 from experiments.stages import published_weights as published
-from experiments.stages.base import Net
+from experiments.stages.net import Net
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def asked(monkeypatch):
 
 
 def test_a_path_is_a_path(asked):
-    published.fill(architectures.build("resnet20"), "some/file.safetensors")
+    published.load_into(architectures.build("resnet20"), "some/file.safetensors")
     assert asked == [("some/file.safetensors", False)]
 
 
@@ -29,15 +29,15 @@ def test_a_folder_is_searched_for_the_net(asked, tmp_path, monkeypatch):
     for name in ("cifar10_resnet20", "cifar10_resnet32"):
         (tmp_path / f"{name}.safetensors").touch()
     monkeypatch.setenv("LIMBECK_WEIGHTS", str(tmp_path))
-    published.fill(architectures.build("resnet20"), "published")
+    published.load_into(architectures.build("resnet20"), "published")
     assert asked == [(tmp_path / "cifar10_resnet20.safetensors", False)]
     with pytest.raises(FileNotFoundError, match=r"no file \*resnet44.safetensors"):
-        published.fill(architectures.build("resnet44"), "published")
+        published.load_into(architectures.build("resnet44"), "published")
 
 
 def test_without_a_folder_the_address_is_fetched(asked, monkeypatch):
     monkeypatch.delenv("LIMBECK_WEIGHTS", raising=False)
-    published.fill(architectures.build("resnet20"), "published")
+    published.load_into(architectures.build("resnet20"), "published")
     assert asked == [(None, True)]
 
 

@@ -3,31 +3,43 @@
 import pytest
 
 from experiments import report
-from experiments.recipe import Recipe, replaced
+from experiments.overrides import replaced
+from experiments.recipe import Recipe
 from experiments.recipes.distill_methods import recipe as distill_methods
-from experiments.runs import run as runs
-from experiments.stages.base import Distill, Export, Net, Teaching, Train
-from experiments.training.fit import Training
+from experiments.runs.layout import RunFolder
+from experiments.runs.run import run as run_recipe
+from experiments.stages.base import Export
+from experiments.stages.distill import Distill
+from experiments.stages.net import Net
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
+from experiments.training.settings import Training
 
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
 SMALL = Net("mlp", {"widths": (16,)})
 
 
-def taught(name, **parts):
+def distill(name, **parts):
     teaching = Teaching(
-        soft_weight=0.0, label_weight=1.0, views=2, view_seed=0, parts=parts
+        "teacher", soft_weight=0.0, label_weight=1.0, views=2, view_seed=0, parts=parts
     )
-    return Distill(name, SMALL, "teacher", SHORT, teaching, LITERT)
+    return Distill(name, SMALL, SHORT, teaching, exports=LITERT)
 
 
 RECIPE = Recipe(
     name="shared",
     data="digits",
     stages=(
-        Train("teacher", Net("mlp", {"widths": (32, 24)}), SHORT, LITERT, once=True),
-        taught("hints", Hints={"teacher": "fc1", "student": "fc1"}),
-        taught("contrast", ContrastiveRepresentation={"negatives": 64}),
+        Train(
+            "teacher",
+            Net("mlp", {"widths": (32, 24)}),
+            SHORT,
+            exports=LITERT,
+            once=True,
+        ),
+        distill("hints", Hints={"teacher": "fc1", "student": "fc1"}),
+        distill("contrast", ContrastiveRepresentation={"negatives": 64}),
     ),
 )
 
@@ -37,12 +49,12 @@ def run(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIMBECK_CACHE", str(tmp_path_factory.mktemp("cache")))
         out = tmp_path_factory.mktemp("runs") / "shared"
-        return runs.run(RECIPE, out, seeds=(0, 1))
+        return run_recipe(RECIPE, out, seeds=(0, 1))
 
 
 @pytest.fixture(scope="module")
 def rows(run):
-    return runs.rows(run)
+    return RunFolder(run).read_rows()
 
 
 def test_the_teacher_is_trained_once(rows):
@@ -83,18 +95,6 @@ def test_a_report_misses_nothing(run):
     assert report.write(run).exists()
 
 
-def test_a_part_is_a_loss_with_its_own_options():
-    for kind, options, problem in (
-        ("Distiller", {}, "no loss called 'Distiller'"),
-        ("Hint", {}, "no loss called 'Hint'"),
-        ("Hints", {"layer": "fc1"}, "Hints has no option layer; it takes teacher"),
-    ):
-        with pytest.raises(ValueError, match=problem):
-            Teaching(parts={kind: options}).losses(images=10)
-    [soft, contrast] = Teaching(parts={"ContrastiveRepresentation": {}}).losses(10)
-    assert contrast.images == 10 and soft.temperature == 4.0
-
-
 def test_distill_methods_can_be_changed_from_the_command_line():
     path = "attention.teaching.parts.AttentionTransfer.weight"
     changed = replaced(distill_methods.RECIPE, f"{path}=7.0")
@@ -108,5 +108,5 @@ def test_every_method_of_distill_methods_exists(recipe):
     for stage in recipe.stages[2:]:
         [loss] = stage.teaching.losses(images=45_000)
         assert loss.weight > 0
-        assert stage.net == recipe.stages[1].net
+        assert stage.start == recipe.stages[1].start
         assert stage.training == recipe.stages[1].training

@@ -1,4 +1,4 @@
-"""What a teacher says of a run's images: as it would say it, and once for all runs."""
+"""A teacher's outputs for a run's images: its own, computed once for all runs."""
 
 import dataclasses
 
@@ -42,7 +42,7 @@ TEACHER, STUDENT = net("teacher", 1), net("student", 2)
 
 
 def asked(root, *, teacher=TEACHER, data=DATA, seed=3, views=2, augment=EVERYTHING):
-    return room.taught(
+    return room.cached_teacher(
         teacher, data, views=views, seed=seed, augment=augment, root=root
     )
 
@@ -73,18 +73,18 @@ def test_cached_losses_are_the_teachers(
     tmp_path_factory, seed, views, augment, temperature
 ):
     """To the rounding of float16, on the same views, in training and validation."""
-    told = asked(
+    kept = asked(
         tmp_path_factory.mktemp("root"), seed=seed, views=views, augment=augment
     )
     options = {"batch_size": 100, "seed": seed, "augment": augment, "first_epoch": 1}
     uncached = training_batches(DATA, views=views, **options)
-    cached = training_batches(DATA, taught=told.train.outputs, **options)
-    validation = {n: array[0] for n, array in told.validation.outputs.items()}
+    cached = training_batches(DATA, teacher_outputs=kept.train.outputs, **options)
+    validation = {n: array[0] for n, array in kept.validation.outputs.items()}
     pairs = [
         (uncached.dataset.take(4), cached.dataset.take(4)),
         (
             evaluation_batches(DATA, "validation"),
-            evaluation_batches(DATA, "validation", taught=validation),
+            evaluation_batches(DATA, "validation", teacher_outputs=validation),
         ),
     ]
     for live, replayed in pairs:
@@ -96,18 +96,24 @@ def test_cached_losses_are_the_teachers(
 
 
 def test_a_student_learns_from_the_cache(tmp_path):
-    told = asked(tmp_path)
+    kept = asked(tmp_path)
     student = keras.models.clone_model(STUDENT)
     distiller = Distiller(student, losses=[SoftTargets()], label_weight=0)
     distiller.compile(keras.optimizers.Adam(0.01))
     batches = training_batches(
-        DATA, batch_size=100, seed=3, augment=EVERYTHING, taught=told.train.outputs
+        DATA,
+        batch_size=100,
+        seed=3,
+        augment=EVERYTHING,
+        teacher_outputs=kept.train.outputs,
     )
-    validation = {n: array[0] for n, array in told.validation.outputs.items()}
+    validation = {n: array[0] for n, array in kept.validation.outputs.items()}
     history = distiller.fit(
         batches.dataset,
         steps_per_epoch=batches.steps_per_epoch,
-        validation_data=evaluation_batches(DATA, "validation", taught=validation),
+        validation_data=evaluation_batches(
+            DATA, "validation", teacher_outputs=validation
+        ),
         epochs=6,
         verbose=0,
     ).history
@@ -153,9 +159,9 @@ def other_pixels():
     ids=["seed", "augment", "views", "pixels", "mean", "flips"],
 )
 def test_other_views_are_computed(filled, options):
-    told = asked(filled, **options).train
-    assert told.computed == told.outputs["teacher_logits"][..., 0].size
-    assert told.reused == 0
+    kept = asked(filled, **options).train
+    assert kept.computed == kept.outputs["teacher_logits"][..., 0].size
+    assert kept.reused == 0
 
 
 def test_other_versions_of_the_views_are_computed(filled, monkeypatch):
@@ -176,10 +182,10 @@ def test_interrupted_in_the_second_view(filled, tmp_path, monkeypatch):
         patch.setattr(room.pipeline, "view_batches", interrupted)
         with pytest.raises(KeyboardInterrupt):
             asked(tmp_path)
-    told = asked(tmp_path)
-    assert (told.train.computed, told.train.reused) == (SIZE, SIZE)
+    kept = asked(tmp_path)
+    assert (kept.train.computed, kept.train.reused) == (SIZE, SIZE)
     np.testing.assert_allclose(
-        told.train.outputs["teacher_logits"],
+        kept.train.outputs["teacher_logits"],
         asked(filled).train.outputs["teacher_logits"],
         rtol=2e-3,
         atol=1e-3,

@@ -16,17 +16,19 @@ def test_clock(seconds, text):
 def test_a_line_an_epoch_with_rate_and_time_left(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
-    callback = progress.Progress("resnet20", epochs=3, batch_size=50)
+    callback = progress.Progress("resnet20", 3, 50, shown=["sparsity"])
     callback.set_params({"steps": 4})
     callback.on_train_begin()
     callback.on_epoch_begin(0)
     for batch in range(4):
         now[0] += 0.5
         callback.on_train_batch_end(batch, {"loss": 1.0})
-    callback.on_epoch_end(0, {"loss": 0.5, "val_accuracy": 0.25, "extra": 1.0})
+    callback.on_epoch_end(
+        0, {"loss": 0.5, "sparsity": 0.75, "val_accuracy": 0.25, "x": 1}
+    )
     line = capsys.readouterr().out
     # 4 x 50 images in 2 seconds; two epochs of 2 seconds are left.
     assert line == (
-        "  resnet20 epoch   1/3  loss 0.5000  val_accuracy 0.2500  "
+        "  resnet20 epoch   1/3  loss 0.5000  val_accuracy 0.2500  sparsity 0.7500  "
         "100 images/s  0:04 left\n"
     )

@@ -25,11 +25,11 @@ def attention(feature):
 
 
 def attention_loss(teacher, student):
-    """Mean squared difference of the attention over the places, per example.
+    """Mean squared difference of the attention over the positions, per example.
 
     Equation 2 has half the length of the difference. The mean of squares is what
-    the paper trains with: section 4 divides its factor, 1000, by the number of places
-    and examples.
+    the paper trains with: section 4 divides its factor, 1000, by the number of
+    positions and examples.
 
     Args:
         teacher: (batch, height, width, channels).
@@ -45,7 +45,7 @@ def attention_loss(teacher, student):
 class AttentionTransfer(FeatureLoss):
     """`attention_loss` of each pair of maps, summed, as a part of a `Distiller`.
 
-    The channels need not match. The paper weighs it 1000.
+    The channels need not match. The paper's weight is 1000.
     """
 
     def __init__(self, teacher, student, weight=1.0, name="attention_transfer"):
@@ -54,5 +54,5 @@ class AttentionTransfer(FeatureLoss):
     def prepare(self, teacher_shapes, student_shapes):
         require_maps(self.name, [*teacher_shapes, *student_shapes])
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(attention_loss(*pair) for pair in zip(teacher, student, strict=True))

@@ -7,7 +7,10 @@ Formed by Hidden Neurons" (AAAI 2019), https://arxiv.org/abs/1811.03233
 import keras
 from keras import ops
 
-from compression.distillation.losses.feature_loss import FeatureLoss
+from compression.distillation.losses.feature_loss import (
+    FeatureLoss,
+    where_channels_differ,
+)
 from compression.distillation.losses.features.regressor import Regressor
 
 
@@ -36,9 +39,9 @@ def boundary_loss(teacher, student, *, margin: float):
 class ActivationBoundaries(FeatureLoss):
     """`boundary_loss` of each pair of layers, summed, as a part of a `Distiller`.
 
-    Name activations: it listens before them. A 1x1 convolution with batch
-    normalisation stands where the channels differ. The paper uses this loss alone,
-    before the training on labels.
+    Name activations: what they are given is compared. Where the channels differ, the
+    student's feature goes through a 1x1 convolution with batch normalisation. The paper
+    uses this loss alone, before the training on labels.
 
     Args:
         margin: by which the student has to be on the right side, > 0.
@@ -63,17 +66,16 @@ class ActivationBoundaries(FeatureLoss):
         self.margin = margin
 
     def prepare(self, teacher_shapes, student_shapes):
-        self.regressors = [
-            Regressor(shape, wanted[-1]) if shape[-1] != wanted[-1] else None
-            for wanted, shape in zip(teacher_shapes, student_shapes, strict=True)
-        ]
+        self.regressors = where_channels_differ(
+            Regressor, teacher_shapes, student_shapes
+        )
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         total = 0.0
         for feature, own, regress in zip(
             teacher, student, self.regressors, strict=True
         ):
-            own = regress(own, training=training) if regress else own
+            own = regress(own, training=batch.training)
             total += boundary_loss(feature, own, margin=self.margin)
         return total
 

@@ -91,7 +91,7 @@ class CorrelationCongruence(FeatureLoss):
         self.sharpness = sharpness
         self.order = int(order)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(
             congruence_loss(*pair, sharpness=self.sharpness, order=self.order)
             for pair in zip(teacher, student, strict=True)

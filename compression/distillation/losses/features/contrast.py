@@ -11,7 +11,7 @@ from keras import ops
 
 from compression.distillation.losses.feature_loss import FeatureLoss
 
-UNKNOWN = -1  # the class of an image that was not seen yet
+UNKNOWN = -1  # the class of an image that was not trained on yet
 
 
 def contrast_loss(positive, negatives, counts, *, noise: float):
@@ -30,28 +30,29 @@ def contrast_loss(positive, negatives, counts, *, noise: float):
         (batch,) float32.
     """
     positive, negatives = (ops.cast(s, "float32") for s in (positive, negatives))
-    apart = counts * ops.log_sigmoid(math.log(noise) - negatives)
-    return -ops.log_sigmoid(positive - math.log(noise)) - ops.sum(apart, axis=-1)
+    rest = counts * ops.log_sigmoid(math.log(noise) - negatives)
+    return -ops.log_sigmoid(positive - math.log(noise)) - ops.sum(rest, axis=-1)
 
 
 @keras.saving.register_keras_serializable("limbeck")
 class ContrastiveRepresentation(FeatureLoss):
     """`contrast_loss` of one pair of layers, both ways, as a part of a `Distiller`.
 
-    Both sides are embedded linearly, at unit length, and two banks remember them for
-    every image of the train split. The student meets its image's row in the teacher's
-    bank (positive) and other rows (negatives), and the teacher's embedding those of
-    the student's bank. Needs `batch.index`, and `batch.labels` to leave images of the
-    same class out of the negatives. Maps are averaged over their places.
+    Both sides are embedded linearly, at unit length, and two banks keep the embeddings
+    of every image of the train split. The student's embedding is compared with its
+    image's row in the teacher's bank (positive) and with other rows (negatives), and
+    the teacher's embedding with rows of the student's bank. Needs `batch.index`, and
+    `batch.labels` to leave images of the same class out of the negatives. Maps are
+    averaged over their positions.
 
     Departures from the authors' release: the negatives are drawn once a batch, with
-    replacement, and shared by its images; those of an image's own class count nothing
+    replacement, and shared by its images; those of an image's own class count as 0
     and the others so much more that their sum keeps its expectation (drawing 128
     times as many costs 128 times the memory). A row's class is known once it was
     seen. The constant Z is estimated from the drawn rows alone.
 
     Banks change in training only. Where an image has no index in [0, images), as in
-    evaluation, its positive is the other side's present embedding. Evaluation draws
+    evaluation, its positive is the other side's current embedding. Evaluation draws
     the same negatives every time and leaves training's draws as they were.
 
     Args:
@@ -123,7 +124,7 @@ class ContrastiveRepresentation(FeatureLoss):
         )
 
     def _bank(self, name, seed):
-        """(images + 1, dimension): the last row takes what has no index."""
+        """(images + 1, dimension): the last row is for images without an index."""
         return self.add_weight(
             name=name,
             shape=(self.images + 1, self.dimension),
@@ -133,18 +134,18 @@ class ContrastiveRepresentation(FeatureLoss):
             trainable=False,
         )
 
-    def values(self, teacher, student, batch, training):
-        taught = ops.normalize(self.embed_teacher(_over_places(teacher[0])))
-        own = ops.normalize(self.embed_student(_over_places(student[0])))
+    def values(self, teacher, student, batch):
+        target = ops.normalize(self.embed_teacher(_over_positions(teacher[0])))
+        own = ops.normalize(self.embed_student(_over_positions(student[0])))
         rows = self._rows(batch.index, ops.shape(own)[0])
         drawn = keras.random.randint(
-            (self.negatives,), 0, self.images, seed=self.draws if training else 0
+            (self.negatives,), 0, self.images, seed=self.draws if batch.training else 0
         )
         counts = self._counts(drawn, rows, batch.labels)
         value = 0.0
         for anchor, other, bank, log_z in (
-            (own, taught, self.teacher_bank, self.teacher_log_z),
-            (taught, own, self.student_bank, self.student_log_z),
+            (own, target, self.teacher_bank, self.teacher_log_z),
+            (target, own, self.student_bank, self.student_log_z),
         ):
             known = ops.expand_dims(rows < self.images, -1)
             match = ops.where(known, ops.take(bank, rows, axis=0), other)
@@ -152,11 +153,11 @@ class ContrastiveRepresentation(FeatureLoss):
             positive = ops.sum(anchor * match, axis=-1) / self.temperature
             others = ops.transpose(ops.take(bank, drawn, axis=0))
             scores = ops.matmul(anchor, others) / self.temperature
-            z = self._log_z(log_z, scores, training)
+            z = self._log_z(log_z, scores, batch.training)
             noise = self.negatives / self.images
             value += contrast_loss(positive - z, scores - z, counts, noise=noise)
-        if training and batch.index is not None:
-            self._remember(rows, taught, own, batch.labels)
+        if batch.training and batch.index is not None:
+            self._remember(rows, target, own, batch.labels)
         return value
 
     def _rows(self, index, size):
@@ -187,9 +188,9 @@ class ContrastiveRepresentation(FeatureLoss):
             variable.assign(value)
         return value
 
-    def _remember(self, rows, taught, own, labels):
+    def _remember(self, rows, target, own, labels):
         where = rows[:, None]
-        for bank, new in ((self.teacher_bank, taught), (self.student_bank, own)):
+        for bank, new in ((self.teacher_bank, target), (self.student_bank, own)):
             old = ops.take(bank, rows, axis=0)
             mixed = self.momentum * old + (1 - self.momentum) * ops.stop_gradient(new)
             bank.assign(ops.scatter_update(bank, where, ops.normalize(mixed)))
@@ -208,5 +209,5 @@ class ContrastiveRepresentation(FeatureLoss):
         }
 
 
-def _over_places(feature):
+def _over_positions(feature):
     return ops.mean(feature, axis=(1, 2)) if feature.ndim == 4 else feature

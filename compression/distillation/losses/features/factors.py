@@ -66,7 +66,7 @@ class FactorTransfer(FeatureLoss):
     translator of the student's map makes the student's. The paper trains the
     paraphraser first; here it learns at the same time, from its own reconstruction
     error, which is added to the loss. No gradient of the factors reaches it, so the
-    student cannot bend it. Convolutions stand for the paper's transposed ones, which
+    student cannot change it. Convolutions replace the paper's transposed ones, which
     are the same at stride 1.
 
     Args:
@@ -96,7 +96,7 @@ class FactorTransfer(FeatureLoss):
             self.translators.append(Convolutions([shape[-1], few, few]))
             self.translators[-1].build(shape)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         total = 0.0
         for feature, own, encode, decode, translate in zip(
             teacher,

@@ -10,16 +10,17 @@ from keras import ops
 
 from compression.distillation.losses.feature_loss import (
     FeatureLoss,
-    projectors_by_need,
+    projector,
     require_maps,
     smaller_size,
+    where_channels_differ,
 )
 from compression.distillation.losses.features.hints import hint_loss
 from compression.distillation.losses.pooling import max_to
 
 
 def flow(first, second):
-    """The FSP matrix: mean over places of all products of two layers' channels.
+    """The FSP matrix: mean over positions of all products of two layers' channels.
 
     Equation 1. The larger map is max-pooled to the other's size (section 3.2).
 
@@ -57,14 +58,15 @@ def flow_loss(teacher, student):
 class FlowOfSolution(FeatureLoss):
     """`flow_loss` between each layer and the next one named, summed.
 
-    A projector (1x1 convolution) stands where the student's channels differ; the
-    paper's nets have equal ones. For its two stages, train once with this part alone.
+    Where the channels differ, the student's map goes through a projector (1x1
+    convolution); the paper's nets have equal channels. For its two stages, train once
+    with this part alone.
 
     Raises:
         ValueError: there are fewer than two layers, or one gives no map.
     """
 
-    match_sizes = False  # a flow has no places
+    match_sizes = False  # a flow has no positions
 
     def __init__(self, teacher, student, weight=1.0, name="flow_of_solution"):
         super().__init__(teacher, student, weight, name)
@@ -76,11 +78,13 @@ class FlowOfSolution(FeatureLoss):
 
     def prepare(self, teacher_shapes, student_shapes):
         require_maps(self.name, [*teacher_shapes, *student_shapes])
-        self.projectors = projectors_by_need(teacher_shapes, student_shapes)
+        self.projectors = where_channels_differ(
+            projector, teacher_shapes, student_shapes
+        )
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         own = [
-            project(feature) if project else feature
+            project(feature)
             for project, feature in zip(self.projectors, student, strict=True)
         ]
         pairs = zip(teacher, teacher[1:], own, own[1:], strict=False)

@@ -7,7 +7,11 @@ https://arxiv.org/abs/1412.6550
 import keras
 from keras import ops
 
-from compression.distillation.losses.feature_loss import FeatureLoss, projectors_by_need
+from compression.distillation.losses.feature_loss import (
+    FeatureLoss,
+    projector,
+    where_channels_differ,
+)
 
 
 def hint_loss(teacher, student):
@@ -30,20 +34,24 @@ def hint_loss(teacher, student):
 class Hints(FeatureLoss):
     """`hint_loss` of each pair of layers, summed, as a part of a `Distiller`.
 
-    A projector (1x1 convolution or linear) stands where the channels differ. For the
-    paper's two stages, train once with this part alone (`label_weight=0`) and then
-    with the other losses; or let two schedules as weights change over.
+    Where the channels differ, the student's feature goes through a projector (1x1
+    convolution or linear). For the paper's two stages, train once with this part alone
+    (`label_weight=0`) and then with the other losses; or give both weights as schedules
+    that switch from one to the other.
     """
 
     def __init__(self, teacher, student, weight=1.0, name="hints"):
         super().__init__(teacher, student, weight, name)
 
     def prepare(self, teacher_shapes, student_shapes):
-        self.projectors = projectors_by_need(teacher_shapes, student_shapes)
+        self.projectors = where_channels_differ(
+            projector, teacher_shapes, student_shapes
+        )
 
-    def values(self, teacher, student, batch, training):
-        total = 0.0
-        pairs = zip(teacher, student, self.projectors, strict=True)
-        for feature, own, project in pairs:
-            total = total + hint_loss(feature, project(own) if project else own)
-        return total
+    def values(self, teacher, student, batch):
+        return sum(
+            hint_loss(feature, project(own))
+            for feature, own, project in zip(
+                teacher, student, self.projectors, strict=True
+            )
+        )

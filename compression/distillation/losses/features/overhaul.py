@@ -1,4 +1,4 @@
-"""OFD: pre-activations compared as far as they tell, by a margin ReLU and a partial L2.
+"""OFD: pre-activations compared with a margin ReLU and a partial L2 distance.
 
 Heo, Kim, Yun, Park, Kwak, Choi, "A Comprehensive Overhaul of Feature Distillation"
 (ICCV 2019), https://arxiv.org/abs/1904.01866
@@ -16,8 +16,8 @@ MEMORY = 0.99  # share of the negative responses so far, when a batch adds its o
 def partial_loss(teacher, student, *, margin):
     """Mean squared difference, except where both are off and the student further.
 
-    The teacher's feature is max(t, margin) (section 3.1); the difference counts
-    nothing where student <= teacher <= 0 (section 3.3). The mean over the entries
+    The teacher's feature is max(t, margin) (section 3.1); the difference counts as 0
+    where student <= teacher <= 0 (section 3.3). The mean over the entries
     where the paper sums.
 
     Args:
@@ -39,9 +39,9 @@ def partial_loss(teacher, student, *, margin):
 class OverhaulFeatures(FeatureLoss):
     """`partial_loss` of each pair of layers, summed, as a part of a `Distiller`.
 
-    Name activations: it listens before them. A 1x1 convolution with batch
-    normalisation stands on the student's side always, as in the paper. A channel's
-    margin is the mean of its negative responses; the paper computes it from the
+    Name activations: what they are given is compared. The student's feature always
+    goes through a 1x1 convolution with batch normalisation, as in the paper. The margin
+    of a channel is the mean of its negative responses; the paper computes it from the
     teacher's batch normalisation, assuming normal responses, here it is measured on
     the teacher's features during training (a moving mean; at first the batch's own).
     """
@@ -64,16 +64,16 @@ class OverhaulFeatures(FeatureLoss):
                 )
             )
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         total = 0.0
         for feature, own, regress, negatives in zip(
             teacher, student, self.regressors, self.negatives, strict=True
         ):
-            if training:
+            if batch.training:
                 negatives.assign(MEMORY * negatives + negative_responses(feature))
             sums, counts = ops.unstack(ops.convert_to_tensor(negatives), 2)
             margin = ops.where(counts > 0, sums / ops.maximum(counts, 1e-30), 0.0)
-            own = regress(own, training=training)
+            own = regress(own, training=batch.training)
             total += partial_loss(feature, own, margin=margin)
         return total
 

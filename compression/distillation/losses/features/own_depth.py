@@ -1,4 +1,4 @@
-"""Self-distillation: the deepest layer teaches heads on the shallower stages.
+"""Self-distillation: heads on the shallower stages learn from the deepest layer.
 
 Zhang et al., "Be Your Own Teacher" (ICCV 2019), https://arxiv.org/abs/1905.08094
 """
@@ -9,21 +9,19 @@ from keras import layers, ops
 from compression.distillation.losses.batch import Schedule
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.features.hints import hint_loss
-from compression.distillation.losses.logits.soft_targets import (
-    require_temperature,
-    soft_target_loss,
-)
+from compression.distillation.losses.logit_loss import require_temperature
+from compression.distillation.losses.logits.soft_targets import soft_target_loss
 
 
 @keras.saving.register_keras_serializable("limbeck")
 class OwnDepth(FeatureLoss):
-    """Heads on stages of the student learn its labels and its own last layers.
+    """Heads on stages of the student learn from labels and from its own last layers.
 
     A head is a 3x3 convolution with ReLU (the paper's bottleneck), averaged over the
     map, then a dense layer to the embedding's size and one to the classes. Each adds
     `(1 - soft_weight) * cross-entropy + soft_weight * soft targets` of the student's
     own logits and `hint_weight * hint_loss` to its embedding, both as constants
-    (section 3.2). The heads are thrown away; no teacher is needed.
+    (section 3.2). The heads are no part of the student; no teacher is needed.
 
     Args:
         student: stages or layers whose outputs are maps.
@@ -74,7 +72,7 @@ class OwnDepth(FeatureLoss):
                 shape = layer.compute_output_shape(shape)
             self.heads.append(head)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         *maps, embedding, logits = student
         embedding = ops.stop_gradient(embedding)
         if len(embedding.shape) > 2:

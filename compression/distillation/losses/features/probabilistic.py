@@ -23,7 +23,7 @@ def neighbour_log_probabilities(features):
 
     Returns:
         (batch, batch) float32: in row i, column j the log probability of j as a
-        neighbour of i; what stands on the diagonal has no meaning.
+        neighbour of i; the diagonal has no meaning.
     """
     kernel = ops.maximum((cosines(flat(features)) + 1) / 2, LEAST_KERNEL)
     rest = others(ops.shape(kernel)[0])
@@ -58,7 +58,7 @@ class ProbabilisticTransfer(FeatureLoss):
     def __init__(self, teacher, student, weight=1.0, name="probabilistic_transfer"):
         super().__init__(teacher, student, weight, name)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(
             probabilistic_transfer_loss(*pair)
             for pair in zip(teacher, student, strict=True)

@@ -1,4 +1,4 @@
-"""What the papers on pre-activations put on the student: 1x1 convolution and norm."""
+"""The papers on pre-activations: 1x1 convolution and norm of the student's feature."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,13 @@ from compression.distillation.losses.feature_loss import projector
 class Regressor(keras.layers.Layer):
     """A projector to `channels` and batch normalisation, for features of `shape`.
 
-    Built at once.
+    Built as it is made.
     """
 
     def __init__(self, shape: Sequence[int], channels: int):
         super().__init__(dtype="float32")
         self.project = projector(shape, channels)
         self.norm = keras.layers.BatchNormalization(momentum=0.9, dtype="float32")
-        self.project.build(shape)
         self.norm.build((*shape[:-1], channels))
         self.built = True
 

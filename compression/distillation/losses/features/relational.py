@@ -94,8 +94,8 @@ def angle_loss(teacher, student):
 class RelationalDistance(FeatureLoss):
     """`distance_loss` of each pair of layers, summed, as a part of a `Distiller`.
 
-    Meant for embeddings: it holds batch^2 differences of vectors. The paper weighs it
-    25 beside labels.
+    Meant for embeddings: it holds batch^2 differences of vectors. The paper's weight is
+    25, with the labels' loss.
     """
 
     match_sizes = False
@@ -103,7 +103,7 @@ class RelationalDistance(FeatureLoss):
     def __init__(self, teacher, student, weight=1.0, name="relational_distance"):
         super().__init__(teacher, student, weight, name)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(distance_loss(*pair) for pair in zip(teacher, student, strict=True))
 
 
@@ -113,7 +113,7 @@ class RelationalAngle(FeatureLoss):
 
     Meant for embeddings and small batches: it holds batch^2 differences of vectors
     and several times batch^3 numbers: 4 * 128^3 bytes are 8 MiB, 4 * 512^3 are
-    512 MiB. The paper weighs it 50 beside labels.
+    512 MiB. The paper's weight is 50, with the labels' loss.
     """
 
     match_sizes = False
@@ -121,5 +121,5 @@ class RelationalAngle(FeatureLoss):
     def __init__(self, teacher, student, weight=1.0, name="relational_angle"):
         super().__init__(teacher, student, weight, name)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(angle_loss(*pair) for pair in zip(teacher, student, strict=True))

@@ -1,4 +1,4 @@
-"""Knowledge review: every stage of the teacher also teaches the deeper student stages.
+"""Knowledge review: a stage of the teacher also guides the student's deeper stages.
 
 Chen, Liu, Zhao, Jia, "Distilling Knowledge via Knowledge Review" (CVPR 2021),
 https://arxiv.org/abs/2104.09044
@@ -134,11 +134,11 @@ class KnowledgeReview(FeatureLoss):
         for fusion, shape in zip(self.fusions, student_shapes, strict=True):
             fusion.build(shape)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         stages = list(zip(teacher, student, self.fusions, strict=True))
         total, fused = 0.0, None
         for feature, own, fusion in reversed(stages):
-            fused, compared = fusion(_as_map(own), fused, training=training)
+            fused, compared = fusion(_as_map(own), fused, training=batch.training)
             total += context_loss(_as_map(feature), compared)
         return total
 

@@ -36,10 +36,10 @@ KERNELS = {"gaussian": gaussian, "linear": linear, "polynomial": polynomial}
 
 
 def patterns(feature):
-    """Each channel's places as a vector of unit length: (batch, channels, places)."""
+    """Each channel as a vector of unit length: (batch, channels, positions)."""
     batch, channels = ops.shape(feature)[0], feature.shape[-1]
-    places = ops.reshape(feature, (batch, -1, channels))
-    return unit_length(ops.transpose(places, (0, 2, 1)))
+    rows = ops.reshape(feature, (batch, -1, channels))
+    return unit_length(ops.transpose(rows, (0, 2, 1)))
 
 
 def selectivity_loss(teacher, student, *, kernel: str):
@@ -106,7 +106,7 @@ class NeuronSelectivity(FeatureLoss):
     def prepare(self, teacher_shapes, student_shapes):
         require_maps(self.name, [*teacher_shapes, *student_shapes])
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(
             selectivity_loss(*pair, kernel=self.kernel)
             for pair in zip(teacher, student, strict=True)

@@ -45,7 +45,7 @@ def similarity_loss(teacher, student):
 class SimilarityPreserving(FeatureLoss):
     """`similarity_loss` of each pair of layers, summed, as a part of a `Distiller`.
 
-    The paper weighs it 3000, the last convolutions being its layers.
+    The paper's weight is 3000, its layers the last convolutions.
     """
 
     match_sizes = False
@@ -53,7 +53,7 @@ class SimilarityPreserving(FeatureLoss):
     def __init__(self, teacher, student, weight=1.0, name="similarity_preserving"):
         super().__init__(teacher, student, weight, name)
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         return sum(
             similarity_loss(*pair) for pair in zip(teacher, student, strict=True)
         )

@@ -9,8 +9,9 @@ from keras import ops
 
 from compression.distillation.losses.feature_loss import (
     FeatureLoss,
-    projectors_by_need,
+    projector,
     require_maps,
+    where_channels_differ,
 )
 
 BANDWIDTH = 8.0  # of the radial basis function, in the authors' release
@@ -20,12 +21,12 @@ LEAST_SQUARE = 1e-12  # of a whole map, which may be zero
 
 
 def right_vectors(maps, count: int):
-    """Truncated SVD of each map as a matrix of places x channels.
+    """Truncated SVD of each map as a matrix of positions x channels.
 
     The right singular vectors are the eigenvectors of the channels' Gram matrix,
     which is small. Their derivative, sum_j v_j (v_j' dG v_i) / (l_i - l_j), has no
     bound where eigenvalues meet: 1 / gap becomes gap / (gap^2 + 1e-6), of a Gram
-    matrix of trace 1, so that vectors that cannot be told apart pass no gradient
+    matrix of trace 1, so that vectors with equal eigenvalues pass no gradient
     between them, and a map of zeros none at all. It is attached as a first-order term
     of value zero: no backend differentiates a decomposition.
 
@@ -38,16 +39,16 @@ def right_vectors(maps, count: int):
         gradient; their vectors, (batch, channels, count), each of either sign.
     """
     maps = ops.cast(maps, "float32")
-    places = ops.reshape(maps, (-1, maps.shape[1] * maps.shape[2], maps.shape[3]))
-    square = ops.sum(ops.square(places), axis=(1, 2))[:, None, None]
-    gram = ops.einsum("bpi,bpj->bij", places, places) / (square + LEAST_SQUARE)
-    still = ops.stop_gradient(gram)
-    values, vectors = ops.eigh(still)
+    rows = ops.reshape(maps, (-1, maps.shape[1] * maps.shape[2], maps.shape[3]))
+    square = ops.sum(ops.square(rows), axis=(1, 2))[:, None, None]
+    gram = ops.einsum("bpi,bpj->bij", rows, rows) / (square + LEAST_SQUARE)
+    constant = ops.stop_gradient(gram)
+    values, vectors = ops.eigh(constant)
     values, vectors = ops.flip(values, -1), ops.flip(vectors, -1)
     largest, leading = values[:, :count], vectors[:, :, :count]
     gap = largest[:, None, :] - values[:, :, None]
     inverse = gap / (ops.square(gap) + LEAST_GAP**2)
-    change = ops.einsum("bij,bjk->bik", gram - still, leading)
+    change = ops.einsum("bij,bjk->bik", gram - constant, leading)
     turn = inverse * ops.einsum("bji,bjk->bik", vectors, change)
     leading = leading + ops.matmul(vectors, turn)
     return ops.normalize(ops.sqrt(ops.maximum(largest, 0.0))), leading
@@ -91,8 +92,8 @@ class SingularVectors(FeatureLoss):
 
     Both sides' vectors are weighted with the teacher's singular values. A teacher's
     vector takes the sign that makes its entries sum to zero or more, since a
-    decomposition leaves it open and the loss depends on it. A projector (1x1
-    convolution) stands where the student's channels differ.
+    decomposition leaves it open and the loss depends on it. Where the channels differ,
+    the student's map goes through a projector (1x1 convolution).
 
     Args:
         vectors: number of singular vectors, at most the teacher's channels.
@@ -102,7 +103,7 @@ class SingularVectors(FeatureLoss):
             is out of its range.
     """
 
-    match_sizes = False  # the vectors have no places
+    match_sizes = False  # the vectors have no positions
 
     def __init__(
         self, teacher, student, weight=1.0, vectors: int = 1, name="singular_vectors"
@@ -125,31 +126,33 @@ class SingularVectors(FeatureLoss):
                 f"vectors must be at most {fewest}, the teacher's channels, got "
                 f"{self.vectors}"
             )
-        self.projectors = projectors_by_need(teacher_shapes, student_shapes)
+        self.projectors = where_channels_differ(
+            projector, teacher_shapes, student_shapes
+        )
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         pairs = [
-            self._vectors(feature, project(own) if project else own)
+            self._vectors(feature, project(own))
             for feature, own, project in zip(
                 teacher, student, self.projectors, strict=True
             )
         ]
-        taught, own = zip(*pairs, strict=True)
-        steps = zip(taught, taught[1:], own, own[1:], strict=False)
+        wanted, own = zip(*pairs, strict=True)
+        steps = zip(wanted, wanted[1:], own, own[1:], strict=False)
         return sum(relation_loss((a, b), (c, d)) for a, b, c, d in steps)
 
     def _vectors(self, feature, own):
-        """Weighted vectors of the teacher's map, and the student's beside them."""
-        strength, taught = right_vectors(feature, self.vectors)
-        taught = ops.where(ops.sum(taught, 1, keepdims=True) < 0, -taught, taught)
+        """Weighted vectors of the teacher's map, and the student's that match them."""
+        strength, wanted = right_vectors(feature, self.vectors)
+        wanted = ops.where(ops.sum(wanted, 1, keepdims=True) < 0, -wanted, wanted)
         _, candidates = right_vectors(own, min(self.vectors + SPARE, own.shape[-1]))
-        near = aligned(candidates, taught)
-        return strength[:, None] * taught, strength[:, None] * near
+        nearest = aligned(candidates, wanted)
+        return strength[:, None] * wanted, strength[:, None] * nearest
 
     def get_config(self):
         return super().get_config() | {"vectors": self.vectors}
 
 
 def _relation(first, second):
-    apart = first[:, :, None] - second[:, None]
-    return ops.exp(-ops.square(apart) / BANDWIDTH)
+    difference = first[:, :, None] - second[:, None]
+    return ops.exp(-ops.square(difference) / BANDWIDTH)

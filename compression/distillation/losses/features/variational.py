@@ -1,4 +1,4 @@
-"""VID: what the student knows of the teacher's features, as a Gaussian's likelihood.
+"""VID: how likely the teacher's features are under a Gaussian that the student gives.
 
 Ahn, Hu, Damianou, Lawrence, Dai, "Variational Information Distillation for Knowledge
 Transfer" (CVPR 2019), https://arxiv.org/abs/1904.05835
@@ -78,7 +78,7 @@ class VariationalInformation(FeatureLoss):
                 )
             )
 
-    def values(self, teacher, student, batch, training):
+    def values(self, teacher, student, batch):
         total = 0.0
         for feature, own, regressor, raw in zip(
             teacher, student, self.regressors, self.raw_variances, strict=True
@@ -98,6 +98,5 @@ def _regressor(shape, channels):
     layers = []
     for width in [2 * channels] * (DEPTH - 1) + [channels]:
         layers.append(projector(shape, width, bias=True))
-        layers[-1].build(shape)
         shape = (*shape[:-1], width)
     return layers

@@ -14,10 +14,7 @@ from compression.distillation.losses.batch import (
     serialized,
 )
 from compression.distillation.losses.geometry import deviations
-from compression.distillation.losses.logits.soft_targets import (
-    LogitLoss,
-    require_temperature,
-)
+from compression.distillation.losses.logit_loss import LogitLoss, require_temperature
 
 
 def inter_class_loss(teacher, student):
@@ -58,7 +55,7 @@ def class_relation_loss(
     inter_weight: float,
     intra_weight: float,
 ):
-    """T^2 of the weighed sum of both losses of the softened softmaxes, per example.
+    """T^2 times the weighted sum of both losses of the softened softmaxes, per example.
 
     The paper's loss without the label's part. The factor T^2 is that of the authors'
     code and of Hinton's loss.
@@ -76,8 +73,7 @@ def class_relation_loss(
     Raises:
         ValueError: `temperature` is not positive.
     """
-    if isinstance(temperature, int | float):
-        require_temperature(temperature)
+    require_temperature(temperature)
     teacher, student = (
         ops.softmax(ops.cast(logits, "float32") / temperature)
         for logits in (teacher_logits, student_logits)
@@ -92,8 +88,8 @@ def class_relation_loss(
 class ClassRelations(LogitLoss):
     """`class_relation_loss` as a part of a `Distiller`.
 
-    Sample weights weigh the relations between the classes of an example, but not the
-    relations between the examples.
+    Sample weights count in the relations between the classes of an example, but not in
+    the relations between the examples.
 
     Args:
         temperature: T > 0 of both softmaxes; or a schedule of the step. The paper has
@@ -121,10 +117,10 @@ class ClassRelations(LogitLoss):
         self.inter_weight = require_weight(inter_weight, "inter_weight")
         self.intra_weight = require_weight(intra_weight, "intra_weight")
 
-    def call(self, y_true, y_pred, batch=None):
+    def values(self, teacher_logits, student_logits, batch):
         return class_relation_loss(
-            y_true,
-            y_pred,
+            teacher_logits,
+            student_logits,
             temperature=at_step(self.temperature, batch),
             inter_weight=at_step(self.inter_weight, batch),
             intra_weight=at_step(self.intra_weight, batch),

@@ -13,11 +13,8 @@ from compression.distillation.losses.batch import (
     require_weight,
     serialized,
 )
-from compression.distillation.losses.logits.soft_targets import (
-    LogitLoss,
-    require_temperature,
-    soft_target_loss,
-)
+from compression.distillation.losses.logit_loss import LogitLoss, require_temperature
+from compression.distillation.losses.logits.soft_targets import soft_target_loss
 
 
 def target_loss(teacher_logits, student_logits, labels, *, temperature: float):
@@ -68,11 +65,11 @@ def non_target_loss(teacher_logits, student_logits, labels, *, temperature: floa
 
 
 def _without_label(logits, labels):
-    """(batch, classes - 1): taken out, not masked with a number to underflow."""
+    """(batch, classes - 1): removed, not masked with a number to underflow."""
     logits = ops.cast(logits, "float32")
     label = ops.reshape(ops.cast(labels, "int32"), (-1, 1))
-    place = ops.arange(logits.shape[-1] - 1, dtype="int32")[None, :]
-    rest = place + ops.cast(place >= label, "int32")
+    column = ops.arange(logits.shape[-1] - 1, dtype="int32")[None, :]
+    rest = column + ops.cast(column >= label, "int32")
     return ops.take_along_axis(logits, rest, axis=-1)
 
 
@@ -89,7 +86,7 @@ def _label_against_rest(logits, labels, temperature):
 
 @keras.saving.register_keras_serializable("limbeck")
 class DecoupledSoftTargets(LogitLoss):
-    """`target_loss` and `non_target_loss`, weighed apart, as a part of a `Distiller`.
+    """`target_loss` and `non_target_loss`, each with its weight, for a `Distiller`.
 
     Needs the batch's labels. The authors let the whole rise from 0 over the first
     epochs: `weight=PolynomialDecay(0.0, steps, end_learning_rate=1.0)`.
@@ -97,9 +94,9 @@ class DecoupledSoftTargets(LogitLoss):
     Args:
         temperature: T > 0 of both softmaxes; or a schedule of the step.
         target_weight: the paper's alpha, at least 0; or a schedule.
-        non_target_weight: the paper's beta, at least 0; or a schedule. The surer the
-            teacher is of the labels, the larger; the paper chooses it for each pair
-            of nets.
+        non_target_weight: the paper's beta, at least 0; or a schedule. The paper
+            chooses it for each pair of nets, larger where the teacher is surer of the
+            labels.
         weight: factor of this part in the total loss, at least 0; or a schedule.
         name: name of this part in logs and history.
 
@@ -120,12 +117,12 @@ class DecoupledSoftTargets(LogitLoss):
         self.target_weight = require_weight(target_weight, "target_weight")
         self.non_target_weight = require_weight(non_target_weight, "non_target_weight")
 
-    def call(self, y_true, y_pred, batch=None):
-        if batch is None or batch.labels is None:
+    def values(self, teacher_logits, student_logits, batch):
+        if batch.labels is None:
             raise ValueError(f"{self.name} needs the labels of the batch, got none")
         temperature = at_step(self.temperature, batch)
         target, rest = (
-            loss(y_true, y_pred, batch.labels, temperature=temperature)
+            loss(teacher_logits, student_logits, batch.labels, temperature=temperature)
             for loss in (target_loss, non_target_loss)
         )
         return (

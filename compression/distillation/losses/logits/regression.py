@@ -7,7 +7,7 @@ https://arxiv.org/abs/1312.6184
 import keras
 from keras import ops
 
-from compression.distillation.losses.logits.soft_targets import LogitLoss
+from compression.distillation.losses.logit_loss import LogitLoss
 
 
 def logit_regression_loss(teacher_logits, student_logits):
@@ -36,5 +36,5 @@ class LogitRegression(LogitLoss):
     def __init__(self, weight=1.0, name="logit_regression"):
         super().__init__(weight, name)
 
-    def call(self, y_true, y_pred, batch=None):
-        return logit_regression_loss(y_true, y_pred)
+    def values(self, teacher_logits, student_logits, batch):
+        return logit_regression_loss(teacher_logits, student_logits)

@@ -1,4 +1,4 @@
-"""Losses between the logits of a teacher and of a student.
+"""Soft targets: the student's softened softmax is to match the teacher's.
 
 Hinton, Vinyals, Dean, "Distilling the Knowledge in a Neural Network" (2015),
 https://arxiv.org/abs/1503.02531
@@ -7,52 +7,8 @@ https://arxiv.org/abs/1503.02531
 import keras
 from keras import ops
 
-from compression.distillation.losses.batch import (
-    Batch,
-    Schedule,
-    at_step,
-    deserialized,
-    require_weight,
-    serialized,
-)
-
-
-class LogitLoss(keras.losses.Loss):
-    """Base of the losses between logits: a Keras loss with a weight.
-
-    A subclass gives `call`, which returns a value for each example.
-
-    Args:
-        weight: factor in the total loss, at least 0; or a schedule of the step.
-        name: name of this part in logs and history.
-
-    Raises:
-        ValueError: `weight` is negative.
-    """
-
-    def __init__(self, weight: float | Schedule = 1.0, name: str | None = None):
-        super().__init__(name=name)
-        self.weight = require_weight(weight)
-
-    def call(self, y_true, y_pred, batch: Batch | None = None):
-        """The loss of each example.
-
-        Args:
-            y_true: the teacher's logits, (batch, classes).
-            y_pred: the student's logits, (batch, classes).
-            batch: what else is known.
-
-        Returns:
-            (batch,) float32.
-        """
-        raise NotImplementedError
-
-    def get_config(self):
-        return {"weight": serialized(self.weight), "name": self.name}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{key: deserialized(value) for key, value in config.items()})
+from compression.distillation.losses.batch import Schedule, at_step, serialized
+from compression.distillation.losses.logit_loss import LogitLoss, require_temperature
 
 
 def soft_target_loss(teacher_logits, student_logits, *, temperature: float):
@@ -72,22 +28,10 @@ def soft_target_loss(teacher_logits, student_logits, *, temperature: float):
     Raises:
         ValueError: `temperature` is not positive.
     """
-    if isinstance(temperature, int | float):
-        require_temperature(temperature)
+    require_temperature(temperature)
     log_p = ops.log_softmax(ops.cast(teacher_logits, "float32") / temperature)
     log_q = ops.log_softmax(ops.cast(student_logits, "float32") / temperature)
     return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
-
-
-def require_temperature(temperature: float | Schedule) -> float | Schedule:
-    """`temperature` itself.
-
-    Raises:
-        ValueError: it is a number that is not positive.
-    """
-    if not isinstance(temperature, Schedule) and temperature <= 0:
-        raise ValueError(f"temperature must be positive, got {temperature}")
-    return temperature
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -112,9 +56,9 @@ class SoftTargets(LogitLoss):
         super().__init__(weight, name)
         self.temperature = require_temperature(temperature)
 
-    def call(self, y_true, y_pred, batch=None):
+    def values(self, teacher_logits, student_logits, batch):
         temperature = at_step(self.temperature, batch)
-        return soft_target_loss(y_true, y_pred, temperature=temperature)
+        return soft_target_loss(teacher_logits, student_logits, temperature=temperature)
 
     def get_config(self):
         return super().get_config() | {"temperature": serialized(self.temperature)}

@@ -61,7 +61,7 @@ def standardized_soft_target_loss(
 class StandardizedSoftTargets(SoftTargets):
     """`standardized_soft_target_loss` as a part of a `Distiller`.
 
-    The paper takes T = 2 and weighs this part 9, the labels 0.1.
+    The paper takes T = 2, weight 9, and 0.1 for the labels' loss.
 
     Args:
         temperature: T > 0 of both softmaxes; or a schedule of the step.
@@ -80,6 +80,8 @@ class StandardizedSoftTargets(SoftTargets):
     ):
         super().__init__(temperature, weight, name)
 
-    def call(self, y_true, y_pred, batch=None):
+    def values(self, teacher_logits, student_logits, batch):
         temperature = at_step(self.temperature, batch)
-        return standardized_soft_target_loss(y_true, y_pred, temperature=temperature)
+        return standardized_soft_target_loss(
+            teacher_logits, student_logits, temperature=temperature
+        )

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.distillation.losses.batch import Batch
+
 
 class Gradients(NamedTuple):
     """Of the summed loss, in the teacher, the student and the loss's weights."""
@@ -35,8 +37,10 @@ def build(loss, teacher, student):
 def value(loss, teacher, student, batch=None, training=False):
     """(batch,) numpy."""
     tensors = [[ops.convert_to_tensor(f) for f in side] for side in (teacher, student)]
+    batch = batch or Batch()
     if keras.backend.backend() != "jax":
-        return ops.convert_to_numpy(loss(*tensors, batch, training=training))
+        batch = batch._replace(training=training)
+        return ops.convert_to_numpy(loss.per_example(*tensors, batch))
     out, changed = _compiled(loss, training)(*_state(loss), *tensors, batch)
     for variable, new in zip(loss.non_trainable_variables, changed, strict=True):
         variable.assign(new)
@@ -50,6 +54,7 @@ def gradients(loss, teacher, student, batch=None, training=False) -> Gradients:
         for side in (teacher, student)
     )
     weights, fixed = _state(loss)
+    batch = batch or Batch()
     if keras.backend.backend() == "jax":
         inputs = teacher, student, weights
         found = _compiled_gradient(loss, training)(inputs, fixed, batch)
@@ -58,7 +63,8 @@ def gradients(loss, teacher, student, batch=None, training=False) -> Gradients:
 
         with tf.GradientTape() as tape:
             tape.watch([teacher, student])
-            total = tf.reduce_sum(loss(teacher, student, batch, training=training))
+            each = loss.per_example(teacher, student, batch._replace(training=training))
+            total = tf.reduce_sum(each)
         found = tape.gradient(
             total, [teacher, student, weights], unconnected_gradients="zero"
         )
@@ -69,7 +75,7 @@ def gradients(loss, teacher, student, batch=None, training=False) -> Gradients:
 def _compiled(loss, training):
     import jax
 
-    return jax.jit(partial(loss.stateless_call, training=training))
+    return jax.jit(partial(_stateless, loss, training))
 
 
 @cache
@@ -78,12 +84,15 @@ def _compiled_gradient(loss, training):
 
     def total(inputs, fixed, batch):
         teacher, student, weights = inputs
-        out, _ = loss.stateless_call(
-            weights, fixed, teacher, student, batch, training=training
-        )
+        out, _ = _stateless(loss, training, weights, fixed, teacher, student, batch)
         return out.sum()
 
     return jax.jit(jax.grad(total))
+
+
+def _stateless(loss, training, weights, fixed, teacher, student, batch):
+    batch = batch._replace(training=training)
+    return loss.stateless_call(weights, fixed, teacher, student, batch=batch)
 
 
 def _state(loss):

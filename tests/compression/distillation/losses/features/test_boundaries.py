@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from compression.distillation import ActivationBoundaries
-from compression.distillation.losses.features import boundary_loss
+from compression.distillation.losses.features.boundaries import boundary_loss
 from tests.compression.distillation.losses.features.feature_losses import (
     build,
     copied,

@@ -9,7 +9,7 @@ from keras import ops
 
 from compression.distillation import ContrastiveRepresentation
 from compression.distillation.losses.batch import Batch
-from compression.distillation.losses.features import contrast_loss
+from compression.distillation.losses.features.contrast import contrast_loss
 from tests.compression.distillation.losses.features.feature_losses import (
     build,
     copied,

@@ -35,7 +35,7 @@ EVERY = pytest.mark.parametrize("kind", PAPERS)
 
 @cache
 def measure(kind):
-    return with_gradient(lambda t, s: kind("taught", "learning")([t], [s]))
+    return with_gradient(lambda t, s: kind("deep", "shallow")([t], [s]))
 
 
 def values(kind, teacher, student):

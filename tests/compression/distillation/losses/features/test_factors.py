@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from compression.distillation import FactorTransfer
-from compression.distillation.losses.features import factor_loss
+from compression.distillation.losses.features.factors import factor_loss
 from tests.compression.distillation.losses.features.feature_losses import (
     build,
     copied,

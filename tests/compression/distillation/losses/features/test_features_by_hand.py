@@ -6,17 +6,23 @@ from functools import partial
 import numpy as np
 import pytest
 
-from compression.distillation.losses.features import (
-    angle_loss,
-    attention_loss,
-    congruence_loss,
-    distance_loss,
+from compression.distillation.losses.features.attention import attention_loss
+from compression.distillation.losses.features.congruence import congruence_loss
+from compression.distillation.losses.features.probabilistic import (
     probabilistic_transfer_loss,
-    selectivity_loss,
-    similarity_loss,
 )
-from compression.distillation.losses.features.relational import angles, distances, huber
-from compression.distillation.losses.features.selectivity import KERNELS
+from compression.distillation.losses.features.relational import (
+    angle_loss,
+    angles,
+    distance_loss,
+    distances,
+    huber,
+)
+from compression.distillation.losses.features.selectivity import (
+    KERNELS,
+    selectivity_loss,
+)
+from compression.distillation.losses.features.similarity import similarity_loss
 from tests.compression.distillation.losses.features import papers
 from tests.compression.distillation.losses.gradients import with_gradient
 

@@ -144,12 +144,12 @@ class Trainer(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        batch = Batch(labels=y, index=x["index"])
+        batch = Batch(labels=y, index=x["index"], training=training)
         teacher, total = [x["one"], x["two"]], 0.0
         for loss in self.parts:
             single = len(loss.teacher_layers) == 1
             features = (teacher[1:], y_pred[1:]) if single else (teacher, list(y_pred))
-            total += ops.mean(loss(*features, batch, training=training))
+            total += ops.mean(loss.per_example(*features, batch))
         return total
 
 

@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from compression.distillation import OverhaulFeatures
-from compression.distillation.losses.features import partial_loss
+from compression.distillation.losses.features.overhaul import partial_loss
 from tests.compression.distillation.losses.features.feature_losses import (
     build,
     gradients,

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from compression.distillation import KnowledgeReview
-from compression.distillation.losses.features import context_loss
+from compression.distillation.losses.features.review import context_loss
 from tests.compression.distillation.losses.features.feature_losses import (
     build,
     copied,

@@ -33,26 +33,26 @@ def numpy_loss(teacher, student, count):
     """Section 3 with NumPy's SVD, one image at a time."""
     total = []
     for image in range(len(teacher[0])):
-        taught, own = [], []
+        wanted, own = [], []
         for t, s in zip(teacher, student, strict=True):
             t, s = (f[image].reshape(-1, f.shape[-1]) for f in (t, s))
             _, strength, right = np.linalg.svd(np.asarray(t, "float64"))
             strength = strength[:count] / np.sqrt((strength[:count] ** 2).sum())
             _, _, candidates = np.linalg.svd(np.asarray(s, "float64"))
-            taught.append([])
+            wanted.append([])
             own.append([])
             for size, vector in zip(strength, right[:count], strict=True):
                 vector = vector * (1 if vector.sum() >= 0 else -1)
                 cosines = candidates[: count + 3] @ vector
                 best = np.abs(cosines).argmax()
-                taught[-1].append(size * vector)
+                wanted[-1].append(size * vector)
                 own[-1].append(size * candidates[best] * np.sign(cosines[best]))
         total.append(0.0)
         for i in range(len(teacher) - 1):
             for k in range(count):
                 relations = [
                     np.exp(-((v[i][k][:, None] - v[i + 1][k][None]) ** 2) / 8)
-                    for v in (taught, own)
+                    for v in (wanted, own)
                 ]
                 total[-1] += ((relations[0] - relations[1]) ** 2).sum()
     return np.array(total)

@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 from compression.distillation import VariationalInformation
-from compression.distillation.losses.features import gaussian_loss
+from compression.distillation.losses.features.variational import gaussian_loss
 from tests.compression.distillation.losses.features.feature_losses import (
     build,
     copied,

@@ -40,7 +40,8 @@ EVERY = pytest.mark.parametrize("loss", PAPERS, ids=lambda loss: loss.name)
 
 
 def of_batch(loss, teacher, student):
-    return loss.call(teacher, student, Batch(labels=LABELS[: teacher.shape[0]]))
+    batch = Batch(labels=LABELS[: teacher.shape[0]])
+    return loss.per_example([teacher], [student], batch)
 
 
 @cache
@@ -117,19 +118,6 @@ def test_a_shift_of_the_students_logits_counts_for_regression_only(loss):
         assert np.abs(np.asarray(before) - np.asarray(after))[1:].min() > 0.1
     else:
         np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-5)
-
-
-@EVERY
-def test_sample_weights_weigh_examples(loss):
-    """Keras calls a loss without a batch: bind the labels as a distiller does."""
-    teacher, student = two_logits(5)
-    weights = np.array([1.0, 0.0, 2.0, 0.5, 3.0])
-    each = np.asarray(values(loss, teacher, student))
-    bound = type(loss).from_config(loss.get_config())
-    bound.call = lambda t, s: of_batch(loss, t, s)
-    np.testing.assert_allclose(
-        bound(teacher, student, weights), (each * weights).mean(), rtol=1e-5
-    )
 
 
 RAMP = PolynomialDecay(0.0, 100, end_learning_rate=1.0)

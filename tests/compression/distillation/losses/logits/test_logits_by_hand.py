@@ -8,18 +8,20 @@ from keras.optimizers.schedules import PolynomialDecay
 
 from compression.distillation import DecoupledSoftTargets, soft_target_loss
 from compression.distillation.losses.batch import Batch
-from compression.distillation.losses.logits import (
-    class_relation_loss,
-    logit_regression_loss,
-    non_target_loss,
-    standardized_soft_target_loss,
-    target_loss,
-)
 from compression.distillation.losses.logits.class_relations import (
+    class_relation_loss,
     inter_class_loss,
     intra_class_loss,
 )
-from compression.distillation.losses.logits.standardized import standardized
+from compression.distillation.losses.logits.decoupled import (
+    non_target_loss,
+    target_loss,
+)
+from compression.distillation.losses.logits.regression import logit_regression_loss
+from compression.distillation.losses.logits.standardized import (
+    standardized,
+    standardized_soft_target_loss,
+)
 
 LOG2, LOG3 = math.log(2), math.log(3)
 
@@ -87,7 +89,7 @@ def test_decoupled_by_hand():
     # Logits twice as far apart, at T = 2: the same softmaxes, times T^2.
     loss = DecoupledSoftTargets(2.0, target_weight=3.0, non_target_weight=0.5)
     np.testing.assert_allclose(
-        loss.call(2 * teacher, 2 * student, Batch(labels=labels)),
+        loss.per_example([2 * teacher], [2 * student], Batch(labels=labels)),
         [4 * (3 * target + 0.5 * rest)],
         rtol=1e-5,
     )
@@ -123,7 +125,7 @@ def test_decoupled_parts_of_saturated_float16_logits():
     np.testing.assert_allclose(found, [[120.0], [60.0]], rtol=1e-6)
 
 
-def test_non_target_loss_does_not_see_the_labels_logit():
+def test_non_target_loss_ignores_the_labels_logit():
     teacher, student = random(2, 4, 5)
     labels = np.array([0, 2, 3, 4])
     other = student.copy()
@@ -141,14 +143,15 @@ def test_decoupled_weights_may_rise_with_the_steps():
     loss = DecoupledSoftTargets(4.0, target_weight=ramp, non_target_weight=0.0)
     whole = np.asarray(target_loss(teacher, student, labels, temperature=4.0))
     for step, share in ((0, 0.0), (25, 0.25), (100, 1.0), (900, 1.0)):
-        found = loss.call(teacher, student, Batch(labels=labels, step=step))
+        batch = Batch(labels=labels, step=step)
+        found = loss.per_example([teacher], [student], batch)
         np.testing.assert_allclose(found, share * whole, rtol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [None, Batch()])
 def test_decoupled_needs_labels(batch):
     with pytest.raises(ValueError, match="decoupled_soft_targets needs the labels"):
-        DecoupledSoftTargets().call(np.zeros((1, 2)), np.zeros((1, 2)), batch)
+        DecoupledSoftTargets()(np.zeros((1, 2)), np.zeros((1, 2)), batch=batch)
 
 
 def test_class_relations_by_hand():

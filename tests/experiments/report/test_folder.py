@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from experiments import report
+from experiments.report import curves
 from experiments.report.folder import read
 
 
@@ -22,7 +23,7 @@ def test_stages_stand_in_the_recipes_order(make_run, put_rows, rows):
     run = make_run(seeds=[0])
     put_rows(run, rows(["int8", "distill", "teacher"], [0]))
     found = read(run)
-    assert [line.stage for line in found.lines] == ["teacher", "distill", "int8"]
+    assert [each.stage for each in found.summaries] == ["teacher", "distill", "int8"]
     assert found.teacher.stage == "teacher"
     assert found.gaps == ("stage prune is not finished",)
 
@@ -65,10 +66,53 @@ def test_malformed_records(make_run):
         report.write(run)
 
 
+def test_malformed_declarations(make_run):
+    run = make_run()
+    (run / "stages.json").write_text("[]")
+    with pytest.raises(ValueError, match=r"stages\.json holds no JSON object"):
+        report.write(run)
+
+
+FORMER = (
+    {"kind": "Train", "name": "teacher", "net": {"name": "resnet20"}},
+    {"kind": "Distill", "name": "distill", "teacher": "teacher"},
+    {"kind": "Prune", "name": "prune", "start": "distill", "teacher": "teacher"},
+    {"kind": "Quantize", "name": "int8", "start": "prune"},
+)
+
+
+def test_an_older_run_without_declarations(make_run, write_record):
+    run = make_run()
+    write_record(run, "recipe.json", stages=FORMER)
+    (run / "stages.json").unlink()
+    found = read(run)
+    assert [each.stage for each in found.summaries] == [s["name"] for s in FORMER]
+    assert found.teacher.stage == "teacher" and found.gaps == ()
+    starts = [before and before.stage for before in map(found.before, found.summaries)]
+    assert starts == [None, None, "distill", "prune"]
+    assert "since distill: zipped bytes 3.1x smaller" in report.summary(run)
+    assert len(curves.pictures(found, "prune")) == 3  # the sparsity is one of them
+
+
+def test_the_teacher_is_the_first_that_is_declared(make_run):
+    run = make_run()
+    declared = json.loads((run / "stages.json").read_text())
+    declared["distill"]["teacher"] = None
+    declared["prune"]["teacher"] = "distill"
+    (run / "stages.json").write_text(json.dumps(declared))
+    assert read(run).teacher.stage == "distill"
+    declared["prune"]["teacher"] = None
+    (run / "stages.json").write_text(json.dumps(declared))
+    shutil.rmtree(run / "stages/seed0/measure")
+    found = read(run)
+    assert found.teacher.stage == "teacher"  # the first stage
+    assert found.gaps == ()  # without a teacher nobody disagrees with it
+
+
 def test_rows_alone_make_a_report(make_run):
     run = make_run()
-    for name in ("recipe.json", "environment.json", "data.json"):
-        (run / name).unlink()
+    for name in ("recipe", "environment", "data", "stages"):
+        (run / f"{name}.json").unlink()
     shutil.rmtree(run / "stages")
     for text in texts(run):
         assert "recipe.json is missing" in text
@@ -143,7 +187,7 @@ def test_pickles_are_not_loaded(make_run):
     assert "unreadable images of disagreement of seed 0" in read(run).gaps
 
 
-def test_full_agreement_is_said(make_run, put_disagreements):
+def test_full_agreement_is_reported(make_run, put_disagreements):
     run = make_run()
     images = np.zeros((0, 28, 28, 1), np.uint8)
     put_disagreements(run / "stages/seed0/measure", images)

@@ -5,9 +5,6 @@ import math
 import pytest
 
 from experiments import report
-from experiments.report import comparison
-from experiments.tables import summary as lines
-from experiments.tables import units
 
 
 def table_of(text):
@@ -71,7 +68,7 @@ def test_null_and_infinite_values_are_left_out(rows):
 
 
 @pytest.mark.parametrize("key", ["net", "data", "split", "precision"])
-def test_a_line_never_mixes(rows, key):
+def test_a_summary_never_mixes(rows, key):
     first, second = rows(["teacher"], [0, 1])
     with pytest.raises(ValueError, match=f"stage 'teacher' mix {key} .* and 'other'"):
         report.markdown_table([first, second | {key: "other"}])
@@ -103,65 +100,3 @@ def test_markdown_cells_hold_no_markup(rows):
     text = report.markdown_table([row | {"net": "a|b<script>[x](y)\n`c`"}], note="n|m")
     assert r"a\|b&lt;script&gt;[x\](y) \`c\`" in text
     assert r"n\|m" in text
-
-
-def test_a_pruned_file_moves_only_zipped(rows):
-    distill, prune, int8 = lines.stage_lines(rows(["distill", "prune", "int8"], [0]))
-    assert comparison.moved(prune, distill) == (
-        "zipped bytes 3.1x smaller; as before: bytes, MACs, latency"
-    )
-    # 140 / 42, 40 / 16, 0.102 / 0.05
-    assert comparison.moved(int8, prune) == (
-        "bytes 3.3x smaller, zipped bytes 2.5x smaller, latency 2.0x faster; "
-        "as before: MACs"
-    )
-    assert "latency 2.0x slower" in comparison.moved(prune, int8)
-    assert "bytes 3.3x more" in comparison.moved(prune, int8)
-
-
-def test_file_lines_are_grouped_by_form(rows):
-    files = lines.file_lines(lines.stage_lines(rows(["prune", "int8"], [0, 1])))
-    assert [(line.stage, line.form, line.seeds) for line in files] == [
-        ("prune", "litert float32", (0, 1)),
-        ("prune", "saved_model float32", (0, 1)),
-        ("int8", "litert int8", (0, 1)),
-        ("int8", "litert float16", (0, 1)),
-        ("int8", "saved_model int8", (0, 1)),
-    ]
-    assert files[3].mean("bytes") == 75_600  # 1.8 * 42,000
-
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (0, "B", "0 B"),
-        (999, "B", "999 B"),
-        (999.4, "B", "999 B"),
-        (999.6, "B", "1.00 kB"),
-        (33_127, "B", "33.1 kB"),
-        (999_900, "B", "1.00 MB"),
-        (1_100_000, "B", "1.10 MB"),
-        (31_000_000, "", "31.0 M"),
-        (724_000_000, "", "724 M"),
-        (1.5e9, "", "1.50 G"),
-        (12, "", "12"),
-        (None, "B", "–"),
-    ],
-)
-def test_units(value, unit, text):
-    assert units.scaled(value, unit) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(1, "1.0x"), (0.5, "0.50x"), (9.94, "9.9x"), (9.96, "10x"), (1234, "1,234x")],
-)
-def test_ratio(value, text):
-    assert units.ratio(value) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(59.4, "59 s"), (59.6, "1 min 0 s"), (7500, "2 h 5 min")]
-)
-def test_duration(seconds, text):
-    assert units.duration(seconds) == text

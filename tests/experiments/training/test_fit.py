@@ -1,4 +1,4 @@
-"""Training: schedules by hand, weight decay, stops, best weights, bit-exact resume."""
+"""Training: stops, best weights, precision, and bit-exact resume."""
 
 import keras
 import numpy as np
@@ -9,80 +9,10 @@ from compression.distillation import Distiller, SoftTargets
 from compression.pruning import PolynomialDecay, Prune
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
+from experiments.training import devices
 from experiments.training import fit as training
-from experiments.training.fit import LabelLoss, Training
-
-STEPS = 10
-
-
-def rates(settings, steps=range(0, 40)):
-    schedule = training.learning_rate(settings, STEPS)
-    return np.array([float(schedule(step)) for step in steps])
-
-
-def test_cosine_by_hand():
-    got = rates(Training(epochs=4, learning_rate=0.2), [0, 10, 20, 40])
-    np.testing.assert_allclose(
-        got, 0.1 * (1 + np.cos(np.pi * np.array([0, 0.25, 0.5, 1]))), atol=1e-7
-    )
-
-
-def test_step_drops_at_its_step():
-    settings = Training(epochs=4, learning_rate=1.0, schedule="step", drops=(0.5, 0.75))
-    got = rates(settings, [19, 20, 29, 30])
-    np.testing.assert_allclose(got, [1, 0.1, 0.1, 0.01], rtol=1e-6)
-
-
-def test_constant_and_warm_up():
-    settings = Training(
-        epochs=4, learning_rate=0.5, schedule="constant", warmup_epochs=1
-    )
-    np.testing.assert_allclose(
-        rates(settings, [0, 4, 9, 10, 39]), [0.05, 0.25, 0.5, 0.5, 0.5], rtol=1e-6
-    )
-
-
-def test_smoothed_label_loss_by_hand():
-    logits = np.log([[0.7, 0.2, 0.1]]).astype("float32")
-    value = LabelLoss(0.3)(np.array([0]), logits)
-    target = np.array([0.7 + 0.1, 0.1, 0.1])
-    assert float(value) == pytest.approx(-(target * np.log([0.7, 0.2, 0.1])).sum())
-
-
-@pytest.mark.parametrize("name", training.OPTIMIZERS)
-def test_weight_decay_spares_biases_and_batch_norm(name):
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            keras.layers.Dense(3, bias_initializer="ones"),
-            keras.layers.BatchNormalization(),
-        ]
-    )
-    before = [v.numpy() for v in model.trainable_variables]
-    settings = Training(
-        epochs=1, optimizer=name, learning_rate=0.1, weight_decay=0.5,
-        schedule="constant",
-    )  # fmt: skip
-    optimizer = training.optimizer(settings, STEPS)
-    optimizer.build(model.trainable_variables)
-    optimizer.apply([np.zeros_like(v) for v in before])
-    after = [v.numpy() for v in model.trainable_variables]
-    np.testing.assert_allclose(after[0], before[0] * (1 - 0.1 * 0.5), rtol=1e-6)
-    for a, b in zip(before[1:], after[1:], strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_bad_settings():
-    with pytest.raises(ValueError, match="no optimizer called 'lion'; choose from sgd"):
-        Training(epochs=1, optimizer="lion")
-    with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
-        Training(epochs=1, batch_size=0)
-    with pytest.raises(ValueError, match="no keep called 'first'; choose from best, l"):
-        Training(epochs=1, keep="first")
-    with pytest.raises(ValueError, match="patience waits for a better epoch"):
-        Training(epochs=9, keep="last", patience=2)
-    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
-        Training(epochs=1, label_smoothing=1)
+from experiments.training.optimizers import LabelLoss
+from experiments.training.settings import Training
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +36,7 @@ def fit(data, model, settings, folder, **options):
         ),
         pipeline.evaluation_batches(data, "validation"),
         settings,
+        loss=None if isinstance(model, Distiller) else LabelLoss(),
         checkpoint=folder / "checkpoint.npz",
         **options,
     )  # fmt: skip
@@ -258,7 +189,7 @@ def test_jit_compile_is_measured_without_a_trace_on_the_weights(digits, tmp_path
 
 def test_mixed_precision_trains_and_resumes(digits, tmp_path):
     settings = Training(epochs=2, batch_size=256, precision="mixed_float16")
-    with training.precision(settings):
+    with devices.precision(settings):
         model = student(digits)
     assert keras.config.dtype_policy().name == "float32"
     assert model.get_layer("conv1").compute_dtype == "float16"

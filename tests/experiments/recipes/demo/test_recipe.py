@@ -3,13 +3,14 @@
 import pytest
 
 from experiments.recipes.demo import recipe as demo
-from experiments.runs import run as runs
+from experiments.runs.layout import RunFolder
+from experiments.runs.run import run
 
 
 @pytest.mark.slow
 def test_the_demo_keeps_its_promise(tmp_path):
-    runs.run(demo.RECIPE, tmp_path / "demo", seeds=[7])
-    rows = {row["stage"]: row for row in runs.rows(tmp_path / "demo")}
+    run(demo.RECIPE, tmp_path / "demo", seeds=[7])
+    rows = {row["stage"]: row for row in RunFolder(tmp_path / "demo").read_rows()}
     for stage, top1 in demo.EXPECTED_TOP1.items():
         assert rows[stage]["top1"] >= top1
     teacher, prune, int8 = (rows[name] for name in ("teacher", "prune", "int8"))

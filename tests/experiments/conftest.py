@@ -1,4 +1,4 @@
-"""A run folder with plausible content, written without running anything."""
+"""A run folder with plausible content, written without a run."""
 
 import json
 
@@ -9,28 +9,39 @@ STAGES = (
     {
         "kind": "Train",
         "name": "teacher",
-        "net": {"name": "resnet20", "options": {}},
+        "start": {"name": "resnet20", "options": {}},
         "training": {"epochs": 12, "learning_rate": 0.1, "clip_norm": None},
         "exports": [{"format": "litert", "precision": "float32"}],
     },
     {
-        "kind": "Distill",
+        "kind": "Train",
         "name": "distill",
-        "net": {"name": "alexnet_small", "options": {"width": 0.125}},
-        "teacher": "teacher",
+        "start": {"name": "alexnet_small", "options": {"width": 0.125}},
         "training": {"epochs": 24, "learning_rate": 0.003},
-        "teaching": {"temperature": 4.0, "soft_weight": 0.9},
+        "teaching": {"teacher": "teacher", "temperature": 4.0, "soft_weight": 0.9},
     },
     {
         "kind": "Prune",
         "name": "prune",
         "start": "distill",
-        "teacher": "teacher",
         "training": {"epochs": 16},
+        "teaching": {"teacher": "teacher"},
         "sparsity": 0.8,
     },
     {"kind": "Quantize", "name": "int8", "start": "prune", "calibration": 256},
 )
+SPARSITY = {"key": "sparsity", "title": "zeros, % of the kernels", "factor": 100}
+DECLARED = {
+    "teacher": {"start": None, "teacher": None, "logs": [], "facts": []},
+    "distill": {"start": None, "teacher": "teacher", "logs": [], "facts": []},
+    "prune": {
+        "start": "distill",
+        "teacher": "teacher",
+        "logs": [SPARSITY],
+        "facts": [{"key": "masks", "title": "masks made", "format": ".1f"}],
+    },
+    "int8": {"start": "prune", "teacher": None, "logs": [], "facts": []},
+}
 ALEXNET = {"net": "alexnet_small", "parameters": 33_000, "macs": 3_100_000}
 ROWS = {
     "teacher": {
@@ -48,7 +59,7 @@ ROWS = {
     },
     "distill": ALEXNET
     | {
-        "what": "alexnet_small taught by the teacher",
+        "what": "alexnet_small distilled from the teacher",
         "precision": "float32",
         "top1": 0.97,
         "nonzero": 33_000,
@@ -59,7 +70,7 @@ ROWS = {
     },
     "prune": ALEXNET
     | {
-        "what": "the distill net pruned to 80% zeros, still taught by the teacher",
+        "what": "the distill net pruned to 80% zeros, distilled from the teacher",
         "precision": "float32",
         "top1": 0.965,
         "nonzero": 7_100,
@@ -122,7 +133,7 @@ def history(stage, seed, epochs):
 
 
 def write_disagreements(folder, images, classes=10):
-    """Of `images`, (k, height, width, channels) uint8, the teacher is right."""
+    """A teacher that is right about all `images`, (k, height, width, channels)."""
     labels = np.arange(len(images)) % classes
     teacher = np.full((len(images), classes), 0.2 / (classes - 1))
     teacher[np.arange(len(images)), labels] = 0.8
@@ -153,6 +164,7 @@ def make_run(tmp_path):
         run.mkdir()
         records = {
             "recipe": {"name": "demo", "data": "mnist5k", "stages": STAGES},
+            "stages": DECLARED,
             "environment": {
                 "command": "limbeck demo --seeds 3",
                 "limbeck": "0.1.0",

@@ -1,14 +1,13 @@
-"""The Pareto front against its definition; names that stay readable."""
+"""The Pareto front against its definition, and its picture."""
 
-import itertools
+from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
-from matplotlib.text import Text
 
-from experiments.report import callouts
+from experiments.report import pareto
+from experiments.report.folder import read
 from experiments.report.pareto import front
-from experiments.tables import svg as drawing
 
 # Few values: ties in cost, in accuracy and in both are common.
 POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=12)
@@ -36,11 +35,9 @@ def test_front_by_hand():
     assert front([large, small, worse, twin]) == [1, 3, 0]
 
 
-def test_callouts_of_equal_points_do_not_cover_each_other():
-    figure, plot = drawing.axes(440, 310)
-    names = [callouts.Callout(f"stage{i}", (1.0, 1.0), "k") for i in range(9)]
-    plot.plot(1.0, 1.0, "o")
-    callouts.place(figure, plot, names, points=[(1.0, 1.0)], line=[(1.0, 1.0)])
-    boxes = [Text.get_window_extent(note) for note in plot.texts]
-    assert len(boxes) == 9
-    assert not any(one.overlaps(two) for one, two in itertools.combinations(boxes, 2))
+def test_the_picture_names_its_points_in_words(make_run):
+    alt = ElementTree.fromstring(pareto.picture(read(make_run()), "bytes_zipped")).get(
+        "aria-label"
+    )
+    assert "teacher: 98.70 % at 1.00 MB" in alt
+    assert "int8: 96.50 % at 16.0 kB" in alt

@@ -1,10 +1,10 @@
-"""The table of distill_methods: gains seed by seed, and what must be said of it."""
+"""The table of distill_methods: gains seed by seed, and its notes."""
 
 import pytest
 
 from experiments import report
 from experiments.recipes.distill_methods import tables as distill_methods
-from experiments.tables.summary import stage_lines
+from experiments.tables.summary import stage_summaries
 
 TOP1 = {
     "teacher": [0.9, 0.9, 0.9],
@@ -50,17 +50,27 @@ def test_gains_are_over_the_same_seeds_student():
     assert "lossy JPEG copy" in table
 
 
+def test_the_longer_setting_has_the_same_table():
+    longer = report.markdown_table(rows(), recipe="distill_methods_full")
+    assert longer == report.markdown_table(rows(), recipe="distill_methods")
+
+
+def test_a_smoke_run_has_the_ordinary_table():
+    table = report.markdown_table(rows(), recipe="distill_methods-smoke")
+    assert "gain" not in table and "latency" in table
+
+
 def test_other_data_have_the_ordinary_table():
     table = report.markdown_table(rows(data="mnist"), recipe="distill_methods")
     assert "lossy" not in table and "gain" not in table
 
 
-def test_the_picture_tells_every_mean():
-    [picture] = distill_methods.pictures(stage_lines(rows()))
+def test_the_picture_names_every_mean():
+    [picture] = distill_methods.pictures(stage_summaries(rows()))
     assert "soft_targets 64.00" in picture and "student 62.00" in picture
 
 
 def test_one_method_alone_has_no_picture():
-    lines = [line for line in stage_lines(rows()) if line.stage == "student"]
-    assert distill_methods.pictures(lines) == []
-    assert pytest.approx(0.62) == lines[0].mean("top1")
+    alone = [each for each in stage_summaries(rows()) if each.stage == "student"]
+    assert distill_methods.pictures(alone) == []
+    assert alone[0].mean("top1") == pytest.approx(0.62)

@@ -1,10 +1,10 @@
-"""What stands beside the paper's figures: our means and errors, by hand."""
+"""Our errors beside the paper's figures, worked by hand."""
 
 import pytest
 
 from experiments import records, report
 from experiments.recipes.hinton2015 import tables as hinton2015
-from experiments.tables.summary import stage_lines
+from experiments.tables.summary import stage_summaries
 
 STAGES = {  # errors of two seeds
     "teacher": (70, 74),
@@ -37,7 +37,7 @@ def paper_rows():
 
 
 def test_errors_by_hand(paper_rows):
-    nets, temperatures = hinton2015.tables(stage_lines(paper_rows))
+    nets, temperatures = hinton2015.tables(stage_summaries(paper_rows))
     cells = {row[0].text: [cell.text for cell in row[2:]] for row in nets.cells}
     # Sample deviation of (70, 74): sqrt(8).
     assert cells["teacher"] == ["72.0 ± 2.8", "", "", "2", "67", "", ""]
@@ -67,15 +67,15 @@ def test_the_figures_are_the_papers():
 
 def test_one_seed_has_no_deviation(paper_rows):
     one = [row for row in paper_rows if row["seed"] == 0]
-    nets, _ = hinton2015.tables(stage_lines(one))
+    nets, _ = hinton2015.tables(stage_summaries(one))
     assert nets.cells[0][2].text == "70.0"
 
 
-def test_the_picture_says_its_points(paper_rows):
-    [svg] = hinton2015.pictures(stage_lines(paper_rows))
+def test_the_picture_names_its_points_in_words(paper_rows):
+    [svg] = hinton2015.pictures(stage_summaries(paper_rows))
     assert "385 at 1, 365 at 4, 425 at 20" in svg
     few = [row for row in paper_rows if row["stage"] in ("teacher", "units30_t4")]
-    assert hinton2015.pictures(stage_lines(few)) == []
+    assert hinton2015.pictures(stage_summaries(few)) == []
 
 
 def test_rows_of_the_recipe_have_its_table(paper_rows):
@@ -83,7 +83,7 @@ def test_rows_of_the_recipe_have_its_table(paper_rows):
     assert "| paper: errors |" in own and "arXiv:1503.02531, section 3" in own
     usual = report.markdown_table(paper_rows, recipe="demo")
     assert "paper" not in usual and "latency" in usual
-    for row in paper_rows:  # the paper's figures say nothing of other data
+    for row in paper_rows:  # the paper's figures mean nothing for other data
         row["data"] = "digits"
     elsewhere = report.markdown_table(paper_rows, recipe="hinton2015")
     assert "paper" not in elsewhere
@@ -98,7 +98,7 @@ def test_report_and_readme_show_it(paper_rows, make_run, put_rows, write_record)
         assert "Beside the paper" in part and "47.3 %" in part
     assert 'aria-label="Mean test errors of students with 30 units' in text
     write_record(run, "environment.json", command="limbeck reproduce hinton2015")
-    records.record(run, run / "results")
-    table = records.table(run.name, run / "results")
+    records.record(run, run / "experiments")
+    table = records.table(run.name, run / "experiments")
     assert table.startswith("`limbeck reproduce hinton2015`")
     assert "72.0 ± 2.8" in table and "T = 20" in table

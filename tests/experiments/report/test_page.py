@@ -1,18 +1,14 @@
 """The documents: whole, well-formed, self-contained, and all of it escaped."""
 
-import base64
-import io
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from experiments import report
-from experiments.report import curves, disagreements, page, pareto
+from experiments.report import page, pareto
 from experiments.report.folder import read
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -149,7 +145,7 @@ def test_stage_names_are_no_markup_in_pictures(make_run, put_rows, rows, write_r
     evil = "a<b>&$x$"
     measured = rows(["teacher", "distill"], [0])
     put_rows(run, [row | {"stage": evil + row["stage"]} for row in measured])
-    svg = pareto.svg(read(run), "bytes_zipped")
+    svg = pareto.picture(read(run), "bytes_zipped")
     texts = [each.text for each in ElementTree.fromstring(svg).iter() if each.text]
     assert f"{evil}teacher" in texts
     checked(report.write(run).read_text())
@@ -181,56 +177,3 @@ def test_nothing_is_written_when_the_page_cannot_be_made(make_run, monkeypatch):
     with pytest.raises(RuntimeError, match="no page"):
         report.write(run)
     assert not list(run.glob("report.*"))
-
-
-def test_curves_are_svg_with_a_line_a_seed(make_run):
-    found = read(make_run())
-    panels = curves.svgs(found, "prune")
-    assert len(panels) == 3
-    for panel in panels:
-        root = ElementTree.fromstring(panel)
-        assert root.tag == "{http://www.w3.org/2000/svg}svg"
-        assert root.get("viewBox")
-    assert "ends at 80, 80, 80" in panels[2]
-    assert panels[2].count("stroke: var(--series-2") == 3
-    assert curves.svgs(found, "int8") == []
-
-
-def test_pareto_says_its_points(make_run):
-    alt = ElementTree.fromstring(pareto.svg(read(make_run()), "bytes_zipped")).get(
-        "aria-label"
-    )
-    assert "teacher: 98.70 % at 1.00 MB" in alt
-    assert "int8: 96.50 % at 16.0 kB" in alt
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_kept_pixel_for_pixel(make_run, channels):
-    rng = np.random.default_rng(0)
-    images = rng.integers(0, 256, (3, 8, 8, channels), dtype=np.uint8)
-    strip = disagreements.strip(read(make_run(images=images)))
-    sources = re.findall(r'src="data:image/png;base64,([^"]+)"', strip)
-    assert len(sources) == 3
-    for source, image in zip(sources, images, strict=True):
-        decoded = Image.open(io.BytesIO(base64.b64decode(source)))
-        np.testing.assert_array_equal(
-            np.asarray(decoded).reshape(8, 8, channels), image
-        )
-
-
-def test_cards_name_label_and_both_answers(make_run):
-    names = [f"digit{i}" for i in range(10)]
-    strip = disagreements.strip(read(make_run(class_names=names)))
-    alt = "test image 7, labelled digit1: teacher says digit1, distill says digit2"
-    assert f'alt="{alt}"' in strip
-    assert strip.count('<div class="label">') == 2
-    assert 'title="digit1: 80.0 % and 2.2 %"' in strip  # 0.2 / 9
-
-
-def test_of_many_classes_the_likely_ones_are_shown():
-    teacher = np.zeros(100)
-    teacher[[3, 50]] = 0.6, 0.4
-    student = np.zeros(100)
-    student[[7, 8, 9]] = 0.5, 0.3, 0.2
-    shown = disagreements.shown_classes(teacher, student, label=99)
-    assert shown == [3, 7, 8, 9, 50, 99]

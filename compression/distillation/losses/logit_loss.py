@@ -1,0 +1,60 @@
+"""What all losses between logits have in common."""
+
+from numbers import Real
+
+from compression.distillation.losses.base import DistillationLoss
+from compression.distillation.losses.batch import Batch, Schedule
+
+LOGITS = "logits"  # what the output of a net is called, whatever its layer's name is
+
+
+class LogitLoss(DistillationLoss):
+    """Base of the losses between the outputs of teacher and student.
+
+    A subclass gives `values`.
+
+    Args:
+        weight: factor in the total loss, at least 0; or a schedule of the step.
+        name: name of this part in logs and history.
+
+    Raises:
+        ValueError: `weight` is negative.
+    """
+
+    def __init__(self, weight: float | Schedule = 1.0, name: str | None = None):
+        super().__init__([LOGITS], [LOGITS], weight, name)
+
+    @property
+    def needs_teacher_shapes(self):
+        return False  # the student has as many classes
+
+    def tap(self, model, layer):
+        return model.outputs[0]
+
+    def per_example(self, teacher, student, batch):
+        [teacher_logits], [student_logits] = teacher, student
+        return self.values(teacher_logits, student_logits, batch)
+
+    def values(self, teacher_logits, student_logits, batch: Batch):
+        """The loss of each example.
+
+        Args:
+            teacher_logits: (batch, classes).
+            student_logits: (batch, classes).
+            batch: what else is known.
+
+        Returns:
+            (batch,) float32.
+        """
+        raise NotImplementedError
+
+
+def require_temperature(temperature: float | Schedule) -> float | Schedule:
+    """`temperature` itself; a schedule or tensor is not checked.
+
+    Raises:
+        ValueError: it is a number that is not positive.
+    """
+    if isinstance(temperature, Real) and temperature <= 0:
+        raise ValueError(f"temperature must be positive, got {temperature}")
+    return temperature

@@ -1,0 +1,60 @@
+"""Run folders as earlier versions wrote them, read as if they were today's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Fields of a stage as commands and recipe.json called them -> as they are called now.
+RENAMED = {"net": ("start",), "teacher": ("teaching", "teacher")}
+# What stages declared before there was a stages.json, by their kind.
+SPARSITY = {
+    "key": "sparsity",
+    "title": "zeros, % of the pruned weights",
+    "factor": 100,
+}
+SHIFT = {
+    "key": "bias_shift",
+    "title": "shift chosen on validation",
+    "format": "+.2f",
+}
+LOGS, FACTS = {"Prune": [SPARSITY]}, {"CorrectBias": [SHIFT]}
+ADDED = {"Prune": {"augment": None, "classes": None}, "Train": {"classes": None}}
+
+
+def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe.json of any version in today's form; a new one is given back as it is.
+
+    Stages had a `net` where they have a `start` now, and a `teacher` beside their
+    `teaching`.
+    """
+    stages = [_stage(stage) for stage in recipe.get("stages", [])]
+    return {**recipe, "stages": stages} if "stages" in recipe else dict(recipe)
+
+
+def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What stages.json would hold for a run folder that has none."""
+    found = {}
+    for stage in upgraded(recipe).get("stages", []):
+        start = stage.get("start")
+        found[stage.get("name")] = {
+            "what": "",
+            "start": start if isinstance(start, str) else None,
+            "teacher": (stage.get("teaching") or {}).get("teacher"),
+            "logs": LOGS.get(stage.get("kind"), []),
+            "facts": FACTS.get(stage.get("kind"), []),
+        }
+    return found
+
+
+def _stage(stage):
+    changed = {"once": False} | dict(stage)
+    for former, path in RENAMED.items():
+        if former in changed:
+            value = changed.pop(former)
+            inner = changed
+            for key in path[:-1]:
+                inner[key] = dict(inner.get(key) or {})
+                inner = inner[key]
+            inner[path[-1]] = value
+    if changed.get("kind") == "Train":
+        changed.setdefault("teaching", None)
+    return ADDED.get(changed.get("kind"), {}) | changed

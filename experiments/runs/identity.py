@@ -1,0 +1,84 @@
+"""What makes two runs the same run: the recipe, and the data as they were found."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.data import Data
+from experiments.files import read_json
+from experiments.recipe import Recipe
+from experiments.runs.former import upgraded
+from experiments.runs.layout import RunFolder
+
+
+def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
+    """A run goes on in a folder of its own recipe, or begins in an empty one.
+
+    Raises:
+        ValueError: the folder holds another run, or something else; says what
+            differs.
+    """
+    if not folder.recipe.exists():
+        path = folder.path
+        if path.exists() and any(p != folder.lock for p in path.iterdir()):
+            raise ValueError(
+                f"{path} is not empty and not a run folder; choose another --out"
+            )
+        return
+    there = upgraded(read_json(folder.recipe))
+    asked = json.loads(json.dumps(recipe.as_dict()))
+    different = sorted(_differences(there, asked))
+    if different:
+        shown = "; ".join(different[:3]) + ("; ..." if len(different) > 3 else "")
+        raise ValueError(
+            f"{folder.path} holds a run of another recipe ({shown}); choose another "
+            "--out, or delete that folder"
+        )
+
+
+def require_same_data(data: Data, folder: RunFolder) -> None:
+    """A run goes on with the data that it began with.
+
+    Raises:
+        ValueError: they have changed; says how.
+    """
+    if not folder.data.exists():
+        return
+    different = sorted(_differences(read_json(folder.data), described(data)))
+    if different:
+        raise ValueError(
+            f"the data have changed since the run in {folder.path} began "
+            f"({'; '.join(different[:3])}); choose another --out"
+        )
+
+
+def described(data: Data) -> dict[str, Any]:
+    """The data as `data.json` has them."""
+    return {
+        "name": data.name,
+        "image_shape": list(data.image_shape),
+        "class_names": list(data.class_names),
+        "train": data.train.size,
+        "validation": data.validation.size,
+        "test": data.test.size,
+        "mean": list(data.mean),
+        "std": list(data.std),
+        "note": data.note,
+        "bad_images": list(data.bad_images),
+    }
+
+
+def _differences(there, asked, path="") -> Iterator[str]:
+    if isinstance(there, dict) and isinstance(asked, dict):
+        for key in there.keys() | asked.keys():
+            yield from _differences(
+                there.get(key), asked.get(key), f"{path}.{key}".strip(".")
+            )
+    elif (
+        isinstance(there, list) and isinstance(asked, list) and len(there) == len(asked)
+    ):
+        for i, pair in enumerate(zip(there, asked, strict=True)):
+            name = pair[0].get("name", i) if isinstance(pair[0], dict) else i
+            yield from _differences(*pair, f"{path}.{name}")
+    elif there != asked:
+        yield f"{path}: {there} there, {asked} asked for"

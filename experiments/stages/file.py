@@ -1,0 +1,69 @@
+"""A stage starts from somebody's own Keras model, in a file."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import keras
+
+from compression import as_logits, export
+from experiments.data import Data
+
+
+@dataclass(frozen=True)
+class File:
+    """A .keras file with a functional model; a final softmax is taken off.
+
+    A run's identity holds the name and the SHA-256 of the file, not where it lies.
+
+    Attributes:
+        path: of the file.
+        name: the last part of the path.
+        sha256: of its bytes, in hex.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+
+    path: str = field(metadata={"recorded": False})
+    name: str = field(init=False)
+    sha256: str = field(init=False)
+
+    def __post_init__(self):
+        path = Path(self.path).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(f"there is no model file {self.path}")
+        object.__setattr__(self, "path", str(path))
+        object.__setattr__(self, "name", path.name)
+        object.__setattr__(self, "sha256", _sha256(path))
+
+    def built(self, data: Data) -> keras.Model:
+        """The model in the file, for the images and classes of `data`.
+
+        Raises:
+            ValueError: the file holds no such model, or has changed since the recipe
+                was made.
+        """
+        if _sha256(Path(self.path)) != self.sha256:
+            raise ValueError(f"{self.path} has changed since the run began")
+        model = export.load(self.path).model
+        if model is None:
+            raise ValueError(f"{self.path} is no .keras file: give one to start from")
+        model = as_logits(model)
+        images, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
+        if images != tuple(data.image_shape):
+            raise ValueError(
+                f"{self.path} takes images of {images}, those of {data.name} are "
+                f"{tuple(data.image_shape)}: set image_size"
+            )
+        if classes != len(data.class_names):
+            raise ValueError(
+                f"{self.path} knows {classes} classes, {data.name} has "
+                f"{len(data.class_names)}"
+            )
+        return model
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

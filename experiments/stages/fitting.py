@@ -1,0 +1,92 @@
+"""Fits the net of a training stage to labels, or to labels and a teacher."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from compression.distillation import Distiller
+from experiments.data import pipeline
+from experiments.stages.base import Job
+from experiments.stages.teacher_cache import cached_teacher, shared_outputs
+from experiments.training import fit as training
+from experiments.training.optimizers import LabelLoss
+
+if TYPE_CHECKING:
+    from experiments.stages.training_stage import TrainingStage
+
+
+def fit(
+    stage: "TrainingStage", model: keras.Model, job: Job
+) -> tuple[training.Trained, dict[str, Any]]:
+    """Train `model` in place; returns what came of it, and facts for the row."""
+    if stage.teaching is None:
+        loss = LabelLoss(stage.training.label_smoothing)
+        return _fit(stage, model, job, loss=loss), {}
+    return _distill(stage, model, job)
+
+
+def _distill(stage, student, job):
+    teaching, teacher = stage.teaching, job.load(stage.teaching.teacher)
+    view_seed = job.seed if teaching.view_seed is None else teaching.view_seed
+    distiller = Distiller(
+        student,
+        teacher=teacher,
+        losses=teaching.losses(job.data.train.size),
+        label_weight=teaching.label_weight,
+        name=stage.name,
+    )
+    train, validation = {"view_seed": view_seed, "with_index": True}, {}
+    about = {}
+    if teaching.views is not None:
+        cached = cached_teacher(
+            shared_outputs(stage, teacher, student, job),
+            job.data,
+            views=teaching.views,
+            seed=view_seed,
+            augment=job.augment,
+            root=job.cache,
+        )
+        about = {"teacher_cache": cached.about}
+        keys = distiller.teacher_keys
+        train["teacher_outputs"] = {key: cached.train.outputs[key] for key in keys}
+        validation["teacher_outputs"] = {
+            key: cached.validation.outputs[key][0] for key in keys
+        }
+    return _fit(stage, distiller, job, train, validation), about
+
+
+def _fit(  # noqa: PLR0913, two of them are options of the batches
+    stage,
+    model,
+    job,
+    train: Mapping[str, Any] | None = None,
+    validation: Mapping[str, Any] | None = None,
+    loss: keras.losses.Loss | None = None,
+):
+    """Train a net or a distiller; `train` and `validation` are options of batches."""
+    settings = stage.training
+    steps = pipeline.steps_per_epoch(job.data, settings.batch_size)
+
+    def batches(first_epoch):
+        return pipeline.training_batches(
+            job.data,
+            batch_size=settings.batch_size,
+            seed=job.seed,
+            augment=job.augment,
+            first_epoch=first_epoch,
+            **train or {},
+        )
+
+    return training.fit(
+        model,
+        batches,
+        pipeline.evaluation_batches(job.data, "validation", **validation or {}),
+        settings,
+        loss=loss,
+        title=stage.name,
+        shown=[logged.key for logged in stage.logs],
+        checkpoint=job.folder.checkpoint,
+        callbacks=stage.callbacks(steps),
+        best_from=stage.best_from(steps),
+    )

@@ -1,0 +1,49 @@
+"""A stage starts from a net of the catalogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+import architectures
+from experiments.data import Data
+from experiments.stages import published_weights
+
+
+@dataclass(frozen=True)
+class Net:
+    """A net of the catalogue: its name and what its builder takes beside the data's.
+
+    Attributes:
+        name: in the catalogue.
+        options: of its builder.
+        weights: what it starts from: None, random; "published", or the path of a file
+            of published weights (then see `Recipe.normalisation`).
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    weights: str | None = None
+
+    def __post_init__(self):
+        architectures.card(self.name)  # or it says which nets there are
+
+    def built(self, data: Data) -> keras.Model:
+        """A new net for the images and classes of `data`.
+
+        Raises:
+            ValueError: the net cannot take such images, options or weights.
+        """
+        try:
+            model = architectures.build(
+                self.name,
+                input_shape=data.image_shape,
+                classes=len(data.class_names),
+                **self.options,
+            )
+        except TypeError as error:  # an option that the builder does not have
+            raise ValueError(f"{self.name}: {error}") from error
+        if self.weights is not None:
+            published_weights.load_into(model, self.weights)
+        return model

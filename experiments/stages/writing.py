@@ -1,0 +1,77 @@
+"""What a finished stage leaves: model, exports, history, and how to feed the files."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from compression import export
+from experiments.data import pipeline
+from experiments.files import write_json
+from experiments.stages.base import Job, Stage
+from experiments.training.fit import Trained
+
+BATCH = 64  # images that are read together to calibrate
+
+
+def finish(
+    stage: Stage,
+    model: keras.Model,
+    job: Job,
+    trained: Trained | None = None,
+    *,
+    calibration: int | None = None,
+) -> dict[str, Any]:
+    """Write everything; returns what the row says of it.
+
+    Args:
+        stage: whose model it is.
+        model: finished.
+        job: where to write, and the data.
+        trained: what a training left, for those that train.
+        calibration: number of train images that calibrate quantized exports.
+    """
+    model.save(job.folder.model, include_optimizer=False)
+    calibrated = {}
+    if calibration is not None:
+        train = pipeline.evaluation_batches(job.data, "train", batch_size=BATCH)
+        calibrated = {"calibration": list(first_images(train, calibration))}
+    for form in stage.exports:
+        path = job.folder.exported(form.format, form.precision)
+        if form.format == "litert":
+            export.litert(model, path, precision=form.precision, **calibrated)
+        else:
+            export.saved_model(model, path, weights=form.precision)
+    write_json(
+        job.folder.deploy,
+        {
+            "input": "float32 (pixels / 255 - mean) / std, RGB or grey, rows first",
+            "image_shape": list(job.data.image_shape),
+            "mean": list(job.data.mean),
+            "std": list(job.data.std),
+            "output": "logits, one for each class",
+            "class_names": list(job.data.class_names),
+        },
+    )
+    about = {"stage": stage.name, "net": model.name, "what": stage.what}
+    if stage.once:
+        about["once"] = True
+    if trained:
+        write_json(job.folder.history, trained.history)
+        about |= {
+            "epochs": len(trained.history["epoch"]),
+            "best_epoch": trained.best_epoch,
+            "validation_top1": trained.best_score,
+        }
+    return about
+
+
+def first_images(batches: Iterable, count: int) -> Iterator[np.ndarray]:
+    """The first `count` images of batches (images, labels), in batches."""
+    left = count
+    for images, _ in batches:
+        yield np.asarray(images)[:left]
+        left -= len(images)
+        if left <= 0:
+            return

@@ -1,0 +1,94 @@
+"""Optimizer, learning rate and label loss, from the settings of a training."""
+
+import math
+
+import keras
+from keras import ops
+
+from experiments.training.settings import Training
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule times a linear rise over the first `steps` steps."""
+
+    def __init__(self, schedule, steps: int):
+        self.schedule = schedule
+        self.steps = steps
+
+    def __call__(self, step):
+        risen = (ops.cast(step, "float32") + 1) / self.steps
+        return self.schedule(step) * ops.minimum(risen, 1.0)
+
+    def get_config(self):
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "steps": self.steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["steps"])
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class LabelLoss(keras.losses.Loss):
+    """Cross-entropy of integer labels and logits, labels smoothed by `smoothing`.
+
+    Szegedy et al. (2016), section 7: the target is `1 - smoothing` on the label plus
+    `smoothing / classes` everywhere.
+    """
+
+    def __init__(self, smoothing=0.0, name="label_loss", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.smoothing = smoothing
+
+    def call(self, y_true, y_pred):
+        log_p = ops.log_softmax(y_pred)
+        labels = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")
+        picked = ops.squeeze(ops.take_along_axis(log_p, labels, axis=-1), -1)
+        mean = ops.mean(log_p, axis=-1)
+        return -(1 - self.smoothing) * picked - self.smoothing * mean
+
+    def get_config(self):
+        return super().get_config() | {"smoothing": self.smoothing}
+
+
+def learning_rate(settings: Training, steps_per_epoch: int):
+    """The learning rate as a Keras schedule of the step."""
+    schedules = keras.optimizers.schedules
+    rate, steps = settings.learning_rate, settings.epochs * steps_per_epoch
+    if settings.schedule == "cosine":
+        schedule = schedules.CosineDecay(rate, steps)
+    elif settings.schedule == "step":
+        # Keras changes the rate after a boundary; we mean: from that step on.
+        boundaries = [math.ceil(steps * drop) - 1 for drop in settings.drops]
+        rates = [rate * settings.drop_factor**i for i in range(len(boundaries) + 1)]
+        schedule = schedules.PiecewiseConstantDecay(boundaries, rates)
+    else:
+        schedule = schedules.PolynomialDecay(rate, steps, end_learning_rate=rate)
+    warmup = round(settings.warmup_epochs * steps_per_epoch)
+    return WarmUp(schedule, warmup) if warmup else schedule
+
+
+def optimizer(settings: Training, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """A new optimizer; weight decay spares biases and batch norm."""
+    options = {
+        "learning_rate": learning_rate(settings, steps_per_epoch),
+        "weight_decay": settings.weight_decay or None,
+        "global_clipnorm": settings.clip_norm,
+    }
+    if settings.optimizer == "sgd":
+        made = keras.optimizers.SGD(
+            momentum=settings.momentum, nesterov=settings.momentum > 0, **options
+        )
+    elif settings.optimizer == "adam":
+        made = keras.optimizers.Adam(**options)
+    else:
+        made = keras.optimizers.AdamW(
+            **options | {"weight_decay": settings.weight_decay}
+        )
+    if settings.weight_decay:
+        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made

@@ -1,0 +1,46 @@
+"""Files and folders take their place whole; what a killed writer left is removed."""
+
+import pytest
+
+from compression.atomic import remove_leftovers, replacing
+
+
+def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text("before")
+    with pytest.raises(OSError, match="disk full"), replacing(path) as beside:
+        beside.write_text("half")
+        raise OSError("disk full")
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_by_the_new_one(tmp_path):
+    path = tmp_path / "model"
+    path.mkdir()
+    (path / "old").touch()
+    with replacing(path) as beside:
+        beside.mkdir()
+        (beside / "new").touch()
+    assert [p.name for p in path.iterdir()] == ["new"]
+
+
+def test_only_leftovers_of_killed_writers_are_removed(tmp_path):
+    """Hidden folders of others stay, and links, also those that look like ours."""
+    writer = replacing(tmp_path / "stages/seed0/rows.json")
+    beside = writer.__enter__()  # and it was killed here
+    beside.write_text("half")
+    for name in (".git", ".ipynb_checkpoints", "stages/.dvc"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "mine").touch()
+    elsewhere = tmp_path / ".git/.x.limbeck-unfinished-not"
+    elsewhere.mkdir()
+    link = tmp_path / "stages/.link.limbeck-unfinished"
+    link.symlink_to(elsewhere)
+    (tmp_path / ".dangling").symlink_to("nowhere")
+    remove_leftovers(tmp_path)
+    assert not beside.parent.exists()
+    assert (tmp_path / "stages/seed0").is_dir()
+    for name in (".git", ".ipynb_checkpoints", "stages/.dvc"):
+        assert (tmp_path / name / "mine").exists()
+    assert elsewhere.is_dir() and link.is_symlink()

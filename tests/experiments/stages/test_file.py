@@ -1,0 +1,110 @@
+"""A user's own .keras file: in a recipe, as a stage, and as a start."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from compression import export, measure
+from experiments.data import load, pipeline
+from experiments.recipe import Recipe
+from experiments.runs.layout import RunFolder
+from experiments.runs.run import run
+from experiments.stages.base import Export
+from experiments.stages.distill import Distill
+from experiments.stages.file import File
+from experiments.stages.load import Load
+from experiments.stages.net import Net
+from experiments.stages.prune import Prune
+from experiments.stages.teaching import Teaching
+from experiments.training.settings import Training
+
+LITERT = (Export("litert"),)
+SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
+
+
+def softmax_net(classes=10, seed=0):
+    keras.utils.set_random_seed(seed)
+    image = keras.Input((8, 8, 1))
+    x = layers.Dense(24, activation="relu", name="fc1")(layers.Flatten()(image))
+    answer = layers.Dense(classes, activation="softmax")(x)
+    return keras.Model(image, answer, name="mine")
+
+
+@pytest.fixture
+def file(tmp_path):
+    softmax_net().save(tmp_path / "mine.keras")
+    return File(str(tmp_path / "mine.keras"))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+def test_a_file_is_known_by_its_contents(file, tmp_path):
+    recipe = Recipe("own", "digits", (Load("teacher", file),))
+    recorded = recipe.as_dict()["stages"][0]["start"]
+    assert recorded == {"name": "mine.keras", "sha256": file.sha256}
+    (tmp_path / "other").mkdir()
+    copy = tmp_path / "other/mine.keras"
+    copy.write_bytes((tmp_path / "mine.keras").read_bytes())
+    same = Recipe("own", "digits", (Load("teacher", File(str(copy))),))
+    assert same.as_dict() == recipe.as_dict()
+    softmax_net(seed=1).save(copy)
+    other = Recipe("own", "digits", (Load("teacher", File(str(copy))),))
+    assert other.as_dict() != recipe.as_dict()
+
+
+def test_a_softmax_is_taken_off(file, digits):
+    images = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
+    logits = file.built(digits)(images)
+    expected = softmax_net()(images)
+    np.testing.assert_allclose(keras.ops.softmax(logits), expected, atol=1e-6)
+
+
+def test_files_that_do_not_fit_are_refused(file, tmp_path, digits):
+    with pytest.raises(FileNotFoundError, match="there is no model file .*none.keras"):
+        File(str(tmp_path / "none.keras"))
+    softmax_net(classes=3).save(tmp_path / "three.keras")
+    with pytest.raises(ValueError, match="three.keras knows 3 classes, digits has 10"):
+        File(str(tmp_path / "three.keras")).built(digits)
+    with pytest.raises(ValueError, match=r"takes images of \(8, 8, 1\), .* \(16, 16"):
+        file.built(load("digits", image_size=16))
+    softmax_net(seed=1).save(tmp_path / "mine.keras")
+    with pytest.raises(ValueError, match="mine.keras has changed since the run began"):
+        file.built(digits)
+
+
+def test_it_teaches_and_is_pruned_from_labels_alone(file, tmp_path, digits):
+    """A loaded teacher, a student taught by it, the file itself pruned without one."""
+    recipe = Recipe(
+        "own",
+        "digits",
+        (
+            Load("teacher", file, exports=LITERT),
+            Distill(
+                "student",
+                Net("mlp", {"widths": (16,)}),
+                SHORT,
+                Teaching("teacher", views=1),
+                exports=LITERT,
+            ),
+            Prune("prune", file, SHORT, sparsity=0.5, scope="layer", exports=LITERT),
+        ),
+    )
+    folder = RunFolder(run(recipe, tmp_path / "run"))
+    rows = {row["stage"]: row for row in folder.read_rows()}
+    assert rows["teacher"]["what"] == "mine.keras as it is"
+    assert rows["student"]["what"] == "mlp taught by the teacher"
+    assert rows["prune"]["what"] == (
+        "mine.keras pruned to 50% zeros, trained on the labels"
+    )
+    test = list(pipeline.evaluation_batches(digits, "test"))
+    labels = np.concatenate([label for _, label in test])
+    own = measure.accuracy(measure.logits(file.path, test), labels)
+    assert rows["teacher"]["top1"] == own
+    pruned = export.load(folder.stage("prune", 0).model).model
+    for layer in (pruned.layers[2], pruned.layers[-1]):
+        kernel = keras.ops.convert_to_numpy(layer.kernel)
+        assert (kernel == 0).sum() == round(0.5 * kernel.size)

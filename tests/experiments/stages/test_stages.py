@@ -1,0 +1,132 @@
+"""Every kind of stage: what it declares, and settings that are refused at once."""
+
+import keras
+import numpy as np
+import pytest
+
+from experiments.data import load
+from experiments.recipe import Recipe
+from experiments.runs.run import run
+from experiments.stages.base import Export
+from experiments.stages.correct_bias import CorrectBias
+from experiments.stages.distill import Distill
+from experiments.stages.net import Net
+from experiments.stages.prune import Prune
+from experiments.stages.quantize import Quantize
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
+from experiments.stages.training_stage import TrainingStage
+from experiments.stages.writing import first_images
+from experiments.training.settings import Training
+
+LONG = Training(epochs=10)
+TEACHING = Teaching("teacher")
+NET = Net("mlp", {"widths": (8,)})
+
+
+@pytest.mark.parametrize(
+    ("stage", "start", "teacher", "what"),
+    [
+        (Train("a", NET, LONG), None, None, "mlp trained on the labels"),
+        (
+            Train("a", Net("resnet20", weights="published"), LONG),
+            *(None, None, "resnet20 from published weights, tuned on the labels"),
+        ),
+        (Train("a", "b", LONG), "b", None, "the b net tuned on the labels"),
+        (
+            Distill("a", NET, LONG, TEACHING, classes=(7, 8)),
+            *(None, "teacher", "mlp taught by the teacher on images of classes 7, 8"),
+        ),
+        (
+            Prune("a", "b", LONG, TEACHING, sparsity=0.9),
+            *("b", "teacher", "the b net pruned to 90% zeros, still taught by the te"),
+        ),
+        (Quantize("a", "b"), "b", None, "the b net in 8-bit integers, calibrated on"),
+        (
+            CorrectBias("a", "b", (3,)),
+            *("b", None, "the b net, its output biases of class 3 shifted as suits"),
+        ),
+    ],
+)
+def test_declarations(stage, start, teacher, what):
+    declared = stage.declaration()
+    assert (declared["start"], declared["teacher"]) == (start, teacher)
+    assert declared["what"].startswith(what)
+    assert stage.inputs == tuple(name for name in (start, teacher) if name)
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: Distill("a", NET, LONG), "a: who teaches"),
+        (lambda: Prune("a", "b", LONG, sparsity=80), r"sparsity .*\[0, 1\), got 80"),
+        (lambda: Prune("a", "b", LONG, scope="net"), "no scope called 'net'; choose"),
+        (lambda: Prune("a", "b", LONG, until=0), r"until must be in \(0, 1\], got 0"),
+        (lambda: Quantize("a", "b", calibration=0), "calibration must be positive"),
+    ],
+)
+def test_bad_settings_are_refused_when_the_stage_is_made(make, problem):
+    with pytest.raises(ValueError, match=problem):
+        make()
+
+
+def test_layers_to_compare_are_looked_for_before_anything_is_trained(tmp_path):
+    hints = {"Hints": {"teacher": "fc1", "student": "fc2"}}
+    recipe = Recipe(
+        "hints",
+        "digits",
+        (
+            Train("teacher", Net("mlp", {"widths": (8,)}), LONG),
+            Distill("student", NET, LONG, Teaching("teacher", parts=hints)),
+        ),
+    )
+    with pytest.raises(ValueError, match="no layer or stage called 'fc2'; choose from"):
+        run(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_as_many_calibration_images_as_asked_for():
+    batches = [(np.full((64, 2), i), None) for i in range(4)]
+    for count in (1, 64, 100, 128, 256):
+        images = np.concatenate(list(first_images(batches, count)))
+        assert len(images) == count
+        np.testing.assert_array_equal(images[:, 0], np.arange(count) // 64)
+    assert sum(map(len, first_images(batches, 1000))) == 256
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1, 7), (2, 1), (3, 10), (20, 54)])
+def test_the_final_sparsity_comes_before_the_epochs_that_count(epochs, steps):
+    stage = Prune("a", "b", Training(epochs=epochs), sparsity=0.8)
+    [callback] = stage.callbacks(steps)
+    first = stage.best_from(steps)
+    assert callback.schedule(max(first, 1) * steps) == 0.8
+    assert first <= max(1, epochs - 1) or epochs == 1
+
+
+def test_a_new_kind_of_stage_is_a_few_lines(tmp_path):
+    """It holds weights meanwhile, or changes the graph first, and no more is needed."""
+
+    class Halves(keras.callbacks.Callback):
+        def on_train_end(self, logs=None):
+            for kernel in (w for w in self.model.weights if w.name == "kernel"):
+                kernel.assign(kernel * 0 + 0.5)
+
+    class Cut(TrainingStage):
+        what = "a net cut before its last layer"
+
+        def callbacks(self, steps):
+            return [Halves()]
+
+        def prepared(self, model):
+            answer = keras.layers.Dense(10, name="new")(model.layers[-1].input)
+            return keras.Model(model.inputs[0], answer, name="cut")
+
+    stages = (
+        Train("first", NET, Training(epochs=1), exports=(Export("litert"),)),
+        Cut("second", "first", Training(epochs=1, keep="last"), exports=()),
+    )
+    data = load("digits")
+    models = {}
+    for stage in stages:
+        models[stage.name] = stage.check(data, models)
+    assert models["second"].layers[-1].name == "new"

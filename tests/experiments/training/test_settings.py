@@ -1,0 +1,18 @@
+"""Settings of a training that are refused when they are made."""
+
+import pytest
+
+from experiments.training.settings import Training
+
+
+def test_bad_settings():
+    with pytest.raises(ValueError, match="no optimizer called 'lion'; choose from sgd"):
+        Training(epochs=1, optimizer="lion")
+    with pytest.raises(ValueError, match="batch_size must be positive, got 0"):
+        Training(epochs=1, batch_size=0)
+    with pytest.raises(ValueError, match="no keep called 'first'; choose from best, l"):
+        Training(epochs=1, keep="first")
+    with pytest.raises(ValueError, match="patience waits for a better epoch"):
+        Training(epochs=9, keep="last", patience=2)
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
+        Training(epochs=1, label_smoothing=1)
