@@ -1,4 +1,4 @@
-"""Random images and what a teacher says of them, through the recipes' own pipeline."""
+"""Random images and a teacher's outputs for them, through the recipes' own pipeline."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from experiments.data.splits import Split
 SIDE, CLASSES = 32, 10
 MEAN, STD = (0.5,) * 3, (0.29,) * 3  # of even pixels, 1 / sqrt(12), to two places
 SEED = 0
-TOGETHER = 250  # images that the teacher looks at
+TEACHER_BATCH = 250  # images in a batch of the teacher's
 
 
 class Streams(NamedTuple):
@@ -27,7 +27,7 @@ class Streams(NamedTuple):
 
 
 def random_data(images: int, distinct: int) -> Data:
-    """Evenly random pixels and labels; `distinct` images come again and again."""
+    """Evenly random pixels and labels; `distinct` images are repeated in turn."""
     random = np.random.default_rng(0)
     pixels = random.integers(0, 256, (distinct, SIDE, SIDE, 3), dtype="uint8")
     labels = random.integers(0, CLASSES, distinct)
@@ -61,7 +61,7 @@ def outputs(teacher: keras.Model, data: Data, folder: Path) -> dict[str, np.memm
     Returns:
         name -> (1, images, ...), as the cache of a recipe gives them.
     """
-    distinct = pipeline.evaluation_batches(data, "validation", batch_size=TOGETHER)
+    distinct = pipeline.evaluation_batches(data, "validation", batch_size=TEACHER_BATCH)
     parts = [teacher.predict_on_batch(images) for images, _ in distinct]
     mapped = {}
     for name in parts[0]:
@@ -75,16 +75,23 @@ def outputs(teacher: keras.Model, data: Data, folder: Path) -> dict[str, np.memm
     return mapped
 
 
-def streams(data: Data, taught: dict[str, np.memmap], batch: int) -> Streams:
-    """The train batches as a net alone, a distiller and one with a cache get them."""
+def streams(data: Data, outputs: dict[str, np.memmap], batch: int) -> Streams:
+    """The train batches for a net alone, for a distiller and for one with a cache.
+
+    Args:
+        data: the images.
+        outputs: of the teacher, as `outputs` gives them.
+        batch: images in a batch.
+    """
 
     def batches(**options):
-        made = pipeline.training_batches(data, batch_size=batch, seed=SEED, **options)
-        return made.dataset
+        return pipeline.training_batches(
+            data, batch_size=batch, seed=SEED, **options
+        ).dataset
 
     return Streams(
         alone=batches(),
         with_index=batches(with_index=True),
-        with_logits=batches(with_index=True, taught={LOGITS: taught[LOGITS]}),
-        with_features=batches(with_index=True, taught=taught),
+        with_logits=batches(with_index=True, taught={LOGITS: outputs[LOGITS]}),
+        with_features=batches(with_index=True, taught=outputs),
     )

@@ -1,7 +1,6 @@
 """The ways of `limbeck bench distill` to train a student, as compiled Keras models."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -9,7 +8,7 @@ from keras import layers
 
 import architectures
 from compression.distillation import Distiller, Hints, SoftTargets, tap
-from compression.distillation.losses.pooling import AverageTo, average_to
+from compression.distillation.losses.pooling import AverageTo
 from experiments.benchmarks import keras_peers
 from experiments.benchmarks.distill_data import CLASSES, SIDE
 
@@ -42,18 +41,18 @@ class Nets:
 
 
 def nets(teacher: str) -> Nets:
-    """A residual teacher and the student with random weights, batch norm's too."""
+    """A residual teacher and the student; all weights are random, batch norm's too."""
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     shape = {"input_shape": (SIDE, SIDE, 3), "classes": CLASSES}
     teacher, student = architectures.build(teacher, **shape), _student()
     for net in (teacher, student):
-        keras_peers.shake(net, random)
+        keras_peers.randomize_batch_norm(net, random)
     for layer in teacher.layers:
-        if layer.name.endswith("_bn2"):  # untrained, 27 blocks would add up to 1e10
+        if layer.name.endswith("_bn2"):  # else the 27 untrained blocks add up to 1e10
             layer.gamma.assign(0.1 * layer.gamma)
-    came, wanted = (tap(net, STAGE).shape[-1] for net in (student, teacher))
-    projection = random.normal(size=(1, 1, came, wanted)) / np.sqrt(came)
+    narrow, wide = (tap(net, STAGE).shape[-1] for net in (student, teacher))
+    projection = random.normal(size=(1, 1, narrow, wide)) / np.sqrt(narrow)
     return Nets(teacher, student, projection.astype("float32"))
 
 
@@ -64,12 +63,12 @@ def _student(dropout=STUDENT["dropout"]):
 
 
 def alone(nets: Nets) -> keras.Model:
-    """The student learns from the labels."""
+    """The student, trained on the labels alone."""
     return _compiled(nets.new_student(), _label_loss())
 
 
 def limbeck(nets: Nets, *, hints: bool = False) -> Distiller:
-    """Our distiller; it hears what the batches carry, else the teacher."""
+    """Our distiller: takes the teacher's outputs from the batches if they are there."""
     losses = [SoftTargets(TEMPERATURE, weight=SOFT_WEIGHT)]
     if hints:
         losses.append(Hints(STAGE, STAGE, weight=HINT_WEIGHT))
@@ -85,10 +84,10 @@ def limbeck(nets: Nets, *, hints: bool = False) -> Distiller:
 
 
 def keras_distiller(nets: Nets, *, hints: bool = False) -> keras.Model:
-    """Keras's distiller, told to use Hinton's loss: its default is another one.
+    """Keras's distiller with Hinton's loss, which is not its default.
 
-    It compares equal shapes only and projects nothing. For `hints`, both nets carry
-    as a branch what `Hints` does inside.
+    It compares equal shapes only and projects nothing. For `hints`, what
+    `Hints` does inside is a branch of each net.
     """
     distillation = keras.distillation
     teacher, student = nets.teacher, nets.new_student()
@@ -113,8 +112,8 @@ def keras_distiller(nets: Nets, *, hints: bool = False) -> keras.Model:
     return _compiled(distiller, _label_loss())
 
 
-class Beside(layers.Layer):
-    """Logits as they are; makes a branch that ends beside them part of the model."""
+class LogitsWithBranch(layers.Layer):
+    """Returns the logits; takes the branch only to make it part of the model."""
 
     def call(self, logits, branch):
         return logits
@@ -123,7 +122,7 @@ class Beside(layers.Layer):
 def _with_pooled_stage(teacher, student):
     size = tap(student, STAGE).shape[1:3]
     branch = AverageTo(size, name="hint")(tap(teacher, STAGE))
-    return keras.Model(teacher.input, Beside()(teacher.output, branch))
+    return keras.Model(teacher.input, LogitsWithBranch()(teacher.output, branch))
 
 
 def _projected(nets):
@@ -131,7 +130,7 @@ def _projected(nets):
     project = layers.Conv2D(nets.projection.shape[-1], 1, use_bias=False, name="hint")
     branch = project(tap(student, STAGE))
     project.kernel.assign(nets.projection)
-    return keras.Model(student.input, Beside()(student.output, branch))
+    return keras.Model(student.input, LogitsWithBranch()(student.output, branch))
 
 
 def _label_loss():
@@ -141,51 +140,3 @@ def _label_loss():
 def _compiled(model, loss):
     model.compile(keras_peers.sgd(), loss=loss, metrics=["accuracy"], jit_compile=False)
     return model
-
-
-def first_loss(model: keras.Model, batch: tuple) -> float:
-    """The loss of a training step on a batch, run eagerly; the model is changed."""
-    model.run_eagerly = True
-    return float(model.train_on_batch(*batch, return_dict=True)["loss"])
-
-
-class Losses(NamedTuple):
-    """The total loss of the labels alone, with soft targets, and with hints, too."""
-
-    label: float
-    soft: float
-    hints: float
-
-
-def expected_losses(nets: Nets, images, labels) -> Losses:
-    """What a first step's losses must be, in NumPy.
-
-    Args:
-        nets: their students without dropout.
-        images: (batch, height, width, channels).
-        labels: (batch,).
-    """
-    logits, own = _logits_and_stage(nets.new_student(), images, training=True)
-    teacher_logits, feature = _logits_and_stage(nets.teacher, images, training=False)
-    log_q = _log_softmax(logits)
-    label = -log_q[np.arange(len(logits)), np.asarray(labels)].mean()
-    log_p, log_q = (_log_softmax(z / TEMPERATURE) for z in (teacher_logits, logits))
-    soft = TEMPERATURE**2 * (np.exp(log_p) * (log_p - log_q)).sum(-1).mean()
-    pooled = _float64(average_to(feature, own.shape[1:3]))
-    hint = np.square(own @ nets.projection[0, 0] - pooled).mean()
-    total = LABEL_WEIGHT * label + SOFT_WEIGHT * soft
-    return Losses(label, total, total + HINT_WEIGHT * hint)
-
-
-def _logits_and_stage(net, images, *, training):
-    inside = keras.Model(net.input, [net.output, tap(net, STAGE)])
-    return map(_float64, inside(images, training=training))
-
-
-def _float64(tensor):
-    return np.asarray(tensor, "float64")
-
-
-def _log_softmax(z):
-    z = z - z.max(-1, keepdims=True)
-    return z - np.log(np.exp(z).sum(-1, keepdims=True))

@@ -39,14 +39,15 @@ def _notes(result):
     yield (
         f"{result['teacher']} teaches {result['student']} "
         f"({result['student_weights']:,} weights, dropout 0.1), random images of 32 px "
-        f"(what they show takes no time), {result['batch']} a step, SGD with momentum. "
-        "Hints: stage 3 of both, averaged to 7x7, the student's projected by a 1x1 "
-        "convolution. Keras's distiller has neither, so both nets carry them for it as "
-        "a branch; it is given loss=KLDivergence(), its default is not Hinton's loss."
+        f"(their content does not change the time), {result['batch']} a step, SGD with "
+        "momentum. Hints: stage 3 of both, averaged to 7x7, the student's projected by "
+        "a 1x1 convolution. Keras's distiller has neither, so for it both nets have "
+        "them as a branch; it is given loss=KLDivergence(), as its default is not "
+        "Hinton's loss."
     )
     yield (
         "Keras's and our steps get their images through the recipes' tf.data pipeline, "
-        "not augmented; cached: with the teacher's outputs of "
+        "not augmented; cached: with the teacher's outputs for "
         f"{result['images']:,} images in float16, features in the memory map. PyTorch "
         "and the teacher's forward pass have one batch in place, which favours them."
     )

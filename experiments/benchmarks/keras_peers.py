@@ -1,4 +1,4 @@
-"""Our nets, and the same with nothing but what Keras ships."""
+"""Our nets, and the same nets with Keras's own layers only."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ LEARNING_RATE, MOMENTUM = 0.01, 0.9
 
 
 class PlainResponseNormalization(layers.Layer):
-    """Local response normalisation as one writes it in Keras: shifted sums of squares.
+    """Local response normalisation as usually written in Keras, by shifted squares.
 
-    Takes the numbers of `LocalResponseNormalization`.
+    Its arguments are those of `LocalResponseNormalization`.
     """
 
     def __init__(self, size, *, bias, scale, power, **kwargs):
@@ -36,7 +36,7 @@ PLAIN = {
 
 
 def plain(model: keras.Model) -> keras.Model | None:
-    """A copy with equal weights and none of our layers that have a twin in `PLAIN`.
+    """A copy with equal weights, our layers replaced by their twins in `PLAIN`.
 
     None where there is nothing to replace.
     """
@@ -52,8 +52,8 @@ def plain(model: keras.Model) -> keras.Model | None:
     return copy
 
 
-def shake(model: keras.Model, random: np.random.Generator) -> None:
-    """Gives batch norm numbers, in place: a fresh one hardly does anything."""
+def randomize_batch_norm(model: keras.Model, random: np.random.Generator) -> None:
+    """Give batch norm random numbers, in place: a fresh one changes next to nothing."""
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             shape = layer.gamma.shape
@@ -73,9 +73,9 @@ def inference(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray
 def training(
     model: keras.Model, images: np.ndarray, labels: np.ndarray
 ) -> Callable[[], float]:
-    """A call that does one step on the batch, as `fit` does it; gives a mean loss.
+    """A call that does one step on the batch, as `fit` does it, and gives a mean loss.
 
-    What comes back is the mean since the first call: its first value is the loss.
+    It is the mean since the first call: the first value is the loss of a step.
     """
     model.compile(
         sgd(),
@@ -86,14 +86,14 @@ def training(
 
 
 def sgd() -> keras.optimizers.Optimizer:
-    """What all peers learn with."""
+    """The optimizer of all peers."""
     return keras.optimizers.SGD(LEARNING_RATE, momentum=MOMENTUM)
 
 
 def stepping(model: keras.Model, batches: tf.data.Dataset) -> Callable[[], float]:
     """A call that does the next step of a compiled model, as `fit` does it.
 
-    What comes back is the mean loss since the first call.
+    It gives the mean loss since the first call.
     """
     model.make_train_function()
     step, batches = model.train_function, iter(batches)

@@ -3,7 +3,7 @@
     limbeck bench nets
 
 Training and inference on one batch of random pixels. All peers of a net start with the
-same weights and must put out the same numbers before any is timed.
+same weights and must give the same numbers before any is timed.
 """
 
 import gc
@@ -16,7 +16,7 @@ import numpy as np
 
 import architectures
 from experiments.benchmarks import keras_peers, turns
-from experiments.benchmarks.progress import rounds_told
+from experiments.benchmarks.progress import log_rounds
 from experiments.benchmarks.setting import set_threads, torch_device
 
 OURS, PLAIN, TORCH = "limbeck", "plain Keras", "PyTorch"
@@ -34,7 +34,7 @@ class Case:
         task: "training" or "inference".
         side: of the images, pixels.
         batch: images in a call.
-        least_side: that `--quick` takes; its batch is 2.
+        least_side: of the images with `--quick`; its batch is 2.
         pixels: standard deviation of the pixels.
     """
 
@@ -63,17 +63,17 @@ def run(
     threads: int | None = None,
     batch: int | None = None,
     quick: bool = False,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
-    """Times the nets, one after the other, the peers of each in turns.
+    """Time the nets one after the other, the peers of each in turns.
 
     Args:
-        only: names from `CASES`; all of them where it is left out.
+        only: names from `CASES`; None: all of them.
         rounds: turns of each peer.
         threads: of TensorFlow and PyTorch; None leaves them as they are.
         batch: images in a call, instead of each case's own.
         quick: small images and two rounds, to see that everything runs.
-        say: told of the progress.
+        log: called with each line of progress.
 
     Raises:
         ValueError: there is no such case, or the number of threads can no longer be
@@ -94,11 +94,11 @@ def run(
         case = CASES[name]
         side = case.least_side if quick else case.side
         size = batch or (2 if quick else case.batch)
-        say(f"{name}: {case.task} of {size} images of {side} px, building")
+        log(f"{name}: {case.task} of {size} images of {side} px, building")
         calls, checked = _calls(name, case, side, size, device)
         burst = 1 if quick else BURSTS[case.task]
         seconds = turns.seconds_in_turns(
-            calls, rounds=rounds, burst=burst, on_round=rounds_told(name, rounds, say)
+            calls, rounds=rounds, burst=burst, on_round=log_rounds(name, rounds, log)
         )
         peers = _peers(seconds, checked, size)
         about = {"net": name, "task": case.task, "side": side, "batch": size}
@@ -120,18 +120,18 @@ def _calls(name, case, side, batch, device):
     keras.utils.set_random_seed(0)
     model = architectures.build(name, input_shape=(side, side, 3))
     random = np.random.default_rng(0)
-    keras_peers.shake(model, random)
+    keras_peers.randomize_batch_norm(model, random)
     images = case.pixels * random.normal(size=(batch, side, side, 3))
     images = images.astype("float32")
     labels = random.integers(0, model.output_shape[-1], batch)
-    on = (images, labels) if case.task == "training" else (images,)
+    batch_of_task = (images, labels) if case.task == "training" else (images,)
 
     nets = {OURS: model, PLAIN: keras_peers.plain(model)}
     inference = {
         peer: keras_peers.inference(net, images) for peer, net in nets.items() if net
     }
     make = getattr(keras_peers, case.task)
-    calls = {peer: make(net, *on) for peer, net in nets.items() if net}
+    calls = {peer: make(net, *batch_of_task) for peer, net in nets.items() if net}
     if device:
         from experiments.benchmarks import torch_peers
 
@@ -139,7 +139,7 @@ def _calls(name, case, side, batch, device):
         inference[TORCH] = torch_peers.inference(net, images, device)
     logits = {peer: call() for peer, call in inference.items()}
     if device:  # after its inference: it switches the net to training
-        calls[TORCH] = getattr(torch_peers, case.task)(net, *on, device)
+        calls[TORCH] = getattr(torch_peers, case.task)(net, *batch_of_task, device)
     differences = _differences(name, logits)
     first = {peer: np.asarray(call()) for peer, call in calls.items()}
     trained = _differences(name, first)
@@ -165,7 +165,7 @@ def _differences(name, outputs):
 
 
 def _peers(seconds, differences, batch):
-    """A row a peer: images a second, and how many times as fast as the others."""
+    """A row a peer: images a second, and how many times as fast as each other peer."""
     rows = []
     for peer, taken in seconds.items():
         rates = turns.spread([batch / s for s in taken])._asdict()

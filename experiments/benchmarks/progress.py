@@ -1,4 +1,4 @@
-"""What a benchmark says while it runs."""
+"""The progress of a benchmark, on stderr."""
 
 import sys
 import time
@@ -7,21 +7,21 @@ from collections.abc import Callable
 from experiments.training.progress import clock
 
 
-def rounds_told(
-    name: str, rounds: int, say: Callable[[str], None]
+def log_rounds(
+    name: str, rounds: int, log: Callable[[str], None]
 ) -> Callable[[int], None]:
-    """A function of the number of each finished round that says how long is left."""
+    """A function of the number of each finished round that logs how long is left."""
     start = time.perf_counter()
 
     def on_round(number):
         left = (time.perf_counter() - start) / number * (rounds - number)
-        say(f"{name}: round {number}/{rounds}, {clock(left)} left")
+        log(f"{name}: round {number}/{rounds}, {clock(left)} left")
 
     return on_round
 
 
-def tell(line: str) -> None:
-    """Progress on stderr, on a terminal in one living line that "" wipes away."""
+def report_progress(line: str) -> None:
+    """Print a line; on a terminal each replaces the one before, and "" removes it."""
     if sys.stderr.isatty():
         print(f"\r{line}\033[K", end="", file=sys.stderr, flush=True)
     elif line:

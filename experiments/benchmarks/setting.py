@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 
-# PyTorch's OpenMP threads wait by spinning, by default for so long that on a machine
-# with other work one waits for another that has no core: with two busy processes on
-# two cores, stacked convolutions took 7 to 16 times as long as with few spins.
+# PyTorch's OpenMP threads wait by spinning. Its default is so long that on a busy
+# machine a thread spins while the one that it waits for has no core: with two busy
+# processes on two cores, stacked convolutions took 7 to 16 times as long as with few
+# spins.
 SPINS = "GOMP_SPINCOUNT"
 FEW_SPINS = "1000"
 WAITS = (SPINS, "OMP_WAIT_POLICY")
@@ -32,10 +33,10 @@ def torch_device() -> tuple[str | None, str]:
 
 
 def set_threads(threads: int | None, *, with_torch: bool) -> dict[str, Any]:
-    """Gives both frameworks as many threads; returns what they run on.
+    """Give both frameworks that many threads; returns what they run on.
 
     Raises:
-        ValueError: TensorFlow runs with another number already.
+        ValueError: TensorFlow already runs with another number.
     """
     import tensorflow as tf
 

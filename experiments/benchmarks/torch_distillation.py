@@ -1,4 +1,4 @@
-"""Hinton's distillation as one writes it in PyTorch: eager, the batch on the device."""
+"""Hinton's distillation as usually written in PyTorch: eager, the batch in place."""
 
 from collections.abc import Callable
 
@@ -16,35 +16,35 @@ from experiments.benchmarks.keras_peers import LEARNING_RATE, MOMENTUM
 from experiments.benchmarks.torch_peers import channels_last, twin
 
 
-def distilling(
+def distillation(
     nets: Nets, batch: tuple, device: str, *, teacher_logits: np.ndarray | None = None
 ) -> Callable[[], float]:
     """A call that does one step on (images, labels) and gives its loss.
 
     Args:
-        nets: whose twins it builds, so that they start with the same weights.
+        nets: PyTorch twins of them are built, with the same weights.
         batch: images (batch, height, width, channels) and labels (batch,).
         device: where it runs.
-        teacher_logits: (batch, classes), computed before; None: the teacher runs.
+        teacher_logits: (batch, classes), from a cache; None: the teacher runs, too.
     """
     student = twin(nets.new_student(), device).train()
     teacher = twin(nets.teacher, device).eval()
     images = channels_last(np.array(batch[0]), device)
     labels = torch.from_numpy(np.array(batch[1])).long().to(device)
     optimizer = torch.optim.SGD(student.parameters(), LEARNING_RATE, momentum=MOMENTUM)
-    held = None
+    cached = None
     if teacher_logits is not None:
-        held = torch.from_numpy(np.array(teacher_logits)).to(device)
+        cached = torch.from_numpy(np.array(teacher_logits)).to(device)
 
     def call():
-        if held is None:
+        if cached is None:
             with torch.no_grad():
-                taught = teacher(images)
+                of_teacher = teacher(images)
         else:
-            taught = held.float()
+            of_teacher = cached.float()
         logits = student(images)
         loss = LABEL_WEIGHT * F.cross_entropy(logits, labels)
-        loss = loss + SOFT_WEIGHT * soft_target_loss(taught, logits)
+        loss = loss + SOFT_WEIGHT * soft_target_loss(of_teacher, logits)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

@@ -1,7 +1,7 @@
 """Several ways to do the same work, timed in turns.
 
-Clocks of shared machines drift by a factor of two within minutes. What is timed in one
-round meets the same drift, so a ratio is taken round by round.
+The speed of a shared machine drifts by a factor of two within minutes. What is timed
+in one round meets the same drift, so a ratio is taken round by round.
 """
 
 import time
@@ -28,14 +28,14 @@ def seconds_in_turns(
 ) -> dict[str, list[float]]:
     """Seconds that a call takes, the mean of a burst, one number a round.
 
-    Before each burst there is an untimed call: it finds another's data in the caches
-    and another's threads still spinning. Every second round goes backwards.
+    Before each burst there is an untimed call: the first one finds the data of another
+    in the caches, and its threads still spinning. Every second round goes backwards.
 
     Args:
-        calls: name -> what to time; each is taken to be warm already.
-        rounds: how often each has its turn.
+        calls: name -> what to time; each must be warm already.
+        rounds: how many turns each has.
         burst: timed calls in a turn.
-        on_round: told the number of each finished round, from 1.
+        on_round: called with the number of each finished round, from 1.
 
     Raises:
         ValueError: `rounds` or `burst` is not positive.

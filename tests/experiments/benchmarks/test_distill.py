@@ -10,6 +10,8 @@ import pytest
 
 from experiments.benchmarks import (
     distill,
+    distill_aims,
+    distill_cases,
     distill_data,
     distill_peers,
     distill_table,
@@ -20,19 +22,19 @@ from experiments.cli import main as cli
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 WITH_TEACHER = [
-    distill.LIMBECK_CACHED,
-    distill.LIMBECK,
-    distill.KERAS,
-    distill.HINTS_CACHED,
-    distill.HINTS,
-    distill.KERAS_HINTS,
+    distill_cases.LIMBECK_CACHED,
+    distill_cases.LIMBECK,
+    distill_cases.KERAS,
+    distill_cases.HINTS_CACHED,
+    distill_cases.HINTS,
+    distill_cases.KERAS_HINTS,
 ]
 
 
 @pytest.fixture(scope="module")
 def quick():
-    """The result of the command itself, and what it said."""
-    patch, said, results = pytest.MonkeyPatch(), [], []
+    """The result of the command itself, and the progress that it reported."""
+    patch, logged, results = pytest.MonkeyPatch(), [], []
     run = distill.run
 
     def untouched_threads(*, threads, **options):  # TensorFlow may have started
@@ -40,26 +42,26 @@ def quick():
         return results[-1]
 
     patch.setattr(distill, "run", untouched_threads)
-    patch.setattr(progress, "tell", said.append)
+    patch.setattr(progress, "report_progress", logged.append)
     try:
         assert cli.main(["bench", "distill", "--quick", "--batch", "4"]) == 0
     finally:
         patch.undo()
-    return results[0], said
+    return results[0], logged
 
 
 def test_a_quick_run_is_complete(quick):
-    result, said = quick
+    result, logged = quick
     assert json.loads(json.dumps(result)) == result
     cases = [row["case"] for row in result["results"]]
-    torch = [distill.TORCH_CACHED, distill.TORCH] * HAS_TORCH
+    torch = [distill_cases.TORCH_CACHED, distill_cases.TORCH] * HAS_TORCH
     first, *rest = WITH_TEACHER
-    assert cases == [distill.ALONE, first, distill.TEACHER, *rest, *torch]
+    assert cases == [distill_cases.ALONE, first, distill_cases.TEACHER, *rest, *torch]
     assert result["batch"] == 4 and result["rounds"] == 2
     assert set(result["skipped"]) == (set() if HAS_TORCH else {"PyTorch"})
-    assert "distill: round 2/2, 0:00 left" in said
+    assert "distill: round 2/2, 0:00 left" in logged
     for row in result["results"]:
-        if row["case"] != distill.TEACHER:
+        if row["case"] != distill_cases.TEACHER:
             cached = "cached" in row["case"]
             assert row["difference"] <= (1e-3 if cached else 1e-4)
         assert ("times_keras" in row) == row["case"].startswith(("limbeck", "PyT"))
@@ -72,41 +74,46 @@ def test_ratios_agree_with_the_seconds(quick):
     for case, row in rows.items():
         rate = np.median(result["batch"] / seconds[case])
         assert row["images_per_second"]["median"] == pytest.approx(rate)
-        cost = np.median(seconds[case] / seconds[distill.ALONE])
+        cost = np.median(seconds[case] / seconds[distill_cases.ALONE])
         assert row["cost_of_student"]["median"] == pytest.approx(cost)
-    hints = np.median(seconds[distill.KERAS_HINTS] / seconds[distill.HINTS])
-    assert rows[distill.HINTS]["times_keras"]["median"] == pytest.approx(hints)
+    hints = np.median(seconds[distill_cases.KERAS_HINTS] / seconds[distill_cases.HINTS])
+    assert rows[distill_cases.HINTS]["times_keras"]["median"] == pytest.approx(hints)
 
 
 def test_aims_by_hand():
     """Two rounds; the second one is twice as slow for all: the ratios stay."""
     seconds = {
-        distill.ALONE: [1.0, 2.0],
-        distill.TEACHER: [4.0, 8.0],
-        distill.LIMBECK: [5.5, 11.0],
-        distill.LIMBECK_CACHED: [1.1, 2.2],
-        distill.KERAS: [4.4, 8.8],
+        distill_cases.ALONE: [1.0, 2.0],
+        distill_cases.TEACHER: [4.0, 8.0],
+        distill_cases.LIMBECK: [5.5, 11.0],
+        distill_cases.LIMBECK_CACHED: [1.1, 2.2],
+        distill_cases.KERAS: [4.4, 8.8],
     }
-    ratios = [(aim["ratio"]["median"], aim["met"]) for aim in distill.judged(seconds)]
+    ratios = [
+        (aim["ratio"]["median"], aim["met"]) for aim in distill_aims.judged(seconds)
+    ]
     expected = [(5.5 / 5, False), (1.1, True), (4.0, True)]
     assert ratios == [(pytest.approx(ratio), met) for ratio, met in expected]
 
 
-def test_the_table_says_how_it_was_measured(quick):
+def test_the_table_notes_how_it_was_measured(quick):
     result, _ = quick
     text = distill_table.as_text(result)
     assert max(map(len, text.splitlines())) <= 110
     for row in result["results"]:
         assert any(line.startswith(row["case"]) for line in text.splitlines())
-    said = " ".join(text.split())
-    assert said.count("Met: ") + said.count("Not met: ") == 3
-    assert "the aim is at most 1.1." in said and "the aim is at least 3." in said
-    assert "random images of 32 px (what they show takes no time), 4 a step" in said
-    assert "speeds and aims mean nothing" in said
-    assert ("Left out: PyTorch, it is not installed" in said) is not HAS_TORCH
+    words = " ".join(text.split())
+    assert words.count("Met: ") + words.count("Not met: ") == 3
+    assert "the aim is at most 1.1." in words and "the aim is at least 3." in words
+    assert (
+        "random images of 32 px (their content does not change the time), 4 a step"
+        in words
+    )
+    assert "speeds and aims mean nothing" in words
+    assert ("Left out: PyTorch, it is not installed" in words) is not HAS_TORCH
 
 
-def test_an_absent_pytorch_is_said(quick, monkeypatch):
+def test_an_absent_pytorch_is_mentioned(quick, monkeypatch):
     result = quick[0] | {"skipped": {"PyTorch": "it is not installed: pip install x"}}
     text = distill_table.as_text(result)
     assert "Left out: PyTorch, it is not installed: pip install x." in text
@@ -129,7 +136,7 @@ def test_json_is_printed(quick, monkeypatch, capsys):
     words = ["bench", "distill", "--rounds", "3", "--threads", "1", "--json"]
     assert cli.main(words) == 0
     assert json.loads(capsys.readouterr().out) == quick[0]
-    assert asked.pop("say") is progress.tell
+    assert asked.pop("log") is progress.report_progress
     assert asked == {"rounds": 3, "threads": 1, "batch": None, "quick": False}
 
 
@@ -143,7 +150,7 @@ def test_kerass_own_default_is_refused(monkeypatch):
         distill.run(quick=True)
 
 
-def test_a_cache_that_tells_of_other_images_is_refused(monkeypatch):
+def test_a_cache_of_other_images_is_refused(monkeypatch):
     outputs = distill_data.outputs
 
     def shifted(*args):

@@ -9,19 +9,18 @@ import numpy as np
 import pytest
 
 import architectures
-from experiments.benchmarks import keras_peers, nets, nets_table, turns
-from experiments.benchmarks import progress as progress
+from experiments.benchmarks import keras_peers, nets, nets_table, progress, turns
 from experiments.cli import main as cli
 
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 
-def shaken(name):
+def random_net(name):
     side = nets.CASES[name].least_side
     keras.utils.set_random_seed(0)
     model = architectures.build(name, input_shape=(side, side, 3), classes=10)
     random = np.random.default_rng(0)
-    keras_peers.shake(model, random)
+    keras_peers.randomize_batch_norm(model, random)
     pixels = nets.CASES[name].pixels * random.normal(size=(2, side, side, 3))
     return model, pixels.astype("float32")
 
@@ -56,7 +55,7 @@ def test_turns_refuse():
 
 @pytest.mark.parametrize("name", ["resnet20", "googlenet", "googlenet_bn"])
 def test_plain_keras_computes_the_same(name):
-    model, images = shaken(name)
+    model, images = random_net(name)
     plain = keras_peers.plain(model)
     for layer, twin in zip(model.layers, plain.layers, strict=True):
         assert type(twin) is keras_peers.PLAIN.get(type(layer), type(layer))
@@ -71,7 +70,7 @@ def test_there_is_no_plain_form_of_a_plain_net():
 
 
 def test_a_plain_net_learns_apart_from_ours():
-    model, images = shaken("resnet20")
+    model, images = random_net("resnet20")
     before = [w.copy() for w in model.get_weights()]
     step = keras_peers.training(keras_peers.plain(model), images, np.array([1, 2]))
     assert step() != step()
@@ -84,7 +83,7 @@ def test_a_plain_net_learns_apart_from_ours():
 def test_pytorch_computes_the_same(name):
     from experiments.benchmarks import torch_peers
 
-    model, images = shaken(name)
+    model, images = random_net(name)
     ours = keras_peers.inference(model, images)()
     net = torch_peers.twin(model, "cpu")
     theirs = torch_peers.inference(net, images, "cpu")()
@@ -121,13 +120,13 @@ def test_other_nets_have_no_twin():
 
 @pytest.fixture(scope="module")
 def quick():
-    said = []
-    result = nets.run(["resnet20", "googlenet"], quick=True, say=said.append)
-    return result, said
+    logged = []
+    result = nets.run(["resnet20", "googlenet"], quick=True, log=logged.append)
+    return result, logged
 
 
 def test_a_quick_run_is_complete(quick):
-    result, said = quick
+    result, logged = quick
     assert json.loads(json.dumps(result)) == result
     peers = ["limbeck", "plain Keras"] + ["PyTorch"] * HAS_TORCH
     assert [case["net"] for case in result["results"]] == ["resnet20", "googlenet"]
@@ -144,19 +143,19 @@ def test_a_quick_run_is_complete(quick):
             assert 0 < rate["low"] <= rate["median"] <= rate["high"]
     assert set(result["skipped"]) == (set() if HAS_TORCH else {"PyTorch"})
     assert result["setting"]["threads"] is None and result["setting"]["cores"] >= 1
-    assert "resnet20: round 2/2, 0:00 left" in said
+    assert "resnet20: round 2/2, 0:00 left" in logged
 
 
-def test_the_table_says_how_it_was_measured(quick):
+def test_the_table_notes_how_it_was_measured(quick):
     result, _ = quick
     text = nets_table.as_text(result)
     assert max(map(len, text.splitlines())) <= 110
     assert "training, 2 x 8 px" in text and "inference, 2 x 32 px" in text
-    said = " ".join(text.split())
-    assert "Threads of each framework: its own choice" in said
-    assert "of 2 rounds in turns" in said
-    assert "the speeds mean nothing" in said
-    assert ("Left out: PyTorch, it is not installed" in said) is not HAS_TORCH
+    words = " ".join(text.split())
+    assert "Threads of each framework: its own choice" in words
+    assert "of 2 rounds in turns" in words
+    assert "the speeds mean nothing" in words
+    assert ("Left out: PyTorch, it is not installed" in words) is not HAS_TORCH
 
 
 def test_peers_that_compute_something_else_are_refused(monkeypatch):
@@ -182,10 +181,10 @@ def test_the_command(quick, monkeypatch, capsys):
         return quick[0]
 
     monkeypatch.setattr(nets, "run", run)
-    words = ["bench", "nets", "--only", "resnet20,googlenet", "--rounds", "3"]
-    assert cli.main([*words, "--threads", "2", "--batch", "4", "--json"]) == 0
+    command = ["bench", "nets", "--only", "resnet20,googlenet", "--rounds", "3"]
+    assert cli.main([*command, "--threads", "2", "--batch", "4", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == quick[0]
-    assert asked.pop("say") is progress.tell
+    assert asked.pop("log") is progress.report_progress
     assert asked == {
         "only": ["resnet20", "googlenet"],
         "rounds": 3,
