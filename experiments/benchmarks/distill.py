@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from compression.distillation.teacher import LOGITS
+from compression.distillation.teacher import TEACHER_LOGITS
 from experiments.benchmarks import distill_data, distill_peers, keras_peers, turns
 from experiments.benchmarks.progress import rounds_told
 from experiments.benchmarks.setting import set_threads, torch_device
@@ -169,9 +169,9 @@ def run(
 
 def _streams(nets, size, folder):
     data = distill_data.random_data(size.images, size.distinct)
-    hearing = distill_peers.limbeck(nets, hints=True)  # whatever any of ours hears
-    taught = distill_data.outputs(hearing.teacher_outputs, data, folder)
-    return distill_data.streams(data, taught, size.batch)
+    with_hints = distill_peers.limbeck(nets, hints=True)  # all that ours compare
+    outputs = distill_data.outputs(with_hints.teacher_outputs, data, folder)
+    return distill_data.streams(data, outputs, size.batch)
 
 
 def _keras_models(nets, streams):
@@ -192,7 +192,7 @@ def _torch_calls(nets, streams, device):
     from experiments.benchmarks.torch_distillation import distilling
 
     inputs, labels = next(iter(streams.with_logits))
-    batch, cached = (inputs["image"], labels), inputs[LOGITS]
+    batch, cached = (inputs["image"], labels), inputs[TEACHER_LOGITS]
     return {
         TORCH_CACHED: distilling(nets, batch, device, teacher_logits=cached),
         TORCH: distilling(nets, batch, device),

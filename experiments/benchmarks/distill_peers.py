@@ -69,7 +69,7 @@ def alone(nets: Nets) -> keras.Model:
 
 
 def limbeck(nets: Nets, *, hints: bool = False) -> Distiller:
-    """Our distiller; it hears what the batches carry, else the teacher."""
+    """Our distiller; it takes what the batches carry, else runs the teacher."""
     losses = [SoftTargets(TEMPERATURE, weight=SOFT_WEIGHT)]
     if hints:
         losses.append(Hints(STAGE, STAGE, weight=HINT_WEIGHT))
