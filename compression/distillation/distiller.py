@@ -16,9 +16,9 @@ from compression.distillation.losses.batch import (
     serialized,
     weighted,
 )
-from compression.distillation.losses.logit_loss import LOGITS as STUDENT_LOGITS
+from compression.distillation.losses.logit_loss import LOGITS
 from compression.distillation.teacher import (
-    LOGITS,
+    TEACHER_LOGITS,
     NoTeacher,
     TeacherFunction,
     teacher_features,
@@ -32,12 +32,12 @@ from compression.logits import require_logits
 class Distiller(keras.Model):
     """A `keras.Model` that adds a teacher's losses to the training of `student`.
 
-    The student runs once a step. The teacher is only a function here: its weights,
-    its `trainable` flag and its file stay untouched, it runs in inference mode, and
-    it is not saved along (`set_teacher` after a reload). Sample weights count in
+    The student runs once a step. The teacher is only a function here: its weights
+    and its `trainable` flag stay as they are, it runs in inference mode, and it is not
+    saved with the distiller (`set_teacher` after a reload). Sample weights count in
     every part; the student's regularisation losses are added as they are. What
-    feature losses learn (projectors) is trained beside the student and is no part
-    of it: `distiller.student` is the net as it was built.
+    feature losses learn (projectors) is trained with the student and is no part of
+    it: `distiller.student` is the net as it was built.
 
     Batches are `(images, labels)`, labels being integer classes; or
     `({"image": images, **outputs}, labels)` with the outputs of `teacher_outputs`
@@ -114,7 +114,7 @@ class Distiller(keras.Model):
                 )
             # Only logits are compared, and the teacher's have the student's shape.
             teacher_features = [
-                [_described(feature.key, feature.tensor) for feature in each]
+                [_key_and_shape(feature.key, feature.tensor) for feature in each]
                 for each in self._features_of(student)
             ]
         self._teacher_features = None
@@ -140,20 +140,20 @@ class Distiller(keras.Model):
         classes = [model.outputs[0].shape[-1] for model in (teacher, self.student)]
         if classes[0] != classes[1]:
             raise ValueError(
-                f"teacher {teacher.name!r} knows {classes[0]} classes, student "
+                f"teacher {teacher.name!r} has {classes[0]} classes, student "
                 f"{self.student.name!r} {classes[1]}: they must be the same"
             )
         features = self._features_of(teacher)
         model = teacher_outputs(teacher, self.student, chain(*features), teacher_input)
-        described = [
-            [_described(feature.key, model.output[feature.key]) for feature in each]
+        shapes = [
+            [_key_and_shape(feature.key, model.output[feature.key]) for feature in each]
             for each in features
         ]
         if self._teacher_features is None:
-            self._build_losses(described)
-        elif described != self._teacher_features:
+            self._build_losses(shapes)
+        elif shapes != self._teacher_features:
             raise ValueError(
-                f"teacher {teacher.name!r} has features {described}, but the losses "
+                f"teacher {teacher.name!r} has features {shapes}, but the losses "
                 f"were built for {self._teacher_features}"
             )
         self._teacher = TeacherFunction(model)
@@ -170,7 +170,7 @@ class Distiller(keras.Model):
     @property
     def teacher_keys(self) -> set[str]:
         """Names of the teacher's outputs that the losses compare."""
-        return {key for described in self._teacher_features for key, _ in described}
+        return {key for shapes in self._teacher_features for key, _ in shapes}
 
     def __dir__(self):
         # Keras saves every model that it finds under an object's names.
@@ -179,15 +179,15 @@ class Distiller(keras.Model):
     def call(self, inputs, training=None):
         """Logits; a dict with "logits" if losses compare layers inside the student."""
         outputs = self._student(images_of(inputs), training=training)
-        return outputs if len(outputs) > 1 else outputs[STUDENT_LOGITS]
+        return outputs if len(outputs) > 1 else outputs[LOGITS]
 
     def predict_step(self, *args):
         """The student's logits, as a `keras.Model` predicts."""
         predicted = super().predict_step(*args)
         if isinstance(predicted, tuple):  # on JAX (outputs, state)
             outputs, state = predicted
-            return _by_name(outputs)[STUDENT_LOGITS], state
-        return _by_name(predicted)[STUDENT_LOGITS]
+            return _by_name(outputs)[LOGITS], state
+        return _by_name(predicted)[LOGITS]
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -200,8 +200,8 @@ class Distiller(keras.Model):
         student, teacher = _by_name(y_pred), self._outputs_of_teacher(x)
         batch = Batch(
             labels=y,
-            teacher_logits=teacher.get(LOGITS),
-            student_logits=student[STUDENT_LOGITS],
+            teacher_logits=teacher.get(TEACHER_LOGITS),
+            student_logits=student[LOGITS],
             index=x.get("index") if isinstance(x, dict) else None,
             step=ops.convert_to_tensor(self.step),
             training=bool(training),
@@ -218,10 +218,10 @@ class Distiller(keras.Model):
         return total
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        if y is None:  # nothing to compare with; the parts of the loss are logged
+        if y is None:  # no metric without labels; the parts of the loss are logged
             own = {"loss", *self.trackers}
             return {m.name: m.result() for m in self.metrics if m.name in own}
-        logits = _by_name(y_pred)[STUDENT_LOGITS]
+        logits = _by_name(y_pred)[LOGITS]
         return super().compute_metrics(x, y, logits, sample_weight)
 
     def get_metrics_result(self):
@@ -242,9 +242,9 @@ class Distiller(keras.Model):
                 "the batches have no labels: set label_weight=0 to learn from the "
                 "teacher alone"
             )
-        for loss, described in self._losses_and_features():
+        for loss, shapes in self._losses_and_shapes():
             values = loss.per_example(
-                [teacher[key] for key, _ in described],
+                [teacher[key] for key, _ in shapes],
                 [student[loss.tap_name(layer)] for layer in loss.student_layers],
                 batch,
             )
@@ -255,7 +255,9 @@ class Distiller(keras.Model):
         keys = self.teacher_keys
         carried = inputs if isinstance(inputs, dict) else {}
         if keys <= carried.keys():
-            return {key: carried[key] for key in keys | {LOGITS} if key in carried}
+            return {
+                key: carried[key] for key in keys | {TEACHER_LOGITS} if key in carried
+            }
         return self._teacher(images_of(inputs))
 
     def _features_of(self, teacher):
@@ -265,16 +267,16 @@ class Distiller(keras.Model):
             for loss in self.distillation_losses
         ]
 
-    def _losses_and_features(self):
+    def _losses_and_shapes(self):
         return zip(self.distillation_losses, self._teacher_features, strict=True)
 
-    def _build_losses(self, described):
+    def _build_losses(self, teacher_features):
         """Build what the losses learn, for teacher features of these shapes."""
-        self._teacher_features = described
-        for loss, features in self._losses_and_features():
+        self._teacher_features = teacher_features
+        for loss, shapes in self._losses_and_shapes():
             if not loss.built:  # after a reload Keras has built it
                 own = self._student.shapes(loss)
-                loss.build([tuple(shape) for _, shape in features], own)
+                loss.build([tuple(shape) for _, shape in shapes], own)
 
     def get_config(self):
         serialize = keras.saving.serialize_keras_object
@@ -321,7 +323,7 @@ class _StudentFunction:
             for loss in losses
             for layer in loss.student_layers
         ]
-        outputs = [(STUDENT_LOGITS, student.outputs[0]), *tapped]
+        outputs = [(LOGITS, student.outputs[0]), *tapped]
         self.model = keras.Model(
             student.inputs[0], tensors_by_name(student, outputs), name=student.name
         )
@@ -335,14 +337,14 @@ class _StudentFunction:
         return [tuple(self.model.output[name].shape) for name in names]
 
 
-def _described(key, tensor):
-    """Key and shape, as a config has them; without the batch's size."""
+def _key_and_shape(key, tensor):
+    """As a config has them, without the batch's size."""
     return [key, [None, *tensor.shape[1:]]]
 
 
 def _by_name(outputs):
     """The student's outputs as a dict, also where they are its logits only."""
-    return outputs if isinstance(outputs, dict) else {STUDENT_LOGITS: outputs}
+    return outputs if isinstance(outputs, dict) else {LOGITS: outputs}
 
 
 def _check_parts(losses, label_weight):

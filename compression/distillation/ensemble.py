@@ -22,7 +22,7 @@ def ensemble(
     or (which is the average of logits) geometrically.
 
     Args:
-        teachers: models that take the same images and know the same classes.
+        teachers: models of the same images and classes.
         weights: one for each, not negative, not all zero; None: equal ones.
         average: of "probabilities" or of "logits".
         name: name of the model.

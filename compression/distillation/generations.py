@@ -1,4 +1,4 @@
-"""Chains of students: each, once trained, teaches the next.
+"""Chains of students: each, once trained, is the teacher of the next.
 
 Teacher assistants: Mirzadeh et al. (2020), https://arxiv.org/abs/1902.03393, nets of
 falling size between teacher and student. Born-again networks: Furlanello et al.

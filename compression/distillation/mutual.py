@@ -1,4 +1,4 @@
-"""Deep mutual learning: students without a teacher teach each other.
+"""Deep mutual learning: students learn from each other, without a teacher.
 
 Zhang et al. (2018), https://arxiv.org/abs/1706.00384
 """
@@ -21,11 +21,11 @@ class MutualDistiller(keras.Model):
     """Trains several students at once, each on its labels and on the others' outputs.
 
     Student k minimises its cross-entropy plus `weight` times the mean, over the other
-    students, of KL(other || k) (equation 8); the others are constants in it. All are
+    students, of KL(other || k) (equation 8), the others being constants. All are
     updated in one step, where the paper takes turns.
 
-    `NAME_label`, `NAME_mutual` and `NAME_accuracy` stand in the logs for each student;
-    the metrics that `compile` is given are those of their ensemble.
+    `NAME_label`, `NAME_mutual` and `NAME_accuracy` are logged for each student; the
+    metrics given to `compile` are those of their ensemble.
 
     Args:
         students: at least two functional models with logits of the same classes and
@@ -36,7 +36,7 @@ class MutualDistiller(keras.Model):
 
     Raises:
         ValueError: fewer than two students, one of them twice, equal names, different
-            classes, a softmax at an end, or a number out of range.
+            classes, an output that is a softmax's, or a number out of range.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class MutualDistiller(keras.Model):
             raise ValueError(f"students need different names, got {names}")
         classes = [student.outputs[0].shape[-1] for student in students]
         if len(set(classes)) > 1:
-            raise ValueError(f"students must know the same classes, got {classes}")
+            raise ValueError(f"students must have the same classes, got {classes}")
         super().__init__(name=name, dtype=students[0].dtype_policy)
         self.students = list(students)
         self.weight = require_weight(weight)

@@ -9,10 +9,10 @@ from keras import ops
 
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.feature_loss import smaller_size
-from compression.distillation.losses.logit_loss import LOGITS as NAME
+from compression.distillation.losses.logit_loss import LOGITS
 from compression.distillation.losses.pooling import AverageTo
 
-LOGITS = f"teacher_{NAME}"
+TEACHER_LOGITS = f"teacher_{LOGITS}"
 
 
 class TeacherFeature(NamedTuple):
@@ -68,7 +68,7 @@ def teacher_outputs(
     # The same model in whatever order the losses come.
     features = sorted(features, key=lambda feature: feature.key)
     pairs = [(feature.key, feature.tensor) for feature in features]
-    tensors = tensors_by_name(teacher, [(LOGITS, teacher.outputs[0]), *pairs])
+    tensors = tensors_by_name(teacher, [(TEACHER_LOGITS, teacher.outputs[0]), *pairs])
     inner = keras.Model(teacher.inputs[0], tensors)
     image = keras.Input(
         student.input_shape[1:], dtype=student.inputs[0].dtype, name="image"

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from compression.distillation.teacher import LOGITS
+from compression.distillation.teacher import TEACHER_LOGITS
 from experiments.benchmarks import distill_peers, keras_peers
 from experiments.benchmarks.distill_data import Streams
 from experiments.benchmarks.distill_peers import Nets
@@ -42,7 +42,7 @@ def torch_calls(
     from experiments.benchmarks.torch_distillation import distillation
 
     inputs, labels = next(iter(streams.with_logits))
-    batch, cached = (inputs["image"], labels), inputs[LOGITS]
+    batch, cached = (inputs["image"], labels), inputs[TEACHER_LOGITS]
     return {
         TORCH_CACHED: distillation(nets, batch, device, teacher_logits=cached),
         TORCH: distillation(nets, batch, device),

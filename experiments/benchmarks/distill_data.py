@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compression.distillation.teacher import LOGITS
+from compression.distillation.teacher import TEACHER_LOGITS
 from experiments.data import Data, pipeline
 from experiments.data.splits import Split
 
@@ -92,6 +92,8 @@ def streams(data: Data, outputs: dict[str, np.memmap], batch: int) -> Streams:
     return Streams(
         alone=batches(),
         with_index=batches(with_index=True),
-        with_logits=batches(with_index=True, taught={LOGITS: outputs[LOGITS]}),
-        with_features=batches(with_index=True, taught=outputs),
+        with_logits=batches(
+            with_index=True, teacher_outputs={TEACHER_LOGITS: outputs[TEACHER_LOGITS]}
+        ),
+        with_features=batches(with_index=True, teacher_outputs=outputs),
     )

@@ -162,7 +162,7 @@ def _arrays(teacher, views, float32):
     arrays = {}
     for name, output in outputs.items():
         if None in output.shape[1:]:
-            raise ValueError(f"output {name!r} must say its size, got {output.shape}")
+            raise ValueError(f"output {name!r} needs a fixed size, got {output.shape}")
         shape = (views.count, views.images, *output.shape[1:])
         arrays[name] = Array(shape, "float32" if name in float32 else "float16")
     return arrays

@@ -1,4 +1,4 @@
-"""The distiller: what it adds, what it leaves alone, what it refuses.
+"""The distiller: what it adds, what it leaves as it was, what it refuses.
 
 Run on TensorFlow, and again on JAX by test_backends.py.
 """
@@ -79,7 +79,7 @@ def test_sample_weights_and_regularisation_count():
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_teacher_is_left_alone_and_student_learns(jit_compile):
+def test_the_teacher_stays_as_it_was_and_the_student_learns(jit_compile):
     student, teacher = net("student"), net("teacher", seed=1)
     before = [w.copy() for w in teacher.get_weights()]
     made = distiller(student, teacher)
@@ -161,6 +161,19 @@ def test_saves_without_the_teacher_and_reloads(tmp_path):
     )
 
 
+def test_weights_are_loaded_without_changing_the_teacher(tmp_path):
+    """Keras saves models that it finds under any name, also under a property's."""
+    made, other = distiller(), net("other", seed=2)
+    made.save_weights(tmp_path / "d.weights.h5")
+    before = [w.copy() for w in other.get_weights()]
+    again = distiller(net("again", seed=3), other)
+    again.load_weights(tmp_path / "d.weights.h5")
+    for a, b in zip(made.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_mixed_precision_scales_the_loss_and_stays_finite():
     keras.config.set_dtype_policy("mixed_float16")
     try:
@@ -221,7 +234,7 @@ def test_a_model_without_a_graph_is_refused():
 
 def test_other_bad_input():
     student = net("student")
-    with pytest.raises(ValueError, match="knows 4 classes, student 'student' 3"):
+    with pytest.raises(ValueError, match="has 4 classes, student 'student' 3"):
         distiller(student, net("teacher", classes=4))
     with pytest.raises(ValueError, match="the same model"):
         distiller(student, student)

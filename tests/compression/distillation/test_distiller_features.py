@@ -10,6 +10,7 @@ from keras import layers
 
 from compression.distillation import (
     AttentionTransfer,
+    DistillationLoss,
     Distiller,
     Hints,
     Renormalise,
@@ -93,7 +94,9 @@ def test_projectors_learn_and_are_no_part_of_the_student():
     assert [w.path for w in student.weights] == names
     same_weights(frozen, teacher.get_weights())
     assert teacher.trainable and all(layer.trainable for layer in teacher.layers)
-    assert made.predict(IMAGES, verbose=0).shape == (48, 3)
+    logits = made.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(logits, student.predict(IMAGES, verbose=0), atol=1e-6)
+    np.testing.assert_allclose(made.predict_on_batch(IMAGES), logits, atol=1e-5)
 
 
 def test_sequential_models_distil():
@@ -198,6 +201,47 @@ def test_teacher_and_student_may_differ_in_size_and_normalisation():
     labels = RNG.integers(0, 3, 8)
     history = made.fit(images, labels, epochs=4, verbose=0).history
     assert history["soft_targets"][-1] < history["soft_targets"][0]
+
+
+class Difference(DistillationLoss):
+    """Mean absolute difference of one pair of layers."""
+
+    def per_example(self, teacher, student, batch):
+        [wanted], [own] = teacher, student
+        return keras.ops.mean(keras.ops.abs(wanted - own), axis=-1)
+
+
+def test_one_method_makes_a_loss():
+    student, teacher = net("student"), net("teacher", seed=1)
+    made = distiller(student, teacher, [Difference(["gap"], ["gap"], name="mine")])
+    own, wanted = (features(m, IMAGES, "gap", "logits")[0] for m in (student, teacher))
+    expected = np.abs(own - wanted).mean()
+    assert evaluated(made)["mine"] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["logits", "output"])
+def test_hints_may_compare_logits_too(name):
+    student, teacher = net("student"), net("teacher", seed=1)
+    made = distiller(student, teacher, [SoftTargets(), Hints(name, name)])
+    z, v = (m.predict(IMAGES, verbose=0) for m in (student, teacher))
+    logs = evaluated(made)
+    assert logs["hints"] == pytest.approx(((z - v) ** 2).mean(), rel=1e-4)
+    assert made.teacher_keys == {"teacher_logits", f"teacher_{name}"}
+
+
+def test_an_inner_layer_called_logits_is_refused():
+    """It would be mixed up with the output, in the student and in the teacher."""
+
+    def misnamed(name):
+        image = keras.Input((12, 12, 1))
+        x = layers.Flatten()(image)
+        x = layers.Dense(3, name="logits")(x)
+        return keras.Model(image, layers.Dense(3, name="scaled")(x), name=name)
+
+    with pytest.raises(ValueError, match="'logits' would be two different tensors of"):
+        distiller(misnamed("m"), net("teacher"), [Hints("logits", "logits")])
+    with pytest.raises(ValueError, match="'teacher_logits' would be two .* of 'm': re"):
+        distiller(net("student"), misnamed("m"), [Hints("logits", "logits")])
 
 
 def test_dtypes_may_differ():

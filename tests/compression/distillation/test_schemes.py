@@ -67,7 +67,7 @@ def test_a_teacher_of_weight_zero_does_not_count():
         )
 
 
-def test_an_ensemble_teaches_and_is_saved(tmp_path):
+def test_an_ensemble_is_a_teacher_and_is_saved(tmp_path):
     teachers = [net("a", seed=1), net("b", seed=2)]
     both = ensemble(teachers)
     student = net("student")
@@ -97,7 +97,7 @@ def test_an_ensemble_refuses_what_does_not_fit():
         ensemble([a], average="median")
 
 
-def test_each_generation_teaches_the_next():
+def test_each_generation_is_the_teacher_of_the_next():
     first, nets = net("first"), [net(f"net{i}", seed=i) for i in range(3)]
     lessons = []
     trained = generations(

@@ -229,7 +229,7 @@ def test_other_teachers_views_or_dtypes_have_caches_of_their_own(
 
 def test_numbers_in_layer_names_do_not_matter():
     first = identity(teacher(), 0)
-    assert identity(teacher(), 0) == first  # conv2d_17, say
+    assert identity(teacher(), 0) == first  # other numbers, such as conv2d_17
     model = teacher()
     kernel = model.weights[0]
     value = keras.ops.convert_to_numpy(kernel).copy()
@@ -396,7 +396,7 @@ def test_other_bad_input(tmp_path):
     with pytest.raises(ValueError, match="'raw' must be a built functional model"):
         opened(tmp_path, model=keras.Sequential([layers.Dense(3)], name="raw"))
     image = keras.Input((None, None, 1))
-    with pytest.raises(ValueError, match="'teacher_logits' must say its size"):
+    with pytest.raises(ValueError, match="'teacher_logits' needs a fixed size"):
         opened(tmp_path, model=keras.Model(image, layers.Conv2D(1, 3)(image)))
     with pytest.raises(TypeError, match="not JSON serializable"):
         opened(tmp_path, key={1, 2})

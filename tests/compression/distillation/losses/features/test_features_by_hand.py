@@ -38,7 +38,7 @@ def vectors(*shape, seed=0):
 
 
 def test_attention_by_hand():
-    # Two places: energies (9 + 16, 0) and (0, 4) -> (1, 0) and (0, 1).
+    # Two positions: energies (9 + 16, 0) and (0, 4) -> (1, 0) and (0, 1).
     teacher = np.array([[[[3.0, -4.0]], [[0.0, 0.0]]]])
     student = np.array([[[[0.0]], [[2.0]]]])
     np.testing.assert_allclose(attention_loss(teacher, student), [(1 + 1) / 2])
@@ -142,7 +142,7 @@ def test_angles_by_hand():
 
 
 def test_near_points_keep_their_distance():
-    """Scalar products of float32 would say nothing of 1e-3 at a distance of 1000."""
+    """Scalar products of float32 would lose 1e-3 at a distance of 1000."""
     far = np.array([[1000.0], [1000.001], [1002.001]], "float32")
     near = far - far[0]
     np.testing.assert_allclose(distances(far), distances(near), rtol=1e-6)

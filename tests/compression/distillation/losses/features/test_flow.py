@@ -37,7 +37,7 @@ def flowed(*pair):
 
 
 def test_flow_by_hand():
-    # Two places: (1, 2) meets (3,), then (0, 4) meets (5,).
+    # Two positions: (1, 2) times (3,), then (0, 4) times (5,).
     first = np.array([[1.0, 2.0], [0.0, 4.0]], "float32").reshape(1, 2, 1, 2)
     second = np.array([3.0, 5.0], "float32").reshape(1, 2, 1, 1)
     np.testing.assert_allclose(flowed(first, second), [[[3 / 2], [26 / 2]]])
@@ -49,7 +49,7 @@ def test_a_larger_map_is_max_pooled():
     np.testing.assert_allclose(flowed(first, second), [[[14.0]]])
 
 
-def test_flow_is_bilinear_and_blind_to_places():
+def test_flow_is_bilinear_and_the_order_of_positions_does_not_count():
     first, second = maps((3, 3, 2), (3, 3, 4))
     once = flowed(first, second)
     np.testing.assert_allclose(flowed(2 * first, -3 * second), -6 * once, rtol=1e-4)

@@ -94,7 +94,7 @@ def test_agrees_with_numpy(training):
     np.testing.assert_allclose(got, expected, rtol=2e-5)
 
 
-def test_shallow_teacher_teaches_deep_student():
+def test_the_teachers_shallow_stage_reaches_the_students_deep_one():
     """The point of the review: teacher's stage 1 moves the student's embedding."""
     teacher, student = maps(*TEACHER), maps(*STUDENT, seed=1)
     loss = build(KnowledgeReview(NAMES, NAMES), teacher, student)
@@ -103,7 +103,7 @@ def test_shallow_teacher_teaches_deep_student():
     assert not np.allclose(one[2], two[2])
 
 
-def test_deep_teacher_does_not_reach_shallow_student():
+def test_the_teachers_deep_stage_does_not_reach_the_students_shallow_one():
     teacher, student = maps(*TEACHER), maps(*STUDENT, seed=1)
     loss = build(KnowledgeReview(NAMES, NAMES), teacher, student)
     other = [*teacher[:2], teacher[2] + 1]

@@ -59,7 +59,7 @@ def numpy_loss(teacher, student, count):
 
 
 def test_vectors_by_hand():
-    # Two places, 3 (0.6, 0.8) and 1 (-0.8, 0.6): the rows' directions are orthogonal.
+    # Two positions, 3 (0.6, 0.8) and 1 (-0.8, 0.6): orthogonal directions of the rows.
     rows = np.array([[1.8, 2.4], [-0.8, 0.6]], "float32").reshape(1, 2, 1, 2)
     values, vectors = decomposed(rows, 2)
     np.testing.assert_allclose(values, [[3 / math.sqrt(10), 1 / math.sqrt(10)]], 1e-5)
@@ -103,8 +103,8 @@ def test_gradient_agrees_with_differences():
 
 @pytest.mark.parametrize("scale", [0.0, 1e-20, 1.0, 200.0])
 def test_equal_singular_values_give_finite_gradients(scale):
-    places = np.eye(4, dtype="float32").reshape(1, 2, 2, 4) * np.float32(scale)
-    student, teacher = [places, places], maps((2, 2, 4), (2, 2, 4), batch=1)
+    unit = np.eye(4, dtype="float32").reshape(1, 2, 2, 4) * np.float32(scale)
+    student, teacher = [unit, unit], maps((2, 2, 4), (2, 2, 4), batch=1)
     loss = build(SingularVectors(["a", "b"], ["a", "b"], vectors=2), teacher, student)
     assert np.isfinite(value(loss, teacher, student)).all()
     assert np.isfinite(value(loss, student, teacher)).all()
@@ -120,7 +120,7 @@ def test_zero_where_the_features_agree():
         np.testing.assert_allclose(gradient, 0, atol=1e-6)
 
 
-def test_blind_to_scale_and_places():
+def test_scale_and_positions_do_not_count():
     teacher, student = maps(*SHAPES), maps(*SHAPES, seed=1)
     loss = build(SingularVectors(NAMES, NAMES), teacher, student)
     once = value(loss, teacher, student)

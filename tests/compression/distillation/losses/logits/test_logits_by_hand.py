@@ -86,7 +86,7 @@ def test_decoupled_by_hand():
     np.testing.assert_allclose(
         non_target_loss(teacher, student, labels, temperature=1.0), [rest], rtol=1e-5
     )
-    # Logits twice as far apart, at T = 2: the same softmaxes, times T^2.
+    # Differences of logits doubled, at T = 2: the same softmaxes, times T^2.
     loss = DecoupledSoftTargets(2.0, target_weight=3.0, non_target_weight=0.5)
     np.testing.assert_allclose(
         loss.per_example([2 * teacher], [2 * student], Batch(labels=labels)),

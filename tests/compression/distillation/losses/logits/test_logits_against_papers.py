@@ -1,11 +1,9 @@
-"""What holds for every loss between logits, and agreement with the papers."""
+"""Logit losses: agreement with the papers, gradients, corners, bad settings."""
 
 from functools import cache
 
-import keras
 import numpy as np
 import pytest
-from keras.optimizers.schedules import PolynomialDecay
 
 from compression.distillation import (
     ClassRelations,
@@ -120,37 +118,6 @@ def test_a_shift_of_the_students_logits_counts_for_regression_only(loss):
         np.testing.assert_allclose(before, after, rtol=1e-4, atol=1e-5)
 
 
-RAMP = PolynomialDecay(0.0, 100, end_learning_rate=1.0)
-
-
-@pytest.mark.parametrize(
-    "loss",
-    [
-        ClassRelations(2.5, 0.3, 0.4, weight=0.7, name="mine"),
-        ClassRelations(RAMP, RAMP, RAMP, RAMP),
-        DecoupledSoftTargets(2.5, 0.3, 0.4, weight=0.7, name="mine"),
-        DecoupledSoftTargets(RAMP, RAMP, RAMP, RAMP),
-        LogitRegression(0.7, name="mine"),
-        LogitRegression(RAMP),
-        StandardizedSoftTargets(2.5, weight=0.7, name="mine"),
-        StandardizedSoftTargets(RAMP, RAMP),
-    ],
-)
-def test_survives_serialisation(loss):
-    again = keras.saving.deserialize_keras_object(
-        keras.saving.serialize_keras_object(loss)
-    )
-    assert type(again) is type(loss)
-    assert again.get_config() == loss.get_config()
-    assert set(vars(again)) == set(vars(loss))
-
-
-@EVERY
-def test_default_names_are_the_classes_in_snake_case(loss):
-    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in type(loss).__name__)
-    assert type(loss)().name == words.strip("_")
-
-
 @pytest.mark.parametrize(
     "kind", [ClassRelations, DecoupledSoftTargets, StandardizedSoftTargets]
 )
@@ -158,12 +125,6 @@ def test_default_names_are_the_classes_in_snake_case(loss):
 def test_temperature_must_be_positive(kind, temperature):
     with pytest.raises(ValueError, match=f"must be positive, got {temperature}"):
         kind(temperature)
-
-
-@EVERY
-def test_weights_must_not_be_negative(loss):
-    with pytest.raises(ValueError, match="weight must not be negative, got -0.5"):
-        type(loss)(weight=-0.5)
 
 
 @pytest.mark.parametrize(
