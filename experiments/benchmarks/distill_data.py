@@ -92,6 +92,6 @@ def streams(data: Data, outputs: dict[str, np.memmap], batch: int) -> Streams:
     return Streams(
         alone=batches(),
         with_index=batches(with_index=True),
-        with_logits=batches(with_index=True, taught={LOGITS: outputs[LOGITS]}),
-        with_features=batches(with_index=True, taught=outputs),
+        with_logits=batches(with_index=True, teacher_outputs={LOGITS: outputs[LOGITS]}),
+        with_features=batches(with_index=True, teacher_outputs=outputs),
     )
