@@ -24,7 +24,7 @@ COMMANDS += re.findall(r"`(limbeck [^`]+)`", EVERYTHING)
 @pytest.mark.parametrize("command", sorted({" ".join(c.split()) for c in COMMANDS}))
 def test_every_command_parses(command):
     words = shlex.split(command)[1:]
-    assert callable(cli._parser().parse_args(words).run)
+    assert callable(cli.parser().parse_args(words).run)
 
 
 SETTING = """

@@ -65,6 +65,3 @@ def parser() -> Parser:
     for verb in VERBS:
         verb.add(commands)
     return top
-
-
-_parser = parser  # an older name

@@ -3,8 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
-
 import experiments.recipes
 from experiments.recipes.demo import recipe as demo
 from experiments.recipes.distill_methods import recipe as distill_methods
@@ -14,23 +12,13 @@ from experiments.runs.former import declarations, upgraded
 RECORDS = Path(experiments.recipes.__file__).parent
 
 
-def recorded(name):
-    [*_, path] = sorted(RECORDS.glob(f"*/results/{name}.seed*.json"))
-    return json.loads(path.read_text())["recipe"]
-
-
-@pytest.mark.parametrize(
-    ("name", "recipe"),
-    [
-        ("distill_methods", distill_methods.RECIPE),
-        ("hinton2015", hinton2015.RECIPE),
-    ],
-)
-def test_committed_records_hold_the_recipes_of_today(name, recipe):
+def test_a_committed_record_holds_the_recipe_of_today():
     """Run folders made before stages had a `start` go on where they stood."""
-    today = json.loads(json.dumps(recipe.as_dict()))
-    assert upgraded(recorded(name)) == today
-    assert upgraded(today) == today
+    [path, *_] = RECORDS.glob("*/results/distill_methods.seed*.json")
+    recorded = json.loads(path.read_text())["recipe"]
+    today = json.loads(json.dumps(distill_methods.RECIPE.as_dict()))
+    assert "net" in recorded["stages"][0]
+    assert upgraded(recorded) == upgraded(today) == today
 
 
 def test_a_pruned_and_quantized_run_of_before_is_the_same_run():
