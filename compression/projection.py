@@ -139,7 +139,7 @@ class _Held:
 def _of_this_training(constraint, params):
     """`constraint` less what an interrupted training left behind.
 
-    All callbacks of one `fit` share one `params` dict, so it tells trainings apart.
+    All callbacks of one `fit` share one `params` dict, so it distinguishes trainings.
     """
     if isinstance(constraint, _Held) and constraint.projection.params is not params:
         return _of_this_training(constraint.before, params)

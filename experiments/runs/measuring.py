@@ -85,7 +85,7 @@ def _size_of_the_net(runner):
 
 
 def _write_disagreements(stages, data, test, logits, folder):
-    """The first test images that the first taught student sees unlike its teacher."""
+    """The first test images on which the first student and its teacher disagree."""
     for stage in stages:
         if stage.teacher in logits:
             break
