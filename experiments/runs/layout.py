@@ -52,6 +52,11 @@ class StageFolder:
         return self.path / "about.json"
 
     @property
+    def fingerprints(self) -> Path:
+        """What the stage read and wrote, by content; see `fingerprints.py`."""
+        return self.path / "fingerprints.json"
+
+    @property
     def checkpoint(self) -> Path:
         """The training after its last whole epoch, while it is not finished."""
         return self.path / "checkpoint.npz"

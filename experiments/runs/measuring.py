@@ -9,6 +9,7 @@ import numpy as np
 from compression import export, measure
 from experiments.data import Data, pipeline
 from experiments.files import read_json
+from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
 from experiments.stages.base import Stage
 
@@ -56,7 +57,8 @@ def measured_rows(
                 "latency_high_ms": latency.high_ms,
             }
             name = str(runner.path.relative_to(run.path))
-            about = {"file": name, "format": form.format, "precision": form.precision}
+            about = {"file": name, "sha256": of_file(runner.path)}
+            about |= {"format": form.format, "precision": form.precision}
             files.append(about | profile)
             print(
                 f"  {f'{stage.name}/{runner.path.name}':<32} "

@@ -20,6 +20,12 @@ from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
 from experiments.runs.environment import environment
+from experiments.runs.fingerprints import (
+    of_file,
+    outdated,
+    require_as_written,
+    seal,
+)
 from experiments.runs.identity import (
     described,
     require_same_data,
@@ -75,7 +81,7 @@ def run(
         any_ran = False
         for seed in seeds:
             ran = [_run_stage(stage, recipe, data, folder, seed) for stage in chosen]
-            _measure(recipe, data, folder, seed, again=any(ran))
+            _measure(recipe, data, folder, seed)
             any_ran |= any(ran)
         _write_rows(recipe, folder)
         if any_ran:  # else the record of what did run stays
@@ -106,9 +112,18 @@ def _run_stage(stage, recipe, data, folder, seed):
     """Run the stage unless it is finished; returns whether it was run."""
     done = _home(stage, folder, seed)
     seed = 0 if stage.once else seed
+    inputs = {name: _home(recipe.stage(name), folder, seed) for name in stage.inputs}
     if done.path.exists():
-        print(f"[seed {seed}] {stage.name}: finished before", flush=True)
-        return False
+        require_as_written(done)
+        changed = outdated(done, inputs)
+        if not changed:
+            print(f"[seed {seed}] {stage.name}: finished before", flush=True)
+            return False
+        print(
+            f"[seed {seed}] {stage.name}: finished before, but with another "
+            f"{' and '.join(changed)} than there is now: run again",
+            flush=True,
+        )
     print(f"[seed {seed}] {stage.name}: {stage.what}", flush=True)
     unfinished = StageFolder(partial(done.path))
     unfinished.path.mkdir(parents=True, exist_ok=True)
@@ -125,12 +140,14 @@ def _run_stage(stage, recipe, data, folder, seed):
             folder=unfinished,
             stages=recipe.stages,
             cache=default_root(),
-            load=lambda name: _load(_home(recipe.stage(name), folder, seed)),
+            load=lambda name: _load(inputs[name]),
         )
     )
     seconds = time.perf_counter() - start
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
     unfinished.checkpoint.unlink(missing_ok=True)
+    seal(unfinished, inputs)
+    shutil.rmtree(done.path, ignore_errors=True)  # of another input, see above
     unfinished.path.rename(done.path)
     print(f"  done in {clock(seconds)}", flush=True)
     return True
@@ -149,18 +166,20 @@ def _load(home: StageFolder) -> keras.Model:
         ) from error
 
 
-def _measure(recipe, data, folder, seed, *, again):
-    """Measure the finished stages together, unless that was done and not `again`."""
+def _measure(recipe, data, folder, seed):
+    """Measure the finished stages together, unless these very files were measured."""
     finished = {
         stage: home
         for stage in recipe.stages
         if (home := _home(stage, folder, seed)).path.exists()
     }
     done = folder.measure(seed)
-    if done.rows.exists() and not again:
-        known = [row["stage"] for row in read_json(done.rows)]
-        if known == [stage.name for stage in finished]:
-            return
+    if done.rows.exists() and _files_of(read_json(done.rows)) == [
+        of_file(home.exported(form.format, form.precision))
+        for stage, home in finished.items()
+        for form in stage.exports
+    ]:
+        return
     print(f"[seed {seed}] measure: every exported file on the test images", flush=True)
     unfinished = dataclasses.replace(done, path=partial(done.path))
     shutil.rmtree(unfinished.path, ignore_errors=True)
@@ -170,6 +189,11 @@ def _measure(recipe, data, folder, seed, *, again):
     write_json(unfinished.rows, [row | {"seed": seed} for row in measured])
     shutil.rmtree(done.path, ignore_errors=True)
     unfinished.path.rename(done.path)
+
+
+def _files_of(rows):
+    """The fingerprints of the files that were measured; None from earlier versions."""
+    return [file.get("sha256") for row in rows for file in row["files"]]
 
 
 def _write_rows(recipe, folder):
