@@ -19,7 +19,7 @@ from experiments.data import Data
 from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
-from experiments.runs.environment import environment
+from experiments.runs.environment import differences, environment
 from experiments.runs.fingerprints import (
     of_file,
     outdated,
@@ -78,15 +78,31 @@ def run(
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()
+        _note_environment(folder, environment(command))
         any_ran = False
         for seed in seeds:
-            ran = [_run_stage(stage, recipe, data, folder, seed) for stage in chosen]
+            for stage in chosen:
+                ran = _run_stage(stage, recipe, data, folder, seed, command)
+                any_ran |= ran
             _measure(recipe, data, folder, seed)
-            any_ran |= any(ran)
         _write_rows(recipe, folder)
-        if any_ran:  # else the record of what did run stays
+        if any_ran:  # else the record of what did run stays; now with its peak memory
             write_json(folder.environment, environment(command))
     return out
+
+
+def _note_environment(folder, here):
+    """Written before anything runs, so that no kill leaves a run without it."""
+    if not folder.environment.exists():
+        write_json(folder.environment, here)
+        return
+    different = differences(read_json(folder.environment), here)
+    if different:
+        print(
+            f"note: this run began elsewhere ({'; '.join(different)}); bits may differ "
+            "from stage to stage, each stage's environment.json has its own",
+            flush=True,
+        )
 
 
 def _data(recipe):
@@ -108,7 +124,7 @@ def _check(recipe: Recipe, data: Data) -> None:
         models[stage.name] = stage.check(data, models)
 
 
-def _run_stage(stage, recipe, data, folder, seed):
+def _run_stage(stage, recipe, data, folder, seed, command):  # noqa: PLR0913
     """Run the stage unless it is finished; returns whether it was run."""
     done = _home(stage, folder, seed)
     seed = 0 if stage.once else seed
@@ -146,6 +162,7 @@ def _run_stage(stage, recipe, data, folder, seed):
     seconds = time.perf_counter() - start
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
     unfinished.checkpoint.unlink(missing_ok=True)
+    write_json(unfinished.environment, environment(command))
     seal(unfinished, inputs)
     shutil.rmtree(done.path, ignore_errors=True)  # of another input, see above
     unfinished.path.rename(done.path)
