@@ -1,10 +1,13 @@
 """The command line: which verbs there are, their errors and the exit status."""
 
+import contextlib
 import logging
 import os
 import shlex
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 
 from experiments.cli import bench, demo, export, measure, nets, report, reproduce, table
 from experiments.cli.parser import Parser
@@ -23,7 +26,12 @@ limbeck measure net.tflite --data mnist5k
 """
 
 # What a person can act on: it ends in one line and exit status 2, without a trace.
-EXPECTED = (ValueError, OSError, FloatingPointError)
+EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError)
+STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}  # exit status, as shells have it
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: it ends a run as Ctrl-C does, so that temporary files are removed."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,18 +47,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.command_line = shlex.join(["limbeck", *arguments])
     try:
-        options.run(options)
+        with _terminable():
+            options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `limbeck nets | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except EXPECTED as error:
-        print(f"limbeck: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("\nlimbeck: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        terminated = isinstance(error, Terminated)
+        return STOPPED[signal.SIGTERM if terminated else signal.SIGINT]
+    except Exception as error:
+        if not _is_expected(error):
+            raise
+        print(f"limbeck: {_in_one_line(error)}", file=sys.stderr)
+        return 2
     return 0
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM raises `Terminated` while the block runs."""
+
+    def terminate(*_):
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_expected(error):
+    tensorflow = sys.modules.get("tensorflow")  # if a verb has loaded it
+    kinds = (tensorflow.errors.OpError,) if tensorflow else ()
+    return isinstance(error, EXPECTED + kinds)
+
+
+def _in_one_line(error):
+    if isinstance(error, MemoryError):
+        return f"out of memory {error}".strip()
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def parser() -> Parser:

@@ -115,8 +115,8 @@ def shared_outputs(
 
 def default_root() -> Path:
     """LIMBECK_CACHE, or `limbeck/teachers` in the user's folder for caches."""
-    if "LIMBECK_CACHE" in os.environ:
-        return Path(os.environ["LIMBECK_CACHE"])
+    if os.environ.get("LIMBECK_CACHE"):  # an empty one would be the working directory
+        return Path(os.environ["LIMBECK_CACHE"]).expanduser()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "limbeck" / "teachers"
 

@@ -1,14 +1,18 @@
 """Exit status and messages, examples in every help, and what no verb may import."""
 
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from experiments.cli import main as cli
 from experiments.cli import report
@@ -59,11 +63,24 @@ def raising(error):
 
 @pytest.mark.parametrize(
     "error",
-    [ValueError("two\n  lines"), OSError("two lines"), FloatingPointError("two lines")],
+    [
+        ValueError("two\n  lines"),
+        OSError("two lines"),
+        FloatingPointError("two lines"),
+        RuntimeError("two lines"),
+        tf.errors.ResourceExhaustedError(None, None, "two\nlines"),
+    ],
 )
 def test_what_a_person_can_act_on_is_one_line(error, monkeypatch, refusal):
     monkeypatch.setattr(report, "run", raising(error))
     assert refusal("report", "x") == "limbeck: two lines"
+
+
+def test_an_error_without_words_still_has_a_line(monkeypatch, refusal):
+    monkeypatch.setattr(report, "run", raising(MemoryError()))
+    assert refusal("report", "x") == "limbeck: out of memory"
+    monkeypatch.setattr(report, "run", raising(RuntimeError()))
+    assert refusal("report", "x") == "limbeck: RuntimeError"
 
 
 def test_a_fault_of_ours_keeps_its_trace(monkeypatch):
@@ -77,6 +94,23 @@ def test_an_interrupted_command_says_how_to_go_on(monkeypatch, capsys):
     assert cli.main(["report", "x"]) == 130
     expected = "\nlimbeck: stopped; the same command goes on from here\n"
     assert capsys.readouterr().err == expected
+
+
+def test_a_terminated_command_cleans_up(monkeypatch, capsys):
+    cleaned = []
+
+    def run(options):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)  # the signal comes at once
+        finally:
+            cleaned.append(True)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(report, "run", run)
+    assert cli.main(["report", "x"]) == 143
+    assert cleaned and "stopped; the same command goes on" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_reader_that_has_seen_enough_is_no_error():

@@ -1,6 +1,7 @@
 """A teacher's outputs for a run's images: its own, computed once for all runs."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -195,7 +196,9 @@ def test_interrupted_in_the_second_view(filled, tmp_path, monkeypatch):
 def test_where_and_how_much(monkeypatch, tmp_path):
     monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "mine"))
     assert room.default_root() == tmp_path / "mine"
-    monkeypatch.delenv("LIMBECK_CACHE")
+    monkeypatch.setenv("LIMBECK_CACHE", "~/mine")
+    assert room.default_root() == Path.home() / "mine"
+    monkeypatch.setenv("LIMBECK_CACHE", "")  # as if it were not there
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert room.default_root() == tmp_path / "limbeck" / "teachers"
     monkeypatch.delenv("XDG_CACHE_HOME")
