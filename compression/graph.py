@@ -565,11 +565,16 @@ def _copy_state(old, new):
     for a, b in layers:
         state = {}  # a layer may keep more than variables, Normalization does
         a.save_own_variables(state)
-        b.load_own_variables(state)
+        b.load_own_variables({key: _copy(value) for key, value in state.items()})
         if a.trainable != b.trainable:
             b.trainable = a.trainable
     for a, b in zip(old.variables, new.variables, strict=True):
-        b.assign(a.value)
+        b.assign(_copy(a))
+
+
+def _copy(value):
+    """JAX would share one array, and delete it when one of the nets trains."""
+    return keras.ops.copy(value)
 
 
 def _take_over(old, new):
@@ -584,7 +589,7 @@ def _take_over(old, new):
                 f"{old.name!r}: it is {tuple(values[name].shape)}, not "
                 f"{tuple(variable.shape)}; build the new layer and set its weights"
             )
-        variable.assign(values[name].value)
+        variable.assign(_copy(values[name]))
 
 
 def _name_within(layer, variable):
