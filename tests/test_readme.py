@@ -30,8 +30,8 @@ def test_every_command_parses(command):
 SETTING = """
 import os
 import numpy as np
-import architectures
-teacher = architectures.build("resnet20", input_shape=(28, 28, 1))
+from architectures.resnet import resnet_cifar
+teacher = resnet_cifar(8, input_shape=(28, 28, 1))  # with the stages of any ResNet
 teacher.save("teacher.keras")
 rng = np.random.default_rng(0)
 images = rng.normal(size=(1300, 28, 28, 1)).astype("float32")

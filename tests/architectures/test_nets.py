@@ -458,7 +458,11 @@ def test_heads_are_trained_with_weight_and_come_off():
     assert weights == {"logits": 1.0, "aux1_logits": 0.3, "aux2_logits": 0.3}
     assert model.output.keys() == weights.keys()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(loss=dict.fromkeys(weights, loss), loss_weights=weights)
+    model.compile(
+        loss=dict.fromkeys(weights, loss),
+        loss_weights=weights,
+        run_eagerly=True,  # one batch: tracing would take longer
+    )
     batch, labels = images(model, 4), np.arange(4)
     result = model.evaluate(
         batch, dict.fromkeys(weights, labels), verbose=0, return_dict=True
