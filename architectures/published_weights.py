@@ -35,7 +35,7 @@ def load_published_weights(
     download: bool = False,
     cache: str | Path | None = None,
 ) -> None:
-    """Fills `model`, in place, with published weights.
+    """Loads published weights into `model`.
 
     Nothing is assigned unless every name and shape fits. The weights expect the
     pixels that they were trained on: RGB / 255, then minus (0.485, 0.456, 0.406), over
@@ -72,7 +72,7 @@ def load_published_weights(
 def load_state_dict(
     model: keras.Model, state: Mapping[str, np.ndarray], *, source: str = "the state"
 ) -> None:
-    """Fills `model`, in place, with arrays in a published layout.
+    """Loads arrays in a published layout into `model`.
 
     Args:
         model: as for `load_published_weights`.

@@ -62,7 +62,7 @@ class Call:
 
     @property
     def path(self) -> str:
-        """ "inner/layer" for a layer inside a model, "layer" for one that is not."""
+        """Its name behind those of the models around it: "inner/layer"."""
         return "/".join(op.name for op in (*self.models, self.operation))
 
 
@@ -418,7 +418,7 @@ class _Rebuilding:
         inputs = tree.pack_sequence_as(function._inputs_struct, given)
         made = keras.Model(inputs, outputs, name=model.name)
         made.dtype_policy = model.dtype_policy
-        _freeze_alike(model, made)
+        made._trainable = model.trainable  # the setter would pass it on to all layers
         return made
 
     def carry_weights(self):
@@ -453,7 +453,7 @@ class _Rebuilding:
         try:
             twin = _made_again(layer)
         except Exception as error:  # whatever a layer's own from_config may raise
-            reason = str(error).strip().splitlines()[0]
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ValueError(
                 f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied, give "
                 f"it get_config and from_config that make it again: {reason}"
@@ -549,16 +549,6 @@ def _cast(tensor, dtypes):
     for dtype in dtypes:
         tensor = keras.ops.cast(tensor, dtype)
     return tensor
-
-
-def _freeze_alike(model, made):
-    """A model's own `trainable` is passed on to its layers: theirs must come back."""
-    if model.trainable:
-        return
-    flags = [(layer, layer.trainable) for layer in all_layers(made)[1:]]
-    made.trainable = False
-    for layer, flag in flags:  # outer ones first
-        layer.trainable = flag
 
 
 def _copy_state(old, new):

@@ -16,12 +16,12 @@ from compression.weights import kernels
 class Projection(keras.callbacks.Callback):
     """Holds variables on a set while a model trains; afterwards they are free again.
 
-    Subclasses say which set: `initial_state` and `project` for one variable, and
+    Subclasses define the set: `initial_state` and `project` for one variable, and
     `update(step)`, which may change the states in the course of the training. A state
-    is a tensor of the variable's shape and dtype (a mask, say).
+    is a tensor of the variable's shape and dtype, such as a mask.
 
-    Constraints that the variables had before (max-norm, say), and other projections of
-    the same training, stay in force: each is applied in the order of the callbacks.
+    Constraints that the variables had before, such as max-norm, and other projections
+    of the same training, stay in force: each is applied in the order of the callbacks.
 
     Steps are counted from the first epoch of this training, so that
     `fit(initial_epoch=...)` continues a schedule where it stood; earlier trainings of
@@ -139,7 +139,7 @@ class _Held:
 def _of_this_training(constraint, params):
     """`constraint` less what an interrupted training left behind.
 
-    All callbacks of one `fit` share one `params` dict, so it tells trainings apart.
+    All callbacks of one `fit` share one `params` dict, so it identifies a training.
     """
     if isinstance(constraint, _Held) and constraint.projection.params is not params:
         return _of_this_training(constraint.before, params)

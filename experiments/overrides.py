@@ -1,7 +1,11 @@
 """Other lengths and settings of a recipe: a smoke run, and `--set FIELD=VALUE`."""
 
 import ast
+import collections.abc
+import contextlib
 import dataclasses
+import types
+import typing
 
 from experiments.recipe import Recipe
 from experiments.runs.former import RENAMED
@@ -23,11 +27,11 @@ def replaced(recipe: Recipe, assignment: str) -> Recipe:
     """`recipe` with one field changed, as in `"teacher.training.epochs=3"`.
 
     The first word is a stage or a field of the recipe. A value is written as in
-    Python; what is no Python value is a string.
+    Python, true, false and none in any case; what is no Python value is a text.
 
     Raises:
         ValueError: the text is no assignment, there is no such field, or the value is
-            of another type than the one it replaces.
+            of another type than the field.
     """
     path, sign, text = assignment.partition("=")
     if not sign:
@@ -69,20 +73,61 @@ def _set(record, names, text, path):
         raise ValueError(
             f"no field called {name!r} in {path!r}; choose from {', '.join(fields)}"
         )
-    old = getattr(record, name)
     if rest:
+        old = getattr(record, name)
         if not dataclasses.is_dataclass(old) and not isinstance(old, dict):
             raise ValueError(f"{name!r} in {path!r} has no fields")
         return dataclasses.replace(record, **{name: _set(old, rest, text, path)})
+    hint = typing.get_type_hints(type(record))[name]
+    return dataclasses.replace(record, **{name: _fitting(hint, text, path)})
+
+
+def _fitting(hint, text, path):
+    """`text` as the first kind of value that it can be, or an error."""
+    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    for kind in kinds:
+        with contextlib.suppress(ValueError, TypeError):
+            return _as(kind, text)
+    wanted = " or ".join(_in_words(kind) for kind in kinds)
+    raise ValueError(f"{path} must be {wanted}, got {text!r}")
+
+
+def _as(kind, text):
+    """`text` as a value of that type; ValueError or TypeError where it is none."""
     value = _parsed(text)
-    if isinstance(old, float) and type(value) is int:
-        value = float(value)
-    if old is not None and value is not None and type(value) is not type(old):
-        raise ValueError(f"{path} is like {old!r}, it cannot be {text!r}")
-    return dataclasses.replace(record, **{name: value})
+    origin = typing.get_origin(kind)
+    if kind is str:
+        return value if isinstance(value, str) else text
+    if kind is float and type(value) is int:
+        return float(value)
+    if origin is tuple:
+        item, *_ = typing.get_args(kind)
+        if not isinstance(value, tuple | list):
+            raise ValueError(text)
+        return tuple(_as(item, repr(part)) for part in value)
+    plain = collections.abc.Mapping if origin is collections.abc.Mapping else kind
+    if plain is not type(value) and not (origin and isinstance(value, plain)):
+        raise ValueError(text)
+    return value
+
+
+def _is_union(hint):
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
+
+
+def _in_words(kind):
+    if typing.get_origin(kind) is tuple:
+        return "a tuple, as (1, 2)"
+    words = {int: "a whole number", float: "a number", bool: "true or false"}
+    words |= {str: "a text", type(None): "none"}
+    return words.get(kind, "a record whose fields are set one by one")
 
 
 def _parsed(text):
+    """A Python value; true, false and none in any case; what is neither is a text."""
+    words = {"true": True, "false": False, "none": None}
+    if text.strip().lower() in words:
+        return words[text.strip().lower()]
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):

@@ -1,4 +1,4 @@
-"""The distiller: trains a student on its labels and on what a teacher knows."""
+"""The distiller: trains a student on its labels and on a teacher's outputs."""
 
 from collections.abc import Sequence
 from itertools import chain

@@ -34,10 +34,10 @@ TRANSPOSED = (
     layers.Conv2DTranspose,
     layers.Conv3DTranspose,
 )
-# `keras.ops` that multiply activations and are no layers.
+# Operations that are no layers and multiply activations, or hide others that do.
 MULTIPLYING_OPERATIONS = {
-    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Inner", "Matmul",
-    "SeparableConv", "Tensordot", "Vdot",
+    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Function", "Inner",
+    "Matmul", "SeparableConv", "Tensordot", "Vdot",
 }  # fmt: skip
 
 

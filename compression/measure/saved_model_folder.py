@@ -36,7 +36,7 @@ def saved_model_macs(folder: Path) -> int:
 
     Raises:
         ValueError: the graph has an operator whose MACs are not known here, or does
-            not say the size of its tensors.
+            not give the size of its tensors.
     """
     from tensorflow.core.protobuf import saved_model_pb2
 

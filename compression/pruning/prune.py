@@ -20,7 +20,7 @@ class Prune(Projection):
     nothing to strip, and a later `fit` without this callback is free again. Works on
     a model fitted before, inside a `Distiller`, with weight averaging (averaged
     weights are masked at the end), and continues after a reload in mid-schedule with
-    `fit(initial_epoch=...)`: zeros tell the mask.
+    `fit(initial_epoch=...)`: the zeros are the mask.
 
     The sparsity asked for by the schedule stands in the logs as `sparsity`.
 

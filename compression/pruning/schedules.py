@@ -1,7 +1,7 @@
 """How sparse a net should be at each step of its training.
 
 A schedule is a function of the step (from 0). Its value stays the same for
-`frequency` steps: masks are found anew only when it moves.
+`frequency` steps: new masks are found only when it moves.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Runs a recipe as the command line says and shows its report."""
+"""Runs a recipe with the options of the command line and shows its report."""
 
 import argparse
 from collections.abc import Callable

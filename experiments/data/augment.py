@@ -98,7 +98,7 @@ def augmented(
     components: tuple[np.ndarray, np.ndarray] | None = None,
     windows: bool = True,
 ) -> tf.Tensor:
-    """A batch of images changed as their draws say.
+    """A batch of images changed by their draws.
 
     Args:
         images: (batch, h, w, channels) uint8.
@@ -180,7 +180,7 @@ def _resized_windows(images: tf.Tensor, draws: dict) -> tf.Tensor:
 
 
 def _shifted_and_mirrored(images: tf.Tensor, draws: dict, pad: int) -> tf.Tensor:
-    """A window of the zero-padded images, mirrored or not, at each image's own place.
+    """A window of the zero-padded images, mirrored or not, each at its own offset.
 
     One gather for the batch: slices and reversals were ten times slower.
     """
@@ -189,17 +189,17 @@ def _shifted_and_mirrored(images: tf.Tensor, draws: dict, pad: int) -> tf.Tensor
     top = left = tf.zeros((batch,), tf.int32)
     if "pad_top" in draws:
         images = tf.pad(images, [[0, 0], [pad, pad], [pad, pad], [0, 0]])
-        places = 2 * pad + 1
-        top = tf.cast(draws["pad_top"] * places, tf.int32)
-        left = tf.cast(draws["pad_left"] * places, tf.int32)
+        offsets = 2 * pad + 1
+        top = tf.cast(draws["pad_top"] * offsets, tf.int32)
+        left = tf.cast(draws["pad_left"] * offsets, tf.int32)
     tall, wide = images.shape[1:3]
     columns = tf.range(width)[None, :]
     if "flip" in draws:
         mirrored = draws["flip"][:, None] < 0.5
         columns = tf.where(mirrored, width - 1 - columns, columns)
     rows = (tf.range(batch) * tall + top)[:, None] + tf.range(height)
-    places = rows[:, :, None] * wide + (left[:, None] + columns)[:, None, :]
-    return tf.gather(tf.reshape(images, (-1, channels)), places)
+    pixels = rows[:, :, None] * wide + (left[:, None] + columns)[:, None, :]
+    return tf.gather(tf.reshape(images, (-1, channels)), pixels)
 
 
 def _jittered(images: tf.Tensor, draws: dict, jitter: float) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Has TFDS prepare a dataset, or says at once why it cannot."""
+"""Has TFDS prepare a dataset, or fails at once with the reason."""
 
 import contextlib
 import logging
@@ -22,7 +22,7 @@ def download(name: str, builder: tfds.core.DatasetBuilder, data_dir: Path) -> No
     stay, since TFDS goes on from them.
 
     Raises:
-        FileNotFoundError: it cannot be had from here; the message says what to do.
+        FileNotFoundError: it cannot be had from here; the message has the way out.
     """
     reason = _obstacle(builder, data_dir)
     cause = None
@@ -66,7 +66,7 @@ def _obstacle(builder: tfds.core.DatasetBuilder, data_dir: Path) -> str:
         return f"its files must be put into {manual} by hand"
     urls = builder.url_infos or {}
     if not urls:
-        return "it does not say where its files are"
+        return "it does not list where its files are"
     if urllib.request.getproxies():
         return ""  # a proxy reaches servers that we cannot call ourselves
     for host, port in sorted({_server(url) for url in urls}):

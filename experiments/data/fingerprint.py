@@ -1,4 +1,4 @@
-"""What tells the images of a split from any others."""
+"""What distinguishes the images of a split from any others."""
 
 import hashlib
 from pathlib import Path

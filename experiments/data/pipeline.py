@@ -302,7 +302,7 @@ def _parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
 
 
 def _to_device(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches wait where they are used; a distribution strategy places its own."""
+    """Batches wait where they are used; a distribution strategy moves its own."""
     if tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy():
         return dataset.apply(tf.data.experimental.prefetch_to_device("GPU:0"))
     return dataset.prefetch(tf.data.AUTOTUNE)

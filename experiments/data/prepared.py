@@ -235,7 +235,7 @@ def _stream(part: str, size: int, source: _Source, records: str) -> Split:
 
 
 def _lossy_note(base: str, source: _Source) -> str:
-    """Says so when pixels that the dataset's makers kept exact are JPEG here."""
+    """A warning where pixels that the dataset's makers kept exact are JPEG here."""
     height, width, _ = source.feature.shape
     if None in (height, width) or max(height, width) > LOSSY_UP_TO:
         return ""

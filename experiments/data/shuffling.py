@@ -29,7 +29,7 @@ def shuffled_stream(stream: tf.data.Dataset, *, seed: tf.Tensor) -> tf.data.Data
     The first block's length is random, so that each epoch cuts the blocks elsewhere.
 
     Returns:
-        Rows {"index", "source", "label"}; index is the record's place in `stream`.
+        Rows {"index", "source", "label"}; index is the record's position in `stream`.
     """
     rows = stream.enumerate()
     rows = rows.map(
@@ -40,8 +40,8 @@ def shuffled_stream(stream: tf.data.Dataset, *, seed: tf.Tensor) -> tf.data.Data
 
     def mixed(number, block):
         block_seed = tf.random.experimental.stateless_fold_in(seed, number)
-        places = tf.range(tf.shape(block["index"])[0])
-        order = tf.random.experimental.stateless_shuffle(places, seed=block_seed)
+        positions = tf.range(tf.shape(block["index"])[0])
+        order = tf.random.experimental.stateless_shuffle(positions, seed=block_seed)
         return {name: tf.gather(column, order) for name, column in block.items()}
 
     return blocks.enumerate().map(mixed).prefetch(1).unbatch()

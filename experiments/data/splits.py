@@ -55,7 +55,7 @@ class Data:
         mean, std: of the train pixels / 255, per channel; of the first 1,000 images
             where they are not in memory.
         flips: whether a mirrored image keeps its label (not so for digits).
-        note: what a table must say about this data, "" if nothing.
+        note: what must stand at every table of this data, "" if nothing.
         bad_images: files that were skipped because they could not be read.
     """
 

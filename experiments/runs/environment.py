@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+PACKAGES = ("limbeck", "keras", "tensorflow", "ai-edge-litert", "numpy")
+
 
 def environment(command: str) -> dict[str, Any]:
     """What a run depends on beside its recipe: versions, machine, commit, command.
@@ -17,11 +19,10 @@ def environment(command: str) -> dict[str, Any]:
     """
     import tensorflow as tf
 
-    packages = ("limbeck", "keras", "tensorflow", "ai-edge-litert", "numpy")
     gpus = tf.config.list_physical_devices("GPU")
     return {
         "command": command,
-        **{package.replace("-", "_"): version(package) for package in packages},
+        **{package.replace("-", "_"): version(package) for package in PACKAGES},
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
@@ -30,6 +31,16 @@ def environment(command: str) -> dict[str, Any]:
         "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **_commit(),
     }
+
+
+def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:
+    """What moves a run's bits and is not the same in two environments, in words."""
+    keys = [package.replace("-", "_") for package in PACKAGES]
+    return [
+        f"{key} {there[key]} there, {here.get(key)} here"
+        for key in (*keys, "python", "cpu", "threads", "device", "commit")
+        if key in there and there[key] != here.get(key)
+    ]
 
 
 def _cpu():
@@ -41,7 +52,7 @@ def _cpu():
 
 
 def _commit():
-    """Commit of the checkout that this code runs from, and whether it is clean."""
+    """Commit of the checkout that this code is part of, and whether it is clean."""
     here = Path(__file__).parent
 
     def git(*words):
@@ -50,6 +61,8 @@ def _commit():
         ).stdout.strip()
 
     try:
+        # Installed inside another project's checkout: its commit says nothing of ours.
+        git("ls-files", "--error-unmatch", Path(__file__).name)
         return {
             "commit": git("rev-parse", "HEAD"),
             "clean": not git("status", "--porcelain"),

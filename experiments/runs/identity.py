@@ -15,8 +15,8 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
     """A run goes on in a folder of its own recipe, or begins in an empty one.
 
     Raises:
-        ValueError: the folder holds another run, or something else; says what
-            differs.
+        ValueError: the folder holds another run, or something else; names
+            what differs.
     """
     if not folder.recipe.exists():
         path = folder.path
@@ -40,7 +40,7 @@ def require_same_data(data: Data, folder: RunFolder) -> None:
     """A run goes on with the data that it began with.
 
     Raises:
-        ValueError: they have changed; says how.
+        ValueError: they have changed; names what differs.
     """
     if not folder.data.exists():
         return

@@ -1,7 +1,7 @@
 """Where everything lies in a run folder; no other file spells its paths.
 
     RUN/recipe.json          what was asked for
-    RUN/environment.json     what it ran on
+    RUN/environment.json     what it ran on, at last; each stage has its own
     RUN/data.json            the data as they were found
     RUN/stages.json          what each stage declares, for whoever reports
     RUN/rows.jsonl           one row of measurements a stage and seed
@@ -50,6 +50,16 @@ class StageFolder:
     def about(self) -> Path:
         """What the stage's row holds beside the measurements."""
         return self.path / "about.json"
+
+    @property
+    def fingerprints(self) -> Path:
+        """What the stage read and wrote, by content; see `fingerprints.py`."""
+        return self.path / "fingerprints.json"
+
+    @property
+    def environment(self) -> Path:
+        """What this stage ran on."""
+        return self.path / "environment.json"
 
     @property
     def checkpoint(self) -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 from compression import export, measure
 from experiments.data import Data, pipeline
 from experiments.files import read_json
+from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
 from experiments.stages.base import Stage
 
@@ -56,7 +57,8 @@ def measured_rows(
                 "latency_high_ms": latency.high_ms,
             }
             name = str(runner.path.relative_to(run.path))
-            about = {"file": name, "format": form.format, "precision": form.precision}
+            about = {"file": name, "sha256": of_file(runner.path)}
+            about |= {"format": form.format, "precision": form.precision}
             files.append(about | profile)
             print(
                 f"  {f'{stage.name}/{runner.path.name}':<32} "
@@ -85,7 +87,7 @@ def _size_of_the_net(runner):
 
 
 def _write_disagreements(stages, data, test, logits, folder):
-    """The first test images that the first taught student sees unlike its teacher."""
+    """The first test images on which the first student and its teacher disagree."""
     for stage in stages:
         if stage.teacher in logits:
             break

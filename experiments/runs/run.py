@@ -19,7 +19,13 @@ from experiments.data import Data
 from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
-from experiments.runs.environment import environment
+from experiments.runs.environment import differences, environment
+from experiments.runs.fingerprints import (
+    of_file,
+    outdated,
+    require_as_written,
+    seal,
+)
 from experiments.runs.identity import (
     described,
     require_same_data,
@@ -72,15 +78,31 @@ def run(
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()
+        _note_environment(folder, environment(command))
         any_ran = False
         for seed in seeds:
-            ran = [_run_stage(stage, recipe, data, folder, seed) for stage in chosen]
-            _measure(recipe, data, folder, seed, again=any(ran))
-            any_ran |= any(ran)
+            for stage in chosen:
+                ran = _run_stage(stage, recipe, data, folder, seed, command)
+                any_ran |= ran
+            _measure(recipe, data, folder, seed)
         _write_rows(recipe, folder)
-        if any_ran:  # else the record of what did run stays
+        if any_ran:  # else the record of what did run stays; now with its peak memory
             write_json(folder.environment, environment(command))
     return out
+
+
+def _note_environment(folder, here):
+    """Written before anything runs, so that no kill leaves a run without it."""
+    if not folder.environment.exists():
+        write_json(folder.environment, here)
+        return
+    different = differences(read_json(folder.environment), here)
+    if different:
+        print(
+            f"note: this run began elsewhere ({'; '.join(different)}); bits may differ "
+            "from stage to stage, each stage's environment.json has its own",
+            flush=True,
+        )
 
 
 def _data(recipe):
@@ -102,13 +124,22 @@ def _check(recipe: Recipe, data: Data) -> None:
         models[stage.name] = stage.check(data, models)
 
 
-def _run_stage(stage, recipe, data, folder, seed):
+def _run_stage(stage, recipe, data, folder, seed, command):  # noqa: PLR0913
     """Run the stage unless it is finished; returns whether it was run."""
     done = _home(stage, folder, seed)
     seed = 0 if stage.once else seed
+    inputs = {name: _home(recipe.stage(name), folder, seed) for name in stage.inputs}
     if done.path.exists():
-        print(f"[seed {seed}] {stage.name}: finished before", flush=True)
-        return False
+        require_as_written(done)
+        changed = outdated(done, inputs)
+        if not changed:
+            print(f"[seed {seed}] {stage.name}: finished before", flush=True)
+            return False
+        print(
+            f"[seed {seed}] {stage.name}: finished before, but with another "
+            f"{' and '.join(changed)} than there is now: run again",
+            flush=True,
+        )
     print(f"[seed {seed}] {stage.name}: {stage.what}", flush=True)
     unfinished = StageFolder(partial(done.path))
     unfinished.path.mkdir(parents=True, exist_ok=True)
@@ -125,12 +156,15 @@ def _run_stage(stage, recipe, data, folder, seed):
             folder=unfinished,
             stages=recipe.stages,
             cache=default_root(),
-            load=lambda name: _load(_home(recipe.stage(name), folder, seed)),
+            load=lambda name: _load(inputs[name]),
         )
     )
     seconds = time.perf_counter() - start
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
     unfinished.checkpoint.unlink(missing_ok=True)
+    write_json(unfinished.environment, environment(command))
+    seal(unfinished, inputs)
+    shutil.rmtree(done.path, ignore_errors=True)  # of another input, see above
     unfinished.path.rename(done.path)
     print(f"  done in {clock(seconds)}", flush=True)
     return True
@@ -149,18 +183,20 @@ def _load(home: StageFolder) -> keras.Model:
         ) from error
 
 
-def _measure(recipe, data, folder, seed, *, again):
-    """Measure the finished stages together, unless that was done and not `again`."""
+def _measure(recipe, data, folder, seed):
+    """Measure the finished stages together, unless these very files were measured."""
     finished = {
         stage: home
         for stage in recipe.stages
         if (home := _home(stage, folder, seed)).path.exists()
     }
     done = folder.measure(seed)
-    if done.rows.exists() and not again:
-        known = [row["stage"] for row in read_json(done.rows)]
-        if known == [stage.name for stage in finished]:
-            return
+    if done.rows.exists() and _files_of(read_json(done.rows)) == [
+        of_file(home.exported(form.format, form.precision))
+        for stage, home in finished.items()
+        for form in stage.exports
+    ]:
+        return
     print(f"[seed {seed}] measure: every exported file on the test images", flush=True)
     unfinished = dataclasses.replace(done, path=partial(done.path))
     shutil.rmtree(unfinished.path, ignore_errors=True)
@@ -170,6 +206,11 @@ def _measure(recipe, data, folder, seed, *, again):
     write_json(unfinished.rows, [row | {"seed": seed} for row in measured])
     shutil.rmtree(done.path, ignore_errors=True)
     unfinished.path.rename(done.path)
+
+
+def _files_of(rows):
+    """The fingerprints of the files that were measured; None from earlier versions."""
+    return [file.get("sha256") for row in rows for file in row["files"]]
 
 
 def _write_rows(recipe, folder):

@@ -1,6 +1,6 @@
 """What every stage of an experiment is: all that one may declare stands here.
 
-A stage is a frozen record of settings; `run` does what they say. It writes into the
+A stage is a frozen record of settings, and `run` that follows them. It writes into the
 folder that it is given, which `experiments.runs` lets appear whole.
 """
 
@@ -35,7 +35,7 @@ class Logged:
 
     Attributes:
         key: in the logs and the history.
-        title: of its curve; says the unit.
+        title: of its curve, with the unit.
         factor: from the logged value to that unit.
     """
 
@@ -46,7 +46,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class Fact:
-    """What a stage's row says of it beside measurements.
+    """What a stage's row holds beside measurements.
 
     Attributes:
         key: in the row.
@@ -115,11 +115,11 @@ class Stage:
         raise NotImplementedError
 
     def run(self, job: Job) -> dict[str, Any]:
-        """Do it, write the model and its exports; returns what the row says of it."""
+        """Do it, write the model and its exports; returns facts for the row."""
         raise NotImplementedError
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
-        """Better now than after an hour of other stages: can it do what it says?
+        """Can it run? Better known now than after an hour of other stages.
 
         Args:
             data: the dataset.

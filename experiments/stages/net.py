@@ -27,7 +27,7 @@ class Net:
     weights: str | None = None
 
     def __post_init__(self):
-        architectures.card(self.name)  # or it says which nets there are
+        architectures.card(self.name)  # or the error lists the nets
 
     def built(self, data: Data) -> keras.Model:
         """A new net for the images and classes of `data`.

@@ -12,7 +12,7 @@ FOLDER = "LIMBECK_WEIGHTS"  # names a folder with files of published weights
 
 
 def load_into(model: keras.Model, weights: str) -> None:
-    """Give `model`, in place, published weights.
+    """Load published weights into `model`.
 
     Args:
         model: net of the catalogue.

@@ -27,7 +27,7 @@ class TrainingStage(Stage):
     Attributes:
         training: epochs, batches, optimizer, precision.
         teaching: who teaches it and how; None: it learns from the labels alone.
-        augment: what its training images go through; None: as the recipe says.
+        augment: what its training images go through; None: as in the recipe.
         classes: labels of the only train images that are shown (a transfer set);
             None: all. Validation stays whole, so `Training(keep="last")` is honest
             where some classes are lacking: the best epoch would be chosen by images

@@ -23,7 +23,7 @@ def finish(
     *,
     calibration: int | None = None,
 ) -> dict[str, Any]:
-    """Write everything; returns what the row says of it.
+    """Write everything; returns facts for the row.
 
     Args:
         stage: whose model it is.

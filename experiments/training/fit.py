@@ -45,7 +45,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
 
     Afterwards the model has the weights of the epoch with the best validation top-1
     (the last such epoch where several are equal), or of the last epoch, as
-    `settings.keep` says.
+    `settings.keep` asks.
 
     Args:
         model: what is trained; changed.
@@ -64,8 +64,8 @@ def fit(  # noqa: PLR0913, all but four by keyword
         What was logged, and the epoch whose weights the model has now.
 
     Raises:
-        FloatingPointError: the loss became NaN or infinite; says at which step, and
-            which epoch the checkpoint holds.
+        FloatingPointError: the loss became NaN or infinite; names the step, and
+            the epoch that the checkpoint holds.
         ValueError: the checkpoint belongs to another model or is damaged.
     """
     steps = train(0).steps_per_epoch

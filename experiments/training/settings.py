@@ -27,7 +27,7 @@ class Training:
         label_smoothing: 0 <= label_smoothing < 1, where labels are learned alone.
         clip_norm: largest norm of all gradients together; None: unclipped.
         keep: the epoch whose weights are kept: "best" validation top-1, or "last",
-            where validation does not tell what the net is for.
+            where validation does not measure what the net is for.
         patience: epochs without a better validation top-1 before it stops; None: never.
         precision: "auto" is "mixed_float16" on a GPU, "float32" elsewhere.
         jit_compile: XLA. "auto": measured before training on a GPU; off on a CPU,

@@ -80,6 +80,18 @@ def test_calls_and_consumers_by_hand():
     assert read.flattened == ()
 
 
+def test_branches_come_one_after_the_other_as_they_are_joined():
+    image = keras.Input((3,), name="image")
+    left = layers.ReLU(name="left2")(layers.ReLU(name="left1")(image))
+    right = layers.ReLU(name="right2")(layers.ReLU(name="right1")(image))
+    model = keras.Model(image, layers.Add(name="add")([right, left]))
+    assert names(graph.read(model).calls) == (
+        ["image", "right1", "right2", "left1", "left2", "add"]
+    )
+    both = keras.Model(image, [left, right])
+    assert names(graph.read(both).calls)[1:3] == ["left1", "left2"]
+
+
 def test_one_tensor_twice_into_one_operation():
     image = keras.Input((3,), name="image")
     read = graph.read(keras.Model(image, ops.tanh(image * image)))
@@ -478,9 +490,9 @@ def test_masks_and_keyword_tensors():
 
 
 def test_dtypes_are_kept_also_at_the_doors_of_models():
-    """Pixels of 8 bits become floats at a model's door, before its division."""
+    """Bytes become floats at a model's door, before a sum that they overflow."""
     pixels = keras.Input((3,), name="pixels")
-    halved = layers.Dense(2, dtype="mixed_float16", name="half")(pixels / 2.0)
+    halved = layers.Dense(2, dtype="mixed_float16", name="half")((pixels + 9) / 99)
     inner = keras.Model(pixels, halved, name="inner")
     inner.dtype_policy = "mixed_float16"
     image = keras.Input((3,), dtype="uint8", name="image")

@@ -60,12 +60,30 @@ def test_replaced_reaches_every_kind_of_field():
         "teacher.training.clip_norm=0.5",
         "distill.start.options.width=0.25",
         "distill.teaching.views=None",
+        "teacher.training.warmup_epochs=0.5",
+        "teacher.training.drops=(0.25, 1)",
+        "teacher.training.jit_compile=measure",
+        "distill.training.jit_compile=true",
+        "distill.training.clip_norm=none",
+        "distill.classes=[1, 3]",
         "augment.pad=3",
+        "augment.flip=false",
+        "image_size=32",
         "data=cifar10",
     ):
         recipe = replaced(recipe, assignment)
     teacher, distill = recipe.stages
-    assert teacher.training == Training(epochs=7, learning_rate=1.0, clip_norm=0.5)
+    assert teacher.training == Training(
+        epochs=7,
+        learning_rate=1.0,
+        clip_norm=0.5,
+        warmup_epochs=0.5,
+        drops=(0.25, 1.0),
+        jit_compile="measure",
+    )
+    assert distill.training == Training(epochs=2, jit_compile=True)
+    assert distill.classes == (1, 3)
+    assert recipe.augment.flip is False and recipe.image_size == 32
     assert type(teacher.training.learning_rate) is float
     assert distill.start.options == {"width": 0.25}
     assert distill.teaching.views is None
@@ -87,7 +105,14 @@ def test_commands_of_earlier_versions_name_the_same_settings():
         ("epochs", "expected FIELD=VALUE, got 'epochs'"),
         ("tutor.training.epochs=3", "no field or stage called 'tutor'.*teacher"),
         ("teacher.training.epoch=3", "no field called 'epoch'.*epochs"),
-        ("teacher.training.epochs=many", "is like 2, it cannot be 'many'"),
+        ("teacher.training.epochs=many", "epochs must be a whole number, got 'many'"),
+        ("teacher.training.epochs=1.5", "epochs must be a whole number, got '1.5'"),
+        ("teacher.training.epochs=true", "epochs must be a whole number, got 'true'"),
+        ("teacher.training.clip_norm=x", "must be a number or none, got 'x'"),
+        ("teacher.training.drops=0.5", r"must be a tuple, as \(1, 2\), got '0.5'"),
+        ("image_size=96px", "image_size must be a whole number or none, got '96px'"),
+        ("augment.flip=no", "flip must be true or false or none, got 'no'"),
+        ("augment=3", "augment must be a record whose fields are set one by one"),
         ("teacher.training.epochs=0", "epochs must be positive, got 0"),
         ("teacher.training.epochs.x=0", "'epochs' in .* has no fields"),
         ("teacher.training.schedule=cos", "no schedule called 'cos'; choose from con"),

@@ -5,7 +5,7 @@
 
 Protocol. One teacher for all: published CIFAR-10 weights, fine-tuned on the JPEG train
 split. One student, one training, the same three seeds for every method; the best epoch
-is that of the validation split. Students that are taught see VIEWS fixed views of each
+is that of the validation split. Students with a teacher see VIEWS fixed views of each
 image in turn, so that the teacher is run once for all methods and seeds; the student
 that learns from labels alone sees a new view every epoch.
 

@@ -6,7 +6,7 @@ Hinton, Vinyals, Dean (2015), https://arxiv.org/abs/1503.02531.
 
 A large net teaches smaller ones on MNIST: one that knows all digits, narrow ones at
 several temperatures, and two whose transfer sets lack digits. Only the teacher sees
-jittered images, and the taught see no labels: all that they know of a digit that they
+jittered images, and students see no labels: all that they know of a digit that they
 were not shown comes from the teacher's soft targets. What the paper leaves open
 (epochs, rates, the bound on the weights) follows short trials on the validation split,
 of a seed that is not reported. So does the dropout: of 5,000 images the teacher

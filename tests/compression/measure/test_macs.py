@@ -90,6 +90,10 @@ def test_unknown_layers_are_named_and_never_guessed():
         measure.macs(keras.Model(sequence, attention(sequence, sequence)))
     with pytest.raises(ValueError, match=r"operation .*\(Matmul\) are not known"):
         measure.macs(keras.Model(sequence, keras.ops.matmul(sequence, np.eye(4))))
+    tensor = keras.KerasTensor((None, 5, 4))
+    hidden = keras.Function(tensor, keras.ops.matmul(tensor, np.eye(4)))
+    with pytest.raises(ValueError, match=r"operation .*\(Function\) are not known"):
+        measure.macs(keras.Model(sequence, hidden(sequence)))
     assert measure.macs(on_images(CountedMixing())) == 8 * 8 * 4 * 2
     assert measure.macs(on_images(Scaling())) == 0
     model = on_images(Mixing(name="mixer"), layers.Flatten())

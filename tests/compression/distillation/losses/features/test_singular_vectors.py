@@ -59,7 +59,7 @@ def numpy_loss(teacher, student, count):
 
 
 def test_vectors_by_hand():
-    # Two positions, 3 (0.6, 0.8) and 1 (-0.8, 0.6): orthogonal directions of the rows.
+    # Two positions, 3 (0.6, 0.8) and 1 (-0.8, 0.6): orthogonal directions.
     rows = np.array([[1.8, 2.4], [-0.8, 0.6]], "float32").reshape(1, 2, 1, 2)
     values, vectors = decomposed(rows, 2)
     np.testing.assert_allclose(values, [[3 / math.sqrt(10), 1 / math.sqrt(10)]], 1e-5)

@@ -1,0 +1,105 @@
+"""What a stage read and wrote, by content: so that a resumed run trusts no mere name.
+
+A folder that is there may have been changed, or made from a model that was since
+replaced. Each finished stage keeps the SHA-256 of its files, and that of the models
+that it was made from; rows keep those of the files that they measured.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.files import read_json, write_json
+from experiments.runs.layout import StageFolder
+
+# Parts of a .keras file that differ each time one and the same model is saved: the
+# date, how it was compiled, and the addresses that objects had in memory.
+DATED, COMPILED, ADDRESS = "metadata.json", "compile_config", "shared_object_id"
+
+
+def seal(folder: StageFolder, inputs: Mapping[str, StageFolder]) -> None:
+    """Record what a stage has written, and the models that it was made from.
+
+    Args:
+        folder: of the stage, all of it written.
+        inputs: the folders of the stages that it read, by name.
+    """
+    write_json(
+        folder.fingerprints,
+        {
+            "read": {name: of_model(source.model) for name, source in inputs.items()},
+            "wrote": {
+                str(path.relative_to(folder.path)): of_file(path)
+                for path in sorted(folder.path.rglob("*"))
+                if path.is_file() and path != folder.fingerprints
+            },
+        },
+    )
+
+
+def require_as_written(folder: StageFolder) -> None:
+    """Check every file of a finished stage; stages of earlier versions have no seal.
+
+    Raises:
+        ValueError: a file is missing or has changed; names it and the way out.
+    """
+    for name, wrote in _sealed(folder, "wrote").items():
+        path = folder.path / name
+        if not path.is_file() or of_file(path) != wrote:
+            state = "is not what its stage wrote" if path.is_file() else "is missing"
+            raise ValueError(
+                f"{path} {state}; delete the folder {folder.path} to run that stage "
+                "again"
+            )
+
+
+def outdated(folder: StageFolder, inputs: Mapping[str, StageFolder]) -> list[str]:
+    """Names of inputs that are other models now than when the stage was run."""
+    read = _sealed(folder, "read")
+    return [
+        name
+        for name, source in inputs.items()
+        if name in read and of_model(source.model) != read[name]
+    ]
+
+
+def of_model(path: Path) -> str:
+    """SHA-256, in hex, of the net and the weights in a .keras file."""
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(path) as archive:
+        for name in sorted(set(archive.namelist()) - {DATED}):
+            content = archive.read(name)
+            if name == "config.json":
+                net = _lasting(json.loads(content))
+                content = json.dumps(net, sort_keys=True).encode()
+            digest.update(name.encode() + content)
+    return digest.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """SHA-256, in hex, of a file, or of all files in a folder with their names."""
+    if not path.is_dir():
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for inner in sorted(p for p in path.rglob("*") if p.is_file()):
+        digest.update(f"{inner.relative_to(path)} {of_file(inner)}\n".encode())
+    return digest.hexdigest()
+
+
+def _lasting(config):
+    if isinstance(config, list):
+        return [_lasting(part) for part in config]
+    if not isinstance(config, dict):
+        return config
+    kept = config.keys() - {COMPILED, ADDRESS}
+    return {key: _lasting(config[key]) for key in kept}
+
+
+def _sealed(folder: StageFolder, part: str) -> dict[str, Any]:
+    if not folder.fingerprints.is_file():
+        return {}
+    return read_json(folder.fingerprints).get(part, {})
