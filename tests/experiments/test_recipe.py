@@ -59,6 +59,7 @@ def test_replaced_reaches_every_kind_of_field():
         "teacher.training.learning_rate=1",
         "teacher.training.clip_norm=0.5",
         "distill.start.options.width=0.25",
+        "distill.start.options.dropout=0.5",
         "distill.teaching.views=None",
         "teacher.training.warmup_epochs=0.5",
         "teacher.training.drops=(0.25, 1)",
@@ -85,7 +86,7 @@ def test_replaced_reaches_every_kind_of_field():
     assert distill.classes == (1, 3)
     assert recipe.augment.flip is False and recipe.image_size == 32
     assert type(teacher.training.learning_rate) is float
-    assert distill.start.options == {"width": 0.25}
+    assert distill.start.options == {"width": 0.25, "dropout": 0.5}
     assert distill.teaching.views is None
     assert (recipe.augment.pad, recipe.data) == (3, "cifar10")
     assert STUDENT.start.options == {}  # nothing changed in place

@@ -82,6 +82,9 @@ def test_by_hand():
     assert best_bias_shift(logits, labels[[1, 0, 2]], [0]) == 1.0
     assert best_bias_shift(logits[2:], labels[2:], [0]) == 0.0
     assert best_bias_shift(logits[:1], labels[:1], [0]) == 3.0  # without an end
+    # Of (-3, -1) and (1, 3), equally good and equally near to zero, the higher.
+    logits = np.array([[3.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-3.0, 0.0]])
+    assert best_bias_shift(logits, np.array([0, 1, 0, 1]), [0]) == 2.0
 
 
 @pytest.mark.parametrize("classes", [(), (0, 1, 2), (3,), (-1,)])

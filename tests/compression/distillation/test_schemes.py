@@ -212,6 +212,20 @@ def test_the_loss_of_the_heads_is_that_of_the_paper():
     assert logs["own_depth"] == pytest.approx(total, rel=1e-3)
 
 
+def test_what_the_heads_learn_from_does_not_move():
+    student = net("student")
+    before = {layer.name: layer.get_weights() for layer in student.layers}
+    made = Distiller(student, losses=[OwnDepth("stage1")], label_weight=0.0)
+    made.compile("sgd")
+    made.fit(IMAGES, LABELS, verbose=0)
+    moved = {
+        layer.name
+        for layer in student.layers
+        if any(map(np.any, map(np.subtract, layer.get_weights(), before[layer.name])))
+    }
+    assert moved == {"conv1"}
+
+
 def test_own_depth_refuses_bad_settings():
     with pytest.raises(ValueError, match="soft_weight must be from 0 to 1, got 2"):
         OwnDepth("stage1", soft_weight=2)

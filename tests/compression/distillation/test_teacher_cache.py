@@ -238,6 +238,17 @@ def test_numbers_in_layer_names_do_not_matter():
     assert identity(model, 0) != first
 
 
+def test_every_weight_counts_frozen_ones_and_statistics_too():
+    vector = keras.Input((4,))
+    model = keras.Model(vector, layers.BatchNormalization()(layers.Dense(3)(vector)))
+    model.trainable = False
+    found = {identity(model, 0)}
+    for weight in model.weights:
+        weight.assign(weight + 1)
+        found.add(identity(model, 0))
+    assert len(found) == 1 + len(model.weights)
+
+
 @pytest.mark.parametrize("stop_after", [1, 3, 8, 23, 27, 40])
 def test_interrupted_building_continues(whole, tmp_path, stop_after):
     first, second, lines = Seen(stop_after=stop_after), Seen(), []

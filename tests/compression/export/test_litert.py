@@ -236,6 +236,7 @@ def test_the_old_file_stays_until_the_new_one_is_checked(tmp_path, monkeypatch):
     for answer, message in [
         (lambda x: np.zeros((len(x), 4), np.float32), "net.tflite is off by 1.00e"),
         (lambda x: np.full((len(x), 4), np.nan), "logits that are not finite"),
+        (lambda x: [[0, 0, np.inf, 0]] * np.ones((len(x), 1)), "that are not finite"),
         (lambda x: np.zeros((len(x), 3)), r"gives \(4, 3\), the model \(4, 4\)"),
     ]:
         monkeypatch.setattr(checks, "load", lambda path, answer=answer: answer)

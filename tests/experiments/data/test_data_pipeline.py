@@ -161,6 +161,17 @@ def test_the_teacher_sees_what_the_student_sees(data, view, augment, tolerance):
         np.testing.assert_allclose(student[label], seen[label], rtol=0, atol=tolerance)
 
 
+def test_views_may_have_a_seed_of_their_own(tmp_path):
+    data = toy("memory", tmp_path)
+    options = {"batch_size": 10, "augment": Augment(pad=2), "views": 1}
+    rows = taken(training_batches(data, seed=7, **options), 1)
+    others = taken(training_batches(data, seed=3, view_seed=7, **options), 1)
+    assert any((a[1] != b[1]).any() for a, b in zip(rows, others, strict=True))
+    images, same = by_image(rows), by_image(others)
+    for label in range(SIZE):
+        np.testing.assert_array_equal(images[label], same[label])
+
+
 @pytest.mark.parametrize("view", [0, 1])
 @pytest.mark.parametrize("first", [1, 37, SIZE])
 def test_a_view_can_begin_anywhere(data, view, first):

@@ -57,6 +57,12 @@ def rows(run):
     return RunFolder(run).read_rows()
 
 
+def test_rows_are_in_the_order_of_seeds_then_of_stages(rows):
+    stages = ("teacher", "hints", "contrast")
+    expected = [(seed, stage) for seed in (0, 1) for stage in stages]
+    assert [(row["seed"], row["stage"]) for row in rows] == expected
+
+
 def test_the_teacher_is_trained_once(rows):
     teachers = [row for row in rows if row["stage"] == "teacher"]
     assert [row["seed"] for row in teachers] == [0, 1]
