@@ -8,9 +8,16 @@ import numpy as np
 from keras import ops
 
 from compression.projection import Projection
-from compression.pruning.masks import SCOPES, magnitude_masks
+from compression.pruning.masks import (
+    FLOOR,
+    SCOPES,
+    least_kept,
+    magnitude_masks,
+    require_floor,
+)
 
 PATTERNS = ("element",)
+NEARLY_NOTHING = 0.01  # of a kernel's weights: named in a warning
 
 
 class Prune(Projection):
@@ -22,7 +29,8 @@ class Prune(Projection):
     weights are masked at the end), and continues after a reload in mid-schedule with
     `fit(initial_epoch=...)`: the zeros are the mask.
 
-    The sparsity asked for by the schedule stands in the logs as `sparsity`.
+    The sparsity asked for by the schedule stands in the logs as `sparsity`; kernels
+    that are left with 1 % of their weights or less are named in a warning.
 
     Args:
         schedule: function of the step that gives the fraction of zeros:
@@ -30,10 +38,13 @@ class Prune(Projection):
         pattern: "element": single weights.
         scope: "layer": the same sparsity in every kernel; "global": over all kernels
             together, so that it differs from layer to layer.
+        floor: with "global", the fraction of every kernel that stays at least, see
+            `magnitude_masks`.
         select: keeps the kernels for which it is true; all of them by default.
 
     Raises:
-        ValueError: there is no such pattern or scope, or (in `fit`) no kernel is left.
+        ValueError: there is no such pattern or scope, `floor` is no fraction,
+            or (in `fit`) no kernel is left.
     """
 
     def __init__(
@@ -42,6 +53,7 @@ class Prune(Projection):
         *,
         pattern: str = "element",
         scope: str = "global",
+        floor: float = FLOOR,
         select: Callable[[keras.Variable], bool] | None = None,
     ):
         super().__init__(select)
@@ -53,10 +65,13 @@ class Prune(Projection):
             raise ValueError(
                 f"no scope called {scope!r}; choose from {', '.join(SCOPES)}"
             )
+        require_floor(floor)
         self.schedule = schedule
         self.pattern = pattern
         self.scope = scope
+        self.floor = floor
         self.sparsity = 0.0
+        self._named = set()
 
     def initial_state(self, variable):
         return np.ones(variable.shape, variable.dtype)
@@ -67,6 +82,7 @@ class Prune(Projection):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self.sparsity = 0.0
+        self._named = set()
 
     def update(self, step):
         sparsity = self.schedule(step)
@@ -74,11 +90,39 @@ class Prune(Projection):
             return
         self.sync()
         weights = [ops.convert_to_numpy(variable) for variable in self.variables]
-        masks = magnitude_masks(weights, sparsity, scope=self.scope)
+        masks = magnitude_masks(weights, sparsity, scope=self.scope, floor=self.floor)
         for i, mask in enumerate(masks):
             self.states[i].assign(mask)
             self.variables[i].assign(weights[i] * mask)
         self.sparsity = sparsity
+        if self.scope == "global":  # otherwise it is what was asked for
+            self._name_the_nearly_empty(masks)
+
+    def _name_the_nearly_empty(self, masks):
+        """A warning for kernels of which next to nothing is left, once for each."""
+        left = {
+            variable.path: (np.count_nonzero(mask), mask.size)
+            for variable, mask in zip(self.variables, masks, strict=True)
+        }
+        new = [
+            f"{path} ({kept} of {size})"
+            for path, (kept, size) in left.items()
+            if kept <= least_kept(size, NEARLY_NOTHING) < size
+            and path not in self._named
+        ]
+        self._named |= {
+            path
+            for path, (kept, size) in left.items()
+            if kept <= least_kept(size, NEARLY_NOTHING)
+        }
+        if new:
+            warnings.warn(
+                f"at a sparsity of {self.sparsity:.3f} over all layers, "
+                f"{NEARLY_NOTHING:.0%} of the weights or fewer are left of: "
+                f"{', '.join(new)}; ask for less, raise floor (it is {self.floor}), "
+                'or prune with scope="layer"',
+                stacklevel=2,
+            )
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:

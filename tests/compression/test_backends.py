@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-FILES = ("distillation", "test_prune.py")
+FILES = ("distillation", "pruning/test_prune.py")
 # Nearly all the time is XLA's: it need not make these small graphs fast.
 QUICK_XLA = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"

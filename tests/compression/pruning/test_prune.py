@@ -3,6 +3,8 @@
 Run on TensorFlow, and again on JAX by test_backends.py.
 """
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -175,6 +177,21 @@ def test_constant_sparsity_holds_from_its_first_step():
     assert zeros(model) == [45, 1600, 30]
 
 
+def test_nearly_empty_layers_are_named_once():
+    model = compiled(net())
+    fc = model.get_layer("fc").kernel
+    fc.assign(fc * 1e-6)
+    optimizer_stands_still = keras.optimizers.SGD(0.0)
+    compiled(model, optimizer_stands_still)
+    with pytest.warns(UserWarning, match=r"of: .*fc/kernel \(32 of 3200\)") as caught:
+        fit(model, Prune(PolynomialDecay(0.96, begin=1, end=6, frequency=1)))
+    assert len([w for w in caught if "fewer are left" in str(w.message)]) == 1
+    assert sum(zeros(model)) == round(0.96 * sum(SIZES))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # asked for: no word about it
+        fit(compiled(net()), Prune(ConstantSparsity(0.995), scope="layer"))
+
+
 def test_select_spares_layers():
     model = compiled(net())
     prune = Prune(SCHEDULE, select=lambda v: "logits" not in v.path)
@@ -244,5 +261,7 @@ def test_bad_settings():
         Prune(SCHEDULE, pattern="2:5")
     with pytest.raises(ValueError, match="no scope called 'net'; choose from layer"):
         Prune(SCHEDULE, scope="net")
+    with pytest.raises(ValueError, match=r"floor must be in \[0, 1\], got -1"):
+        Prune(SCHEDULE, floor=-1)
     with pytest.raises(ValueError, match="no kernel to project"):
         fit(compiled(net()), Prune(SCHEDULE, select=lambda v: False))
