@@ -70,8 +70,9 @@ class Prune(Projection):
         self.pattern = pattern
         self.scope = scope
         self.floor = floor
-        self.sparsity = 0.0
+        self.sparsity = self.delivered = 0.0
         self._named = set()
+        self._found, self._outdated = None, []
 
     def initial_state(self, variable):
         return np.ones(variable.shape, variable.dtype)
@@ -81,8 +82,9 @@ class Prune(Projection):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self.sparsity = 0.0
+        self.sparsity = self.delivered = 0.0
         self._named = set()
+        self._found, self._outdated = None, []
 
     def update(self, step):
         sparsity = self.schedule(step)
@@ -95,8 +97,18 @@ class Prune(Projection):
             self.states[i].assign(mask)
             self.variables[i].assign(weights[i] * mask)
         self.sparsity = sparsity
+        self.delivered = self._delivered(masks)
+        self._compare_from_here()
         if self.scope == "global":  # otherwise it is what was asked for
             self._name_the_nearly_empty(masks)
+
+    def _delivered(self, masks):
+        """`sparsity`; less where so many weights cannot go."""
+        size = sum(mask.size for mask in masks)
+        zeros = sum(np.count_nonzero(mask == 0) for mask in masks)
+        rounding = len(masks) if self.scope == "layer" else 1
+        missing = self.sparsity * size - zeros
+        return zeros / size if missing > 0.5 * rounding + 1e-6 else self.sparsity
 
     def _name_the_nearly_empty(self, masks):
         """A warning for kernels of which next to nothing is left, once for each."""
@@ -126,9 +138,10 @@ class Prune(Projection):
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["sparsity"] = self.sparsity
+            logs["sparsity"] = self.delivered
 
     def on_train_end(self, logs=None):
+        self._note_what_was_set()
         super().on_train_end(logs)
         final = getattr(self.schedule, "final", self.sparsity)
         if self.sparsity != final:
@@ -137,3 +150,50 @@ class Prune(Projection):
                 f"not {final}; train longer, or let the schedule end sooner",
                 stacklevel=2,
             )
+
+    def after_all_callbacks(self):
+        self._note_what_was_set()
+        super().after_all_callbacks()
+        if self._found is not None:
+            warnings.warn(
+                f"a callback set weights with {self._found:.1%} zeros at the end of "
+                f"training, {self.delivered:.1%} were asked for: they are masked again "
+                "and not trained with that mask, so evaluate the net before use; let "
+                "the callback wait until the schedule has ended",
+                stacklevel=2,
+            )
+        for checkpoint in dict.fromkeys(self._outdated):
+            if checkpoint.best is None:
+                warnings.warn(
+                    f"{checkpoint.filepath} holds no net with {self.sparsity:.1%} "
+                    "zeros: ModelCheckpoint has saved none since the sparsity rose; "
+                    "save the model itself, or train longer",
+                    stacklevel=2,
+                )
+
+    def _compare_from_here(self):
+        """The best net so far is one of less sparsity: none of those to come may lose
+        to it, or it would be the one that is kept."""
+        for checkpoint in self.others(keras.callbacks.ModelCheckpoint):
+            if checkpoint.save_best_only and checkpoint.best is not None:
+                checkpoint.best = None
+                self._outdated.append(checkpoint)
+        for stopping in self.others(keras.callbacks.EarlyStopping):
+            if stopping.restore_best_weights:
+                stopping.best = stopping.best_weights = None
+                stopping.wait = 0
+
+    def _note_what_was_set(self):
+        """The fraction of zeros, where a callback has set weights off the mask."""
+        optimizer = self.model.optimizer
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling
+        if inner.use_ema:
+            return  # averages are off the mask, and meant to be masked
+        self.sync()
+        values = [ops.convert_to_numpy(variable) for variable in self.variables]
+        masks = [ops.convert_to_numpy(state) for state in self.states]
+        if any(
+            value[mask == 0].any() for value, mask in zip(values, masks, strict=True)
+        ):
+            zeros = sum(np.count_nonzero(value == 0) for value in values)
+            self._found = zeros / sum(value.size for value in values)
