@@ -70,6 +70,7 @@ def profile(
     reference: keras.Model | Runner | str | Path | np.ndarray | None = None,
     latency: bool = True,
     threads: int = 1,
+    image_size: int | tuple[int, int] | None = None,
 ) -> Profile:
     """Measures a model, a .keras file, a .tflite file or a SavedModel folder.
 
@@ -80,10 +81,13 @@ def profile(
             logits of the same images, (n, classes).
         latency: time it, too. To compare several, use `latencies`.
         threads: that LiteRT may use.
+        image_size: side, or (height, width), at which a model that leaves it open is
+            timed and its MACs counted.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged; `data` is not
-            as above; there is a reference and no data.
+            as above; there is a reference and no data; the image size is open and
+            not given, or given and another.
     """
     if reference is not None and data is None:
         raise ValueError("agreement with a reference needs data")
@@ -92,14 +96,17 @@ def profile(
         sizes = model_sizes(runner.model)
     else:
         sizes = size(runner.path), zipped_size(runner.path)
-    time = latencies({"": runner})[""] if latency else Latency(None, None, None, 0)
+    sized = runner
+    if latency or image_size is not None:
+        sized = scores.at_size(runner, image_size)
+    time = latencies({"": sized})[""] if latency else Latency(None, None, None, 0)
     answers = {} if data is None else _answers(runner, data, reference, threads)
     weights = parameters(runner)
     return Profile(
         kind=runner.kind,
         parameters=weights.count,
         nonzero=weights.nonzero,
-        macs=_macs_or_none(runner),
+        macs=_macs_or_none(sized),
         bytes=sizes[0],
         bytes_zipped=sizes[1],
         latency_ms=time.median_ms,
