@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import keras
@@ -82,7 +83,7 @@ def profile(
         latency: time it, too. To compare several, use `latencies`.
         threads: that LiteRT may use.
         image_size: side, or (height, width), at which a model that leaves it open is
-            timed and its MACs counted.
+            timed and its MACs counted; that of the first images of `data` by default.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged; `data` is not
@@ -96,6 +97,8 @@ def profile(
         sizes = model_sizes(runner.model)
     else:
         sizes = size(runner.path), zipped_size(runner.path)
+    if image_size is None and data is not None and None in runner.input_shape:
+        image_size, data = _size_of(data)
     sized = runner
     if latency or image_size is not None:
         sized = scores.at_size(runner, image_size)
@@ -114,6 +117,17 @@ def profile(
         latency_high_ms=time.high_ms,
         **answers,
     )
+
+
+def _size_of(data):
+    """(height, width) of the first images, None if there are none; and all of data."""
+    batches = iter(data)
+    for first in batches:
+        shape = np.shape(first[0] if isinstance(first, (tuple, list)) else first)
+        height_first = keras.config.image_data_format() == "channels_last"
+        sides = shape[1:3] if height_first else shape[2:4]
+        return (sides if len(shape) == 4 else None), chain([first], batches)
+    return None, []
 
 
 def _macs_or_none(runner):

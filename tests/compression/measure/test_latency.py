@@ -64,5 +64,8 @@ def test_an_open_image_size_is_asked_for():
     assert profile.latency_ms > 0
     assert profile.macs == 6 * 4 * 27 * 2 + 2 * 2
     assert profile.parameters == 27 * 2 + 2 + 2 * 2 + 2
+    data = iter([(np.zeros((5, 8, 6, 3)), np.zeros(5, int))])
+    from_data = measure.profile(net, data)  # of the size of its images
+    assert (from_data.macs, from_data.examples) == (profile.macs, 5)
     with pytest.raises(ValueError, match=r"\(4, 4, 1\), not of size 5 x 5"):
         measure.latencies({"": sleeping(1)}, image_size=5)
