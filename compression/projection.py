@@ -5,6 +5,7 @@ optimizer applies a variable's `constraint` inside its compiled step, so the mod
 stays an ordinary Keras model and a projection composes with any trainer.
 """
 
+import inspect
 from collections.abc import Callable
 
 import keras
@@ -27,6 +28,11 @@ class Projection(keras.callbacks.Callback):
     `fit(initial_epoch=...)` continues a schedule where it stood; earlier trainings of
     the same model do not count.
 
+    Other callbacks may set weights when training ends, as
+    `EarlyStopping(restore_best_weights=True)` does: whatever their order, weights are
+    projected once more after all of them. Where an exception ends the training there
+    is no end to be told of; the next `fit` of the model finds it free again.
+
     Args:
         select: keeps the variables for which it is true; all kernels of convolutions
             and dense layers (not biases, not batch norm) by default.
@@ -39,6 +45,8 @@ class Projection(keras.callbacks.Callback):
         self.states: list[keras.Variable] = []
         self._epoch_start = self._steps_done = 0
         self._owned = []
+        self._callbacks: keras.callbacks.CallbackList | None = None
+        self._last = _Last(self)
 
     def initial_state(self, variable):
         """The state with which `variable` enters training."""
@@ -58,13 +66,16 @@ class Projection(keras.callbacks.Callback):
                 f"model {self.model.name!r} has no kernel to project (selected)"
             )
         self._steps_done = 0
+        self._callbacks = _list_that_called()
+        if self._callbacks is not None and self._last not in self._callbacks.callbacks:
+            self._callbacks.callbacks.append(self._last)
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
         self.states = [self._state(optimizer, variable) for variable in self.variables]
         for variable, state in zip(self.variables, self.states, strict=True):
-            before = _of_this_training(variable.constraint, self.params)
-            variable.constraint = _Held(self, state, before)
+            variable.constraint = _Held(self, state, variable.constraint)
+        _Training.of(self.model).projections.append(self)
         self.model.make_train_function(force=True)  # an old trace has no constraints
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -86,13 +97,37 @@ class Projection(keras.callbacks.Callback):
         self._steps_done = self._epoch_start + batch + 1
 
     def on_train_end(self, logs=None):
+        self.put_back()
+        self.let_go()
+        self.model.make_train_function(force=True)
+        if self._callbacks is None:
+            self.after_all_callbacks()
+
+    def after_all_callbacks(self) -> None:
+        """At the end of a training, after the last callback's `on_train_end`."""
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Projects the variables as they are now: weight averaging, or a callback that
+        restores earlier weights, sets them past their constraints."""
         self.sync()
         for variable, state in zip(self.variables, self.states, strict=True):
-            variable.constraint = _without(variable.constraint, self)
-            # Weight averaging has just overwritten the weights: put them back.
             variable.assign(self.project(variable, state))
-        self._release()
-        self.model.make_train_function(force=True)
+
+    def let_go(self) -> None:
+        """Takes constraints and states away; the variables keep their values."""
+        for variable in self.variables:
+            variable.constraint = _without(variable.constraint, self)
+        for owner, state in self._owned:  # a later save must not hold them
+            owner._untrack_variable(state)
+        self._owned = []
+        _Training.of(self.model).remove(self)
+
+    def others(self, kind: type) -> list:
+        """The callbacks of this training that are of `kind`."""
+        if self._callbacks is None:
+            return []
+        return [each for each in self._callbacks.callbacks if isinstance(each, kind)]
 
     def sync(self) -> None:
         """Before reading or assigning weights: JAX holds them in its trainer."""
@@ -115,11 +150,69 @@ class Projection(keras.callbacks.Callback):
         self._owned.append((owner, state))
         return state
 
-    def _release(self):
-        """Take the states out of the optimizer: a later save must not hold them."""
-        for owner, state in self._owned:
-            owner._untrack_variable(state)
-        self._owned = []
+
+class _Last(keras.callbacks.Callback):
+    """Comes after all other callbacks of a training, at its end."""
+
+    def __init__(self, projection):
+        super().__init__()
+        self.projection = projection
+
+    def on_train_end(self, logs=None):
+        self.projection.after_all_callbacks()
+
+
+def _list_that_called():
+    """The list whose `on_train_begin` runs: nothing public leads from a callback to it.
+
+    The outermost, where lists are in lists; None where nobody's list is at work.
+    """
+    found = None
+    frame = inspect.currentframe()
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if (
+            isinstance(owner, keras.callbacks.CallbackList)
+            and frame.f_code.co_name == "on_train_begin"
+        ):
+            found = owner
+        frame = frame.f_back
+    return found
+
+
+class _Training:
+    """Stands in for `make_train_function` of a model whose weights are held.
+
+    Keras calls that at the beginning of a training, before any callback. Called while
+    weights are still held, it shows that an exception ended the training before: its
+    projections let go, and the step is compiled without them.
+    """
+
+    def __init__(self, model):
+        self.model = model
+        self.projections = []
+
+    @classmethod
+    def of(cls, model) -> "_Training":
+        """The one that stands in, put there if there is none."""
+        standing = model.make_train_function
+        if isinstance(standing, cls):
+            return standing
+        model.make_train_function = cls(model)
+        return model.make_train_function
+
+    def __call__(self, force=False):
+        if force:
+            type(self.model).make_train_function(self.model, force=True)
+            return
+        for projection in list(self.projections):
+            projection.let_go()
+        self.model.make_train_function(force=True)
+
+    def remove(self, projection):
+        self.projections.remove(projection)
+        if not self.projections:
+            del self.model.make_train_function
 
 
 class _Held:
@@ -134,16 +227,6 @@ class _Held:
         if self.before is not None:
             value = self.before(value)
         return self.projection.project(value, self.state)
-
-
-def _of_this_training(constraint, params):
-    """`constraint` less what an interrupted training left behind.
-
-    All callbacks of one `fit` share one `params` dict, so it identifies a training.
-    """
-    if isinstance(constraint, _Held) and constraint.projection.params is not params:
-        return _of_this_training(constraint.before, params)
-    return constraint
 
 
 def _without(constraint, projection):

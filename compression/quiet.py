@@ -1,5 +1,6 @@
 """Keeps the chatter of TensorFlow's C++ away from the terminal."""
 
+import faulthandler
 import logging
 import os
 import sys
@@ -14,7 +15,8 @@ def quiet() -> Iterator[None]:
 
     Converter and interpreter write to file descriptor 2 past `sys.stderr`, so the
     descriptor itself is turned away; other threads' messages go the same way while
-    the block runs. Exceptions pass.
+    the block runs. Exceptions pass, and so does the trace of a crash in C++, which
+    would otherwise end the process without a word.
     """
     loggers = [logging.getLogger(name) for name in ("tensorflow", "absl")]
     levels = [logger.level for logger in loggers]
@@ -22,6 +24,9 @@ def quiet() -> Iterator[None]:
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
+    watched = faulthandler.is_enabled()
+    if not watched:
+        faulthandler.enable(kept)
     try:
         for logger in loggers:
             logger.setLevel(logging.ERROR)
@@ -30,6 +35,8 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         sys.stderr.flush()
+        if not watched:
+            faulthandler.disable()
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)

@@ -12,6 +12,7 @@ from compression.export.checks import (
     check_model,
     first_images,
 )
+from compression.export.quantized import check_before, warn_after
 from compression.quantization.calibration import calibration_images, samples
 from compression.quiet import quiet
 
@@ -47,7 +48,8 @@ def litert(
             read the ranges of the activations from them. The ranges of fake
             quantization come first in "int8", and a model that carries it can do
             without calibration: activations that have none then stay float32. All
-            of it is held in memory.
+            of it is held in memory; a few hundred images are enough. A warning is
+            given where the file has other answers on them than the model.
         batch: number of images in every call, None for any. One image keeps the
             arithmetic of shapes out of the file.
 
@@ -59,8 +61,9 @@ def litert(
         RuntimeError: the model cannot be converted; or the written file does not give
             the model's logits (within 1e-4 of the largest for float32, else finite
             ones); or Keras runs on another backend than TensorFlow.
-        ValueError: calibration images are missing or do not fit, or the model or an
-            argument is not one of those above.
+        ValueError: calibration images are missing, do not fit, are not finite or never
+            end; the net loops and shall be calibrated; or the model or an argument is
+            not one of those above.
     """
     if precision not in PRECISIONS:
         raise ValueError(
@@ -79,22 +82,32 @@ def litert(
 
     model = float32_twin(model)
     serving = Serving(model, weights="float32", batch=batch)
-    has_ranges = precision == "int8" and _carries_fake_quantization(serving)
+    functions = _functions(serving)
+    has_ranges = precision == "int8" and _carries_fake_quantization(functions)
     if precision in CALIBRATED and calibration is None and not has_ranges:
         raise ValueError(
             f"precision {precision!r} needs calibration: batches of images like those "
             f"that {model.name!r} will see"
         )
+    calibrated = precision in CALIBRATED and calibration is not None
+    if calibrated:
+        check_before(model, calibration, functions)
     with replacing(path) as file:
         file.write_bytes(_converted(serving, model, precision, calibration, batch))
         probe = first_images(model, None if calibration is None else [calibration])
         check_file(file, model, probe, exact=precision == "float32", path=path)
+        if calibrated:
+            warn_after(file, model, calibration, path)
     return path
 
 
-def _carries_fake_quantization(serving):
+def _functions(serving):
+    """The nodes of the graph, and of each function that it calls."""
     graph = serving.serve.get_concrete_function().graph.as_graph_def()
-    functions = [graph.node, *(f.node_def for f in graph.library.function)]
+    return [graph.node, *(f.node_def for f in graph.library.function)]
+
+
+def _carries_fake_quantization(functions):
     return any(node.op.startswith("FakeQuant") for nodes in functions for node in nodes)
 
 

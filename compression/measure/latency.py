@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from compression.export.runners import Runner
-from compression.measure.scores import runner_of
+from compression.measure.scores import at_size, runner_of
 
 WARM_UP_CALLS = 5
 BURST = 5  # calls in a row: the first of them finds the other models in the caches
@@ -35,6 +35,7 @@ def latencies(
     *,
     threads: int = 1,
     rounds: int | None = None,
+    image_size: int | tuple[int, int] | None = None,
 ) -> dict[str, Latency]:
     """Times models and files in turn, a burst of five calls each, round after round.
 
@@ -45,14 +46,16 @@ def latencies(
         named: name -> model or exported file.
         threads: that LiteRT may use.
         rounds: how many; None stops when each has had 200 calls or 2 seconds.
+        image_size: side, or (height, width), for models that leave it open.
 
     Raises:
-        ValueError: `rounds` is not positive.
+        ValueError: `rounds` is not positive; a model leaves its image size open and
+            none is given, or takes images of another size.
     """
     if rounds is not None and rounds < 1:
         raise ValueError(f"rounds must be positive, got {rounds}")
     calls = {
-        name: _one_image_call(runner_of(model, threads=threads))
+        name: _one_image_call(at_size(runner_of(model, threads=threads), image_size))
         for name, model in named.items()
     }
     for call in calls.values():
@@ -79,8 +82,8 @@ def _one_image_call(runner):
 
     A file with a fixed batch runs that batch, which is what one image costs there.
     """
-    shape = tuple(side or 1 for side in runner.input_shape)
-    images = np.random.default_rng(0).normal(size=(runner.batch or 1, *shape))
+    shape = (runner.batch or 1, *runner.input_shape)
+    images = np.random.default_rng(0).normal(size=shape)
     images = images.astype(np.float32)
     return lambda: np.asarray(runner.run(images))
 

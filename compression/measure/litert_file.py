@@ -25,6 +25,8 @@ UNKNOWN = {
     "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
     "UNIDIRECTIONAL_SEQUENCE_RNN", "WHILE",
 }  # fmt: skip
+# Operators with as many numbers out as in, as far as they are looked through here.
+BETWEEN = {"ADD", "DEQUANTIZE", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "SQUEEZE"}
 DTYPES = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
@@ -98,15 +100,53 @@ def litert_macs(path: Path) -> int:
             continue
         data_at, kernel_at, _ = WEIGHTED[name]
         kernel = _shape(file, operator.Inputs(kernel_at))
-        output = _shape(file, operator.Outputs(0))
+        output = _shape(file, _joined(file, operator.Outputs(0)))
         if name == "FULLY_CONNECTED":
-            positions = math.prod(output) // kernel[0]
+            data = _elements(file, operator.Inputs(data_at))
+            positions = batch * (data // kernel[1])
         elif name == "TRANSPOSE_CONV":
             positions = math.prod(_shape(file, operator.Inputs(data_at))[:3])
         else:
-            positions = math.prod(output[:3])
+            positions = math.prod(output[:-1])
         total += positions * math.prod(kernel) // batch
     return total
+
+
+def _joined(file, tensor):
+    """`tensor`, or what becomes of it where it is a dilated convolution's in blocks.
+
+    In a file for any batch a dilated convolution stays as TensorFlow computes it: on
+    maps cut into smaller ones, a batch each, which are joined again after it.
+    """
+    at = int(tensor)
+    while True:
+        after = [
+            (name, operator)
+            for name, operator in file.operators
+            if at in operator.InputsAsNumpy()
+        ]
+        for name, operator in after:
+            if name == "BATCH_TO_SPACE_ND":
+                return int(operator.Outputs(0))
+        if len(after) != 1 or after[0][0] not in BETWEEN:
+            return int(tensor)
+        at = int(after[0][1].Outputs(0))
+
+
+def _elements(file, tensor):
+    """How many numbers of a tensor belong to one image.
+
+    A dense layer on maps reshapes them to rows, and in a file for any batch nothing
+    says how many those are: only before that is it known which axis is the batch.
+    """
+    made_by = {int(op.Outputs(0)): (name, op) for name, op in file.operators}
+    name, operator = made_by.get(int(tensor), (None, None))
+    if name in BETWEEN:
+        return _elements(file, operator.Inputs(0))
+    if name == "FULLY_CONNECTED":
+        units, features = _shape(file, operator.Inputs(1))
+        return _elements(file, operator.Inputs(0)) // features * units
+    return math.prod(_shape(file, tensor)[1:])
 
 
 def _read(path):

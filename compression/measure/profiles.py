@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import keras
@@ -70,6 +71,7 @@ def profile(
     reference: keras.Model | Runner | str | Path | np.ndarray | None = None,
     latency: bool = True,
     threads: int = 1,
+    image_size: int | tuple[int, int] | None = None,
 ) -> Profile:
     """Measures a model, a .keras file, a .tflite file or a SavedModel folder.
 
@@ -80,10 +82,13 @@ def profile(
             logits of the same images, (n, classes).
         latency: time it, too. To compare several, use `latencies`.
         threads: that LiteRT may use.
+        image_size: side, or (height, width), at which a model that leaves it open is
+            timed and its MACs counted; that of the first images of `data` by default.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged; `data` is not
-            as above; there is a reference and no data.
+            as above; there is a reference and no data; the image size is open and
+            not given, or given and another.
     """
     if reference is not None and data is None:
         raise ValueError("agreement with a reference needs data")
@@ -92,14 +97,19 @@ def profile(
         sizes = model_sizes(runner.model)
     else:
         sizes = size(runner.path), zipped_size(runner.path)
-    time = latencies({"": runner})[""] if latency else Latency(None, None, None, 0)
+    if image_size is None and data is not None and None in runner.input_shape:
+        image_size, data = _size_of(data)
+    sized = runner
+    if latency or image_size is not None:
+        sized = scores.at_size(runner, image_size)
+    time = latencies({"": sized})[""] if latency else Latency(None, None, None, 0)
     answers = {} if data is None else _answers(runner, data, reference, threads)
     weights = parameters(runner)
     return Profile(
         kind=runner.kind,
         parameters=weights.count,
         nonzero=weights.nonzero,
-        macs=_macs_or_none(runner),
+        macs=_macs_or_none(sized),
         bytes=sizes[0],
         bytes_zipped=sizes[1],
         latency_ms=time.median_ms,
@@ -107,6 +117,17 @@ def profile(
         latency_high_ms=time.high_ms,
         **answers,
     )
+
+
+def _size_of(data):
+    """(height, width) of the first images, None if there are none; and all of data."""
+    batches = iter(data)
+    for first in batches:
+        shape = np.shape(first[0] if isinstance(first, (tuple, list)) else first)
+        height_first = keras.config.image_data_format() == "channels_last"
+        sides = shape[1:3] if height_first else shape[2:4]
+        return (sides if len(shape) == 4 else None), chain([first], batches)
+    return None, []
 
 
 def _macs_or_none(runner):

@@ -11,6 +11,9 @@ UNKNOWN = {
     "Conv3DBackpropInputV2", "Einsum", "XlaConvV2", "XlaDotV2",
 }  # fmt: skip
 
+# Operators that may stand between a dilated convolution and the end of its blocks.
+BETWEEN = {"BiasAdd", "Identity", "Relu", "Relu6", "Squeeze"}
+
 
 def saved_model_weights(folder: Path) -> list[np.ndarray]:
     """The variables that count as parameters; int8 codes count, their scales do not.
@@ -58,6 +61,14 @@ class Scope:
         self.nodes = {node.name: node for node in nodes}
         self.shapes = arguments | {node.name: _shapes(node.attr) for node in nodes}
 
+    def consumers(self, name):
+        """The nodes that a node's output goes into."""
+        return [
+            node
+            for node in self.nodes.values()
+            if any(source.split(":")[0] == name for source in node.input)
+        ]
+
     def shape(self, name):
         """Of "node", "node:3" or, inside a function, "node:output:0"."""
         node, *_, index = (
@@ -96,8 +107,24 @@ def _macs(scope, node, functions, folder):
 
 def _convolution(scope, node):
     """Output positions times the kernel, (height, width, in / groups, out)."""
-    output = scope.shapes[node.name][0]
-    return math.prod(_image(node, output)) * math.prod(scope.shape(node.input[1]))
+    image = _image(node, _dilated_output(scope, node))
+    return math.prod(image) * math.prod(scope.shape(node.input[1]))
+
+
+def _dilated_output(scope, node):
+    """The shape of what a convolution gives, dilated or not.
+
+    TensorFlow cuts the maps of a dilated one into a block of smaller ones, a batch
+    each, and joins them again after it: only then have they their size.
+    """
+    at = node
+    while at is not None:
+        after = scope.consumers(at.name)
+        for joined in after:
+            if joined.op == "BatchToSpaceND":
+                return scope.shapes[joined.name][0]
+        at = after[0] if len(after) == 1 and after[0].op in BETWEEN else None
+    return scope.shapes[node.name][0]
 
 
 def _transposed(scope, node):

@@ -1,12 +1,14 @@
 """How right logits are: accuracy, cross-entropy, agreement. Plain numpy."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from compression.export.runners import Runner, load, of_model
+from compression.graph import rebuild
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -112,6 +114,51 @@ def runner_of(
     if isinstance(model_or_path, keras.Model):
         return of_model(model_or_path)
     return load(model_or_path, threads=threads)
+
+
+def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
+    """`runner` for images of one size, where it leaves the size open.
+
+    Args:
+        runner: of a model or a file.
+        image_size: side, or (height, width); None where the runner fixes it.
+
+    Raises:
+        ValueError: the size is open and not given, or given and another.
+    """
+    shape, name = list(runner.input_shape), runner.path or runner.kind
+    if image_size is not None:
+        sides = (image_size,) * 2 if isinstance(image_size, int) else image_size
+        first = keras.config.image_data_format() == "channels_first"
+        for axis, side in zip((1, 2) if first else (0, 1), sides, strict=True):
+            if len(shape) != 3 or shape[axis] not in (None, side):
+                raise ValueError(
+                    f"{name} takes images {runner.input_shape}, "
+                    f"not of size {sides[0]} x {sides[1]}"
+                )
+            shape[axis] = side
+    if None in shape:
+        raise ValueError(
+            f"{name} takes images {runner.input_shape} and leaves their size open: "
+            "give image_size (--image-size), 224 or (height, width)"
+        )
+    if tuple(shape) == runner.input_shape:
+        return runner
+    if runner.model is None:
+        return replace(runner, input_shape=tuple(shape))
+
+    def fixed(call):
+        if isinstance(call.operation, keras.layers.InputLayer):
+            return keras.layers.InputLayer(
+                shape,
+                batch_size=runner.batch,
+                dtype=call.operation.dtype,
+                name=call.operation.name,
+            )
+        return None
+
+    sized = rebuild(runner.model, replace=fixed, share=True, flatten=True)
+    return of_model(sized, runner.path)
 
 
 def _checked(logits, labels):

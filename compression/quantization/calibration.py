@@ -5,6 +5,10 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 
+# A few hundred images are enough: more than these come from data that never ends.
+MOST_IMAGES = 100_000
+MOST_BYTES = 2**31
+
 
 def images_of(batch) -> np.ndarray:
     """The images of a batch, which is images or a tuple (images, labels, ...)."""
@@ -20,17 +24,32 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
         batches: of images, or of tuples that begin with images.
 
     Raises:
-        ValueError: there are none, or they are not of the model's size.
+        ValueError: there are none, or they are not of the model's size, not finite, or
+            so many that the data may never end.
     """
-    images = [images_of(batch) for batch in batches]
+    images, count, size = [], 0, 0
     expected = tuple(model.inputs[0].shape[1:])
-    for batch in images:
+    for calls, batch in enumerate(map(images_of, batches)):
         if batch.shape[1:] != expected:
             raise ValueError(
                 f"calibration must be batches of images {expected}, "
                 f"one has the shape {batch.shape}"
             )
-    if not sum(map(len, images)):
+        if not np.isfinite(batch).all():
+            bad = np.flatnonzero(~np.isfinite(batch).reshape(len(batch), -1).all(1))
+            raise ValueError(
+                f"calibration image {count + bad[0]} has a pixel that is not finite: "
+                "leave it out"
+            )
+        images.append(batch)
+        count, size = count + len(batch), size + batch.nbytes
+        if max(count, calls) > MOST_IMAGES or size > MOST_BYTES:
+            raise ValueError(
+                f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): "
+                "does it ever end? A few hundred are enough, such as the first "
+                "batches, dataset.take(8)"
+            )
+    if not count:
         raise ValueError("calibration holds no images")
     return np.concatenate(images)
 

@@ -45,7 +45,8 @@ def run(options):
 
         data = load(options.data, image_size=options.image_size)
         test = pipeline.evaluation_batches(data, "test").as_numpy_iterator()
-    row = measure.profile(options.model, test).as_row()
+    profile = measure.profile(options.model, test, image_size=options.image_size)
+    row = profile.as_row()
     if options.json:
         print(json.dumps(row, indent=1))
         return

@@ -4,6 +4,7 @@ import collections
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import keras
@@ -203,6 +204,74 @@ def test_calibration_is_checked(calibration, message, tmp_path):
             precision="int8",
             calibration=calibration,
         )
+
+
+def test_integers_that_lose_the_answers_are_named(tmp_path):
+    """A channel 3,000 times wider than the rest: the same function in float."""
+    generator = np.random.default_rng(0)
+    image = keras.Input((6, 6, 3))
+    wide = layers.Conv2D(8, 3, name="wide", activation="relu")
+    x = layers.Flatten()(layers.Conv2D(8, 3, activation="relu")(wide(image)))
+    model = shaken(keras.Model(image, layers.Dense(10)(x)))
+    images = generator.normal(size=(64, 6, 6, 3)).astype(np.float32)
+    options = {"precision": "int8", "calibration": [images]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        export.litert(model, tmp_path / "fine.tflite", **options)
+    widen = np.ones(8, np.float32)
+    widen[0] = 3000
+    kernel, bias = wide.get_weights()
+    wide.set_weights([kernel * widen, bias * widen])
+    after = model.layers[2]
+    kernel, bias = after.get_weights()
+    after.set_weights([kernel / widen[:, None], bias])
+    with pytest.warns(UserWarning, match=r"% of 64 .* of layer 'wide'; pixels are -"):
+        export.litert(model, tmp_path / "net.tflite", **options)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((9, 6, 6, 2)), "calibrated on images whose pixels are all 0"),
+        (
+            np.random.default_rng(0).integers(0, 256, (9, 6, 6, 2)),
+            "pixels are whole numbers, 0 to 255, which nothing scales",
+        ),
+    ],
+)
+def test_pixels_that_no_net_sees_are_named(images, message, tmp_path):
+    with pytest.warns(UserWarning, match=message):
+        export.litert(
+            small_net(),
+            tmp_path / "net.tflite",
+            precision="int8",
+            calibration=[images],
+        )
+
+
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_nets_that_loop_are_not_calibrated(kind, tmp_path):
+    """The converter would end the process."""
+    image = keras.Input((5, 4))
+    model = keras.Model(image, layers.Dense(2)(kind(3, name="steps")(image)))
+    with pytest.raises(ValueError, match=rf"loops, in 'steps' \({kind.__name__}\)"):
+        export.litert(
+            model,
+            tmp_path / "net.tflite",
+            precision="int8",
+            calibration=[np.ones((4, 5, 4))],
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_crash_in_the_converter_is_not_silent():
+    code = "from compression.quiet import quiet\nimport os, signal\n"
+    code += "with quiet(): os.kill(os.getpid(), signal.SIGSEGV)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == -11
+    assert "Segmentation fault" in done.stderr
 
 
 def test_arguments_are_checked(tmp_path):

@@ -2,8 +2,10 @@
 
 import time
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from compression import export, measure
 
@@ -43,3 +45,27 @@ def test_latency_stops_by_itself():
     assert 5 <= got.calls <= 20
     with pytest.raises(ValueError, match="rounds must be positive, got 0"):
         measure.latencies({"": sleeping(1)}, rounds=0)
+
+
+def test_an_open_image_size_is_asked_for():
+    net = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(2, 3),  # cannot run on one pixel
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(2),
+        ]
+    )
+    with pytest.raises(ValueError, match=r"leaves their size open: give image_size"):
+        measure.latencies({"net": net}, rounds=1)
+    got = measure.latencies({"net": net}, rounds=1, image_size=8)
+    assert got["net"].calls == 5
+    profile = measure.profile(net, image_size=(8, 6))
+    assert profile.latency_ms > 0
+    assert profile.macs == 6 * 4 * 27 * 2 + 2 * 2
+    assert profile.parameters == 27 * 2 + 2 + 2 * 2 + 2
+    data = iter([(np.zeros((5, 8, 6, 3)), np.zeros(5, int))])
+    from_data = measure.profile(net, data)  # of the size of its images
+    assert (from_data.macs, from_data.examples) == (profile.macs, 5)
+    with pytest.raises(ValueError, match=r"\(4, 4, 1\), not of size 5 x 5"):
+        measure.latencies({"": sleeping(1)}, image_size=5)

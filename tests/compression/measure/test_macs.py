@@ -42,6 +42,60 @@ def test_macs_by_hand(stack, macs):
     assert measure.macs(on_images(*stack)) == macs
 
 
+EVERYWHERE = {
+    "dilated": ([layers.Conv2D(8, 3, dilation_rate=2)], 4 * 4 * 9 * 4 * 8),
+    "dilated, padded": (  # 8 is no multiple of 3: blocks hold positions that are cut
+        [layers.Conv2D(8, 3, dilation_rate=3, padding="same", activation="relu")],
+        8 * 8 * 9 * 4 * 8,
+    ),
+    "dilated one way": (
+        [layers.Conv2D(6, (1, 3), dilation_rate=(1, 2))],
+        8 * 4 * 3 * 4 * 6,
+    ),
+    "dilated, grouped": (
+        [layers.Conv2D(6, 3, groups=2, dilation_rate=2)],
+        4 * 4 * 9 * 2 * 6,
+    ),
+    "dilated, 1-D": (
+        [layers.Reshape((64, 4)), layers.Conv1D(6, 5, dilation_rate=2)],
+        56 * 5 * 4 * 6,
+    ),
+    "dilated depthwise": ([layers.DepthwiseConv2D(3, dilation_rate=2)], 4 * 4 * 9 * 4),
+    "dilated separable": (
+        [layers.SeparableConv2D(6, 3, dilation_rate=2)],
+        4 * 4 * (9 * 4 + 4 * 6),
+    ),
+    "transposed": ([layers.Conv2DTranspose(6, 3, strides=2)], 8 * 8 * 9 * 6 * 4),
+    "grouped, strided": (
+        [layers.Conv2D(6, 3, groups=2, strides=2)],
+        3 * 3 * 9 * 2 * 6,
+    ),
+    "dense on maps": (
+        [layers.Dense(5, activation="relu"), layers.Dense(3)],
+        8 * 8 * (4 * 5 + 5 * 3),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", EVERYWHERE)
+def test_files_count_as_the_net_does(kind, tmp_path):
+    stack, macs = EVERYWHERE[kind]
+    model = on_images(*stack)
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 4))
+    assert measure.macs(model) == macs
+    folder = export.saved_model(model, tmp_path / "net")
+    assert measure.macs(folder) == macs
+    for batch, precision in [(1, "float32"), (None, "float32"), (None, "int8")]:
+        file = export.litert(
+            model,
+            tmp_path / "net.tflite",
+            precision=precision,
+            calibration=[images],
+            batch=batch,
+        )
+        assert measure.macs(file) == macs
+
+
 def test_a_layer_called_twice_counts_twice():
     image = keras.Input((8, 8, 4))
     shared = layers.Conv2D(4, 3, padding="same")

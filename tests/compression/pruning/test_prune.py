@@ -3,6 +3,8 @@
 Run on TensorFlow, and again on JAX by test_backends.py.
 """
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -175,6 +177,21 @@ def test_constant_sparsity_holds_from_its_first_step():
     assert zeros(model) == [45, 1600, 30]
 
 
+def test_nearly_empty_layers_are_named_once():
+    model = compiled(net())
+    fc = model.get_layer("fc").kernel
+    fc.assign(fc * 1e-6)
+    optimizer_stands_still = keras.optimizers.SGD(0.0)
+    compiled(model, optimizer_stands_still)
+    with pytest.warns(UserWarning, match=r"of: .*fc/kernel \(32 of 3200\)") as caught:
+        fit(model, Prune(PolynomialDecay(0.96, begin=1, end=6, frequency=1)))
+    assert len([w for w in caught if "fewer are left" in str(w.message)]) == 1
+    assert sum(zeros(model)) == round(0.96 * sum(SIZES))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # asked for: no word about it
+        fit(compiled(net()), Prune(ConstantSparsity(0.995), scope="layer"))
+
+
 def test_select_spares_layers():
     model = compiled(net())
     prune = Prune(SCHEDULE, select=lambda v: "logits" not in v.path)
@@ -209,9 +226,85 @@ def test_an_interrupted_training_leaves_nothing_in_force():
     model = compiled(net())
     with pytest.raises(KeyboardInterrupt):
         fit(model, Prune(ConstantSparsity(0.9)), Stop())
-    model = compiled(model)  # a new optimizer, the same variables
-    fit(model, Prune(ConstantSparsity(0.5), scope="layer"))
+    assert sum(zeros(model)) == round(0.9 * sum(SIZES))
+    variables = len(net_with_optimizer().optimizer.variables)
+    fit(model, epochs=1)  # free again, though nobody compiled it
+    assert sum(zeros(model)) == 0
     assert all(v.constraint is None for v in model.trainable_variables)
+    assert len(model.optimizer.variables) == variables
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, Prune(ConstantSparsity(0.9)), Stop())
+    fit(model, Prune(ConstantSparsity(0.5), scope="layer"))
+    assert zeros(model) == [45, 1600, 30]
+    assert all(v.constraint is None for v in model.trainable_variables)
+    assert "make_train_function" not in vars(model)
+
+
+def net_with_optimizer():
+    model = compiled(net())
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+class Rising(keras.callbacks.Callback):
+    """A figure that is best at the first epoch, when nothing is pruned yet."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["figure"] = float(epoch)
+
+
+LATE = PolynomialDecay(0.95, begin=4, end=8, frequency=1)  # dense in the first epoch
+
+
+@pytest.mark.parametrize("at", [0, 3])
+def test_restored_and_saved_nets_have_the_final_sparsity(at, tmp_path):
+    best = {"monitor": "figure", "mode": "min"}
+    file = tmp_path / "best.keras"
+    stopping = keras.callbacks.EarlyStopping(
+        patience=1, restore_best_weights=True, **best
+    )
+    checkpoint = keras.callbacks.ModelCheckpoint(file, save_best_only=True, **best)
+    callbacks = [Rising(), stopping, checkpoint]
+    callbacks.insert(at, Prune(LATE))
+    model = compiled(net())
+    history = fit(model, *callbacks, epochs=8).history
+    assert history["sparsity"][-1] == 0.95
+    assert len(history["sparsity"]) < 8  # stopped, once the schedule had ended
+    assert sum(zeros(model)) == round(0.95 * sum(SIZES))
+    kept = keras.saving.load_model(file)
+    assert sum(zeros(kept)) == round(0.95 * sum(SIZES))
+
+
+class Restore(keras.callbacks.Callback):
+    """Whatever sets weights at the end of training."""
+
+    def on_train_begin(self, logs=None):
+        self.weights = self.model.get_weights()
+
+    def on_train_end(self, logs=None):
+        self.model.set_weights(self.weights)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_weights_set_at_the_end_are_masked_and_named(first):
+    model = compiled(net())
+    prune = Prune(ConstantSparsity(0.9))
+    order = [Restore(), prune] if first else [prune, Restore()]
+    with pytest.warns(UserWarning, match=r"weights with 0.0% zeros .* 90.0% were aske"):
+        fit(model, *order, epochs=1)
+    assert sum(zeros(model)) == round(0.9 * sum(SIZES))
+
+
+def test_a_checkpoint_without_the_final_sparsity_is_named(tmp_path):
+    checkpoint = keras.callbacks.ModelCheckpoint(
+        tmp_path / "best.weights.h5",
+        "loss",
+        save_best_only=True,
+        save_weights_only=True,
+        save_freq=7,  # the only time at step 6, before the schedule ends
+    )
+    with pytest.warns(UserWarning, match=r"h5 holds no net with 95.0% zeros"):
+        fit(compiled(net()), Prune(LATE), checkpoint, epochs=3)
 
 
 def test_the_schedule_continues_with_the_epoch():
@@ -244,5 +337,7 @@ def test_bad_settings():
         Prune(SCHEDULE, pattern="2:5")
     with pytest.raises(ValueError, match="no scope called 'net'; choose from layer"):
         Prune(SCHEDULE, scope="net")
+    with pytest.raises(ValueError, match=r"floor must be in \[0, 1\], got -1"):
+        Prune(SCHEDULE, floor=-1)
     with pytest.raises(ValueError, match="no kernel to project"):
         fit(compiled(net()), Prune(SCHEDULE, select=lambda v: False))

@@ -1,5 +1,7 @@
 """Calibration images: put together, checked, and cut into calls."""
 
+from itertools import repeat
+
 import keras
 import numpy as np
 import pytest
@@ -24,6 +26,10 @@ def test_images_are_all_those_of_the_batches():
         ([np.zeros((2, 2, 2, 3))], r"images \(2, 2, 1\), one has the shape \(2, 2, 2"),
         ([], "calibration holds no images"),
         ([np.zeros((0, 2, 2, 1))], "calibration holds no images"),
+        ([np.zeros((3, 2, 2, 1)), np.full((1, 2, 2, 1), np.inf)], "image 3 has a pixe"),
+        ([np.full((1, 2, 2, 1), np.nan)], "image 0 has a pixel that is not finite"),
+        (repeat(np.zeros((500, 2, 2, 1))), r"after 100500 images .* does it ever end"),
+        (repeat(np.zeros((0, 2, 2, 1))), r"after 0 images .* does it ever end"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(batches, message):

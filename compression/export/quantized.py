@@ -1,0 +1,130 @@
+"""What may go wrong when a net becomes integers: refused before, warned of after."""
+
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.export.runners import load, of_model
+from compression.graph import all_layers, read
+
+COMPARED = 100  # images, the first of calibration: more would only cost time
+FEWEST = 8  # below that agreement says nothing
+# Nets that were trained lose a few of a hundred answers at most.
+LEAST_AGREEMENT = 0.9
+
+
+def check_before(model: keras.Model, images: np.ndarray, functions) -> None:
+    """Refuses what the converter's calibration does not survive.
+
+    Args:
+        model: float32.
+        images: of calibration.
+        functions: lists of the graph's nodes, one list for each function.
+
+    Raises:
+        ValueError: the net loops, as recurrent layers do, or gives logits that are
+            not finite.
+    """
+    loops = any(
+        "While" in node.op or node.op.startswith("TensorList")
+        for nodes in functions
+        for node in nodes
+    )
+    if loops:
+        recurrent = [
+            f"{layer.name!r} ({type(layer).__name__})"
+            for layer in all_layers(model)
+            if isinstance(layer, keras.layers.RNN)
+        ]
+        raise ValueError(
+            f"{model.name!r} loops, in {', '.join(recurrent) or 'a layer of its own'}: "
+            "LiteRT cannot calibrate that; choose precision float32, float16 or dynamic"
+        )
+    if not np.isfinite(of_model(model)(images[:COMPARED])).all():
+        raise ValueError(
+            f"{model.name!r} gives logits that are not finite on calibration images, "
+            f"whose pixels are {_pixels(images)}"
+        )
+
+
+def warn_after(file: Path, model: keras.Model, images: np.ndarray, path: Path) -> None:
+    """Warns where `file` has other answers than `model` on the calibration images.
+
+    And where these images cannot be such as a net sees: all the same, or whole numbers
+    up to 255 for a net that does not scale them.
+
+    Args:
+        file: all or partly integer.
+        model: what it was written from.
+        images: of calibration.
+        path: the name to give in the message.
+    """
+    doubt = _doubt(model, images)
+    if doubt:
+        warnings.warn(
+            f"{path} was calibrated on images whose {doubt}: give it images like those "
+            "the net is trained on, normalised as these are",
+            stacklevel=4,
+        )
+    images = images[:COMPARED]
+    share = _agreement(load(file)(images), of_model(model)(images))
+    # Two standard errors below: a few images alone are no reason to warn.
+    error = (LEAST_AGREEMENT * (1 - LEAST_AGREEMENT) / len(images)) ** 0.5
+    if len(images) < FEWEST or share >= LEAST_AGREEMENT - 2 * error:
+        return
+    name, low, high = _widest(model, images)
+    warnings.warn(
+        f"{path} gives the model's answer for {share:.0%} of {len(images)} calibration "
+        f"images only. The widest range is {low:.4g} to {high:.4g}, of layer {name!r}; "
+        f"pixels are {_pixels(images)}. Calibrate with images normalised as in "
+        "training, rescale channels that are far wider than others, train with fake "
+        'quantization, or choose precision "int16x8" or "dynamic"',
+        stacklevel=4,
+    )
+
+
+def _agreement(logits, reference):
+    if logits.shape[-1] == 1:
+        return float(((logits > 0) == (reference > 0)).mean())
+    return float((logits.argmax(-1) == reference.argmax(-1)).mean())
+
+
+def _doubt(model, images):
+    """What is wrong with pixels, None if nothing is."""
+    if images.min() == images.max():
+        return f"pixels are all {images.min():g}"
+    if len(images) >= FEWEST and (images == images[0]).all():
+        return "pixels are the same in all of them"
+    scaling = (
+        keras.layers.Rescaling,
+        keras.layers.Normalization,
+        keras.layers.BatchNormalization,
+    )
+    entry = [call.operation for call in read(model).calls][1:2]
+    raw = images.min() >= 0 and images.max() > 16 and (images % 1 == 0).all()
+    if raw and not any(isinstance(layer, scaling) for layer in entry):
+        return f"pixels are whole numbers, {_pixels(images)}, which nothing scales"
+    return None
+
+
+def _pixels(images):
+    return f"{images.min():.4g} to {images.max():.4g}"
+
+
+def _widest(model, images):
+    """(name, low, high) of the layer whose output has the widest range."""
+    calls = [
+        call
+        for call in read(model).calls
+        if keras.backend.is_keras_tensor(call.outputs[0])
+    ]
+    calls = [call for call in calls if not call.models]  # inner ones are not to be had
+    inner = keras.Model(model.inputs, [call.outputs[0] for call in calls])
+    outputs = keras.tree.flatten(inner.predict_on_batch(images[:FEWEST]))
+    ranges = [
+        (call.operation.name, float(np.min(output)), float(np.max(output)))
+        for call, output in zip(calls, outputs, strict=True)
+    ]
+    return max(ranges, key=lambda each: each[2] - each[1])
