@@ -16,6 +16,7 @@ from experiments.recipes.hinton2015 import recipe as hinton2015
 from experiments.recipes.hinton2015 import tables as beside_the_paper
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run as run_recipe
+from experiments.stages.net import Net
 from experiments.stages.training_stage import TrainingStage
 
 JITTER = Augment(pad=1)
@@ -51,14 +52,15 @@ def shown():
 
 @pytest.fixture(scope="module")
 def run(shown, tmp_path_factory):
-    """Some stages on 8x8 digits; one student's jitter is its own."""
+    """Some stages of small nets on 8x8 digits; one student's jitter is its own."""
     chosen = []
     for stage in smoke(hinton2015.RECIPE).stages:
         if stage.name == "units30_t4":
             stage = dataclasses.replace(stage, augment=JITTER)
         if isinstance(stage, TrainingStage):
             training = dataclasses.replace(stage.training, epochs=2, batch_size=64)
-            stage = dataclasses.replace(stage, training=training)
+            net = Net("mlp", {**stage.start.options, "widths": (24, 16)})
+            stage = dataclasses.replace(stage, training=training, start=net)
         if stage.name in CHOSEN:
             chosen.append(stage)
     recipe = dataclasses.replace(hinton2015.RECIPE, data="digits", stages=tuple(chosen))

@@ -48,6 +48,22 @@ RECIPE = Recipe(
         Quantize("int8", "prune", exports=(Export("litert", "int8"),)),
     ),
 )
+# The same in the least time: dropout is in it, and no convolution.
+DENSE = dataclasses.replace(
+    RECIPE,
+    image_size=None,
+    stages=(
+        Train("teacher", Net("mlp", {"widths": (24,)}), SHORT, exports=LITERT),
+        Distill(
+            "distill",
+            Net("mlp", {"widths": (16,), "dropout": 0.1}),
+            SHORT,
+            TEACHING,
+            exports=LITERT,
+        ),
+        Prune("prune", "distill", SHORT, TEACHING, exports=LITERT),
+    ),
+)
 CHANGES_EVERY_TIME = {
     "latency_ms",
     "latency_low_ms",
@@ -71,6 +87,11 @@ def lasting(value):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return run(RECIPE, tmp_path_factory.mktemp("runs") / "whole")
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    return run(DENSE, tmp_path_factory.mktemp("runs") / "dense")
 
 
 def test_a_run_leaves_rows_models_and_records(whole):
@@ -136,7 +157,7 @@ def test_a_finished_run_runs_nothing_again(whole, monkeypatch):
     assert rows_of(whole) == rows
 
 
-def test_an_interrupted_run_ends_like_a_whole_one(whole, tmp_path, monkeypatch):
+def test_an_interrupted_run_ends_like_a_whole_one(dense, tmp_path, monkeypatch):
     """Cut in the teacher, the distilled student, the pruned one: bit for bit."""
     out = tmp_path / "cut"
     interrupted = []
@@ -153,14 +174,14 @@ def test_an_interrupted_run_ends_like_a_whole_one(whole, tmp_path, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(progress.Progress, "on_epoch_end", interrupt_in(stage))
             with pytest.raises(KeyboardInterrupt):
-                run(RECIPE, out)
+                run(DENSE, out)
         assert not (out / f"stages/seed0/{stage}/model.keras").exists()
         assert not (out / "rows.jsonl").exists()
     assert interrupted == ["teacher", "distill", "prune"]
-    run(RECIPE, out)
-    assert lasting(rows_of(out)) == lasting(rows_of(whole))
-    for path in sorted(whole.rglob("*.keras")):
-        here = out / path.relative_to(whole)
+    run(DENSE, out)
+    assert lasting(rows_of(out)) == lasting(rows_of(dense))
+    for path in sorted(dense.rglob("*.keras")):
+        here = out / path.relative_to(dense)
         for a, b in zip(
             keras.saving.load_model(path).get_weights(),
             keras.saving.load_model(here).get_weights(),
@@ -170,16 +191,16 @@ def test_an_interrupted_run_ends_like_a_whole_one(whole, tmp_path, monkeypatch):
     assert not list(out.rglob("*.partial"))
 
 
-def test_a_stage_alone_and_the_rest_later(whole, tmp_path):
+def test_a_stage_alone_and_the_rest_later(dense, tmp_path):
     out = tmp_path / "steps"
     with pytest.raises(ValueError, match="'prune' needs 'distill'.*neither chosen nor"):
-        run(RECIPE, out, stages=["prune"])
+        run(DENSE, out, stages=["prune"])
     assert not out.exists()
-    shutil.copytree(whole, out)
-    for name in ("prune", "int8", "measure"):
+    shutil.copytree(dense, out)
+    for name in ("distill", "prune", "measure"):
         shutil.rmtree(out / "stages/seed0" / name)
-    run(RECIPE, out, stages=["int8", "prune"])
-    assert lasting(rows_of(out)) == lasting(rows_of(whole))
+    run(DENSE, out, stages=["prune", "distill"])
+    assert lasting(rows_of(out)) == lasting(rows_of(dense))
 
 
 def test_the_folder_of_another_recipe_is_refused(whole):
@@ -205,10 +226,10 @@ def test_a_folder_of_images_that_changed_is_refused(tmp_path):
             pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / f"photos/{name}/{i}.png")
     recipe = dataclasses.replace(
-        RECIPE,
+        DENSE,
         data=f"folder:{tmp_path}/photos",
         image_size=8,
-        stages=(Train("teacher", Net("mlp", {"widths": (8,)}), SHORT, exports=LITERT),),
+        stages=DENSE.stages[:1],
     )
     run(recipe, tmp_path / "run")
     assert rows_of(tmp_path / "run")[0]["examples"] == 4
@@ -224,26 +245,26 @@ def test_a_folder_that_is_no_run_folder_is_refused(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_truncated_model_is_named(whole, tmp_path):
+def test_a_truncated_model_is_named(dense, tmp_path):
     out = tmp_path / "truncated"
-    shutil.copytree(whole, out)
-    for name in ("prune", "int8", "measure"):
+    shutil.copytree(dense, out)
+    for name in ("prune", "measure"):
         shutil.rmtree(out / "stages/seed0" / name)
     model = out / "stages/seed0/distill/model.keras"
     model.write_bytes(model.read_bytes()[:2000])
     with pytest.raises(
         ValueError, match="distill/model.keras is not a readable.*again"
     ):
-        run(RECIPE, out)
+        run(DENSE, out)
     assert not (out / "stages/seed0/prune").exists()
 
 
-def test_two_processes_in_one_folder_are_refused(whole):
+def test_two_processes_in_one_folder_are_refused(dense):
     with (
-        alone(RunFolder(whole)),
+        alone(RunFolder(dense)),
         pytest.raises(BlockingIOError, match="another limbeck is running"),
     ):
-        run(RECIPE, whole)
+        run(DENSE, dense)
 
 
 @pytest.mark.slow
