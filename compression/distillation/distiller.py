@@ -6,6 +6,7 @@ from itertools import chain
 import keras
 from keras import ops
 
+from compression.distillation.label_loss import checked_label_loss, for_metrics
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.batch import (
     Batch,
@@ -45,6 +46,10 @@ class Distiller(keras.Model):
     carry `"index"`, each image's position in the train split. Batches without labels
     are enough where `label_weight` is 0.
 
+    A net of one logit z for two classes stands for the logits (0, z); labels are then
+    0 or 1. The metrics given to `compile` get its probability of class 1, since Keras
+    counts what is above one half; those of more classes get the logits.
+
     The total loss is
     `label_weight * label_loss + sum(loss.weight * loss) + regularisation`; every part
     is in logs and history under its own name, without its weight.
@@ -57,7 +62,8 @@ class Distiller(keras.Model):
         losses: parts such as `SoftTargets` and `Hints`.
         label_weight: factor of the label loss, at least 0; or a schedule of the step.
         label_loss: a Keras loss of (labels, logits) whose `call` gives a value for
-            each example; cross-entropy by default.
+            each example, or the name of Keras's cross-entropy; cross-entropy by
+            default.
         teacher_input: layer that makes of the student's images what the teacher
             expects, such as `Renormalise`. Sizes that differ are adapted after it.
         teacher_features: for `from_config`: key and shape of all that each loss
@@ -67,7 +73,8 @@ class Distiller(keras.Model):
     Raises:
         ValueError: teacher and student are the same object, differ in classes, or
             one of them ends in a softmax or sigmoid; no part has a positive weight;
-            two losses share a name; a layer is unknown or no projector can make a
+            two losses share a name; `label_loss` is none of integer labels and
+            logits; a layer is unknown or no projector can make a
             pair comparable.
     """
 
@@ -78,7 +85,7 @@ class Distiller(keras.Model):
         teacher: keras.Model | None = None,
         losses: Sequence[DistillationLoss] = (),
         label_weight: float | Schedule,
-        label_loss: keras.losses.Loss | None = None,
+        label_loss: keras.losses.Loss | str | None = None,
         teacher_input: keras.layers.Layer | None = None,
         teacher_features: Sequence[Sequence] | None = None,
         name: str = "distiller",
@@ -90,9 +97,7 @@ class Distiller(keras.Model):
         self.student = student
         self.distillation_losses = list(losses)
         self.label_weight = label_weight
-        self.label_loss = label_loss or keras.losses.SparseCategoricalCrossentropy(
-            from_logits=True, name="label_loss"
-        )
+        self.label_loss = checked_label_loss(label_loss, student.outputs[0].shape[-1])
         self.trackers = {
             part: keras.metrics.Mean(name=part)
             for part in ["label_loss", *(loss.name for loss in losses)]
@@ -222,7 +227,7 @@ class Distiller(keras.Model):
             own = {"loss", *self.trackers}
             return {m.name: m.result() for m in self.metrics if m.name in own}
         logits = _by_name(y_pred)[LOGITS]
-        return super().compute_metrics(x, y, logits, sample_weight)
+        return super().compute_metrics(x, y, for_metrics(logits), sample_weight)
 
     def get_metrics_result(self):
         results = {}
@@ -235,7 +240,16 @@ class Distiller(keras.Model):
     def _parts(self, teacher, student, batch):
         """Name, weight and values of each example, part by part."""
         if batch.labels is not None:
-            values = self.label_loss.call(batch.labels, batch.student_logits)
+            labels, logits = batch.labels, batch.student_logits
+            if logits.shape[-1] == 1:  # Keras's losses would broadcast (batch,)
+                labels = ops.reshape(labels, (-1, 1))
+            values = self.label_loss.call(labels, logits)
+            if len(values.shape) != 1:
+                raise ValueError(
+                    f"label_loss {self.label_loss.name!r} must give a value for each "
+                    f"example, (batch,), got shape {tuple(values.shape)}: let its "
+                    "`call` not average over the batch"
+                )
             yield "label_loss", self.label_weight, ops.cast(values, "float32")
         elif self.label_weight != 0:
             raise ValueError(

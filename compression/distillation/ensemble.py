@@ -54,6 +54,9 @@ def ensemble(
 class AverageLogits(keras.layers.Layer):
     """Weighted average of several (batch, classes) logits, in float32.
 
+    Of one logit for two classes, the average of "probabilities" is the logit of the
+    mean probability.
+
     Args:
         weights: one for each input; only their ratios matter.
         average: of "logits", or of "probabilities"; then the output is the logarithm
@@ -77,9 +80,12 @@ class AverageLogits(keras.layers.Layer):
         stacked = ops.stack(inputs, axis=-1)
         if self.average == "logits":
             return ops.sum(stacked * fractions, axis=-1)
+        if one := stacked.shape[1] == 1:  # a logit z for two classes means (0, z)
+            stacked = ops.concatenate([ops.zeros_like(stacked), stacked], axis=1)
         log_p = ops.log_softmax(stacked, axis=1)
         used = np.where(fractions > 0, np.log(np.maximum(fractions, 1e-38)), -1e9)
-        return ops.logsumexp(log_p + used.astype("float32"), axis=-1)
+        averaged = ops.logsumexp(log_p + used.astype("float32"), axis=-1)
+        return averaged[:, 1:] - averaged[:, :1] if one else averaged
 
     def compute_output_shape(self, input_shape):
         return tuple(input_shape[0])

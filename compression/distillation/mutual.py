@@ -10,9 +10,16 @@ from keras import ops
 
 from compression.distillation.distiller import BATCH_MEAN
 from compression.distillation.ensemble import AverageLogits
+from compression.distillation.label_loss import (
+    for_metrics,
+    label_cross_entropy,
+)
 from compression.distillation.losses.batch import images_of, require_weight, weighted
 from compression.distillation.losses.logit_loss import require_temperature
-from compression.distillation.losses.logits.soft_targets import soft_target_loss
+from compression.distillation.losses.logits.soft_targets import (
+    soft_target_loss,
+    two_classes,
+)
 from compression.logits import require_logits
 
 
@@ -25,7 +32,8 @@ class MutualDistiller(keras.Model):
     updated in one step, where the paper takes turns.
 
     `NAME_label`, `NAME_mutual` and `NAME_accuracy` are logged for each student; the
-    metrics given to `compile` are those of their ensemble.
+    metrics given to `compile` are those of their ensemble; nets of one logit are
+    treated as by `Distiller`.
 
     Args:
         students: at least two functional models with logits of the same classes and
@@ -85,9 +93,7 @@ class MutualDistiller(keras.Model):
             logits = y_pred[:, k]
             labels = ops.cast(ops.reshape(y, (-1,)), "int32")
             parts = {
-                "label": keras.losses.sparse_categorical_crossentropy(
-                    labels, logits, from_logits=True
-                ),
+                "label": label_cross_entropy(labels, logits),
                 "mutual": self._mutual(y_pred, k),
             }
             for part, values in parts.items():
@@ -95,7 +101,8 @@ class MutualDistiller(keras.Model):
                 self.trackers[f"{student.name}_{part}"].update_state(values)
                 factor = self.weight if part == "mutual" else 1.0
                 total = total + factor * BATCH_MEAN(values, values)
-            hits = ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), labels)
+            likeliest = ops.argmax(two_classes(logits), axis=-1)
+            hits = ops.equal(ops.cast(likeliest, "int32"), labels)
             self.trackers[f"{student.name}_accuracy"].update_state(hits)
         if self.losses:
             total = total + super().compute_loss(x, y, y_pred, sample_weight, training)
@@ -103,7 +110,7 @@ class MutualDistiller(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         averaged = self.average([y_pred[:, k] for k in range(len(self.students))])
-        return super().compute_metrics(x, y, averaged, sample_weight)
+        return super().compute_metrics(x, y, for_metrics(averaged), sample_weight)
 
     def _mutual(self, logits, k):
         others = [j for j in range(len(self.students)) if j != k]

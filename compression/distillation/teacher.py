@@ -11,6 +11,7 @@ from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.feature_loss import smaller_size
 from compression.distillation.losses.logit_loss import LOGITS
 from compression.distillation.losses.pooling import AverageTo
+from compression.distillation.losses.resizing import ResizeTo
 
 TEACHER_LOGITS = f"teacher_{LOGITS}"
 
@@ -149,9 +150,7 @@ def _fitted(image, teacher, teacher_input):
             "teacher_input"
         )
     if len(wanted) == 3 and None not in wanted and wanted[:2] != given[:2]:
-        fitted = keras.layers.Resizing(*wanted[:2], antialias=True, dtype="float32")(
-            fitted
-        )
+        fitted = ResizeTo(wanted[:2])(fitted)
     return fitted
 
 

@@ -75,3 +75,9 @@ def deserialized(value) -> float | Schedule:
     if isinstance(value, dict):
         return keras.saving.deserialize_keras_object(value)
     return value
+
+
+def shapes_of(shapes) -> list[tuple]:
+    """A list of shapes; Keras gives one shape where it was given one tensor."""
+    one = bool(shapes) and not isinstance(shapes[0], list | tuple)
+    return [tuple(shapes)] if one else [tuple(shape) for shape in shapes]

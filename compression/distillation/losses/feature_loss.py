@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from compression.distillation.losses.base import DistillationLoss
-from compression.distillation.losses.batch import Batch, Schedule
+from compression.distillation.losses.batch import Batch, Schedule, shapes_of
 from compression.distillation.losses.pooling import AverageTo
 
 
@@ -50,7 +50,7 @@ class FeatureLoss(DistillationLoss):
         Raises:
             ValueError: two features cannot be compared.
         """
-        teacher_shape, student_shape = map(_shapes, (teacher_shape, student_shape))
+        teacher_shape, student_shape = map(shapes_of, (teacher_shape, student_shape))
         pairs = list(zip_longest(teacher_shape, student_shape))
         sizes = [self._common_size(*shapes) if shapes[0] else None for shapes in pairs]
         self.teacher_poolings = [
@@ -191,9 +191,3 @@ def _resized(shape, size):
 
 def _names(layers):
     return (layers,) if isinstance(layers, str) else tuple(layers)
-
-
-def _shapes(shapes):
-    """A list of shapes; Keras gives one shape where it was given one tensor."""
-    one = bool(shapes) and not isinstance(shapes[0], list | tuple)
-    return [tuple(shapes)] if one else [tuple(shape) for shape in shapes]

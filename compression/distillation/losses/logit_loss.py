@@ -3,7 +3,7 @@
 from numbers import Real
 
 from compression.distillation.losses.base import DistillationLoss
-from compression.distillation.losses.batch import Batch, Schedule
+from compression.distillation.losses.batch import Batch, Schedule, shapes_of
 
 LOGITS = "logits"  # what the output of a net is called, whatever its layer's name is
 
@@ -17,9 +17,15 @@ class LogitLoss(DistillationLoss):
         weight: factor in the total loss, at least 0; or a schedule of the step.
         name: name of this part in logs and history.
 
+    Attributes:
+        fewest_logits: that it can compare; 2 where one logit for two classes has no
+            meaning for it.
+
     Raises:
-        ValueError: `weight` is negative.
+        ValueError: `weight` is negative; or (when built) the net has too few logits.
     """
+
+    fewest_logits = 1
 
     def __init__(self, weight: float | Schedule = 1.0, name: str | None = None):
         super().__init__([LOGITS], [LOGITS], weight, name)
@@ -30,6 +36,16 @@ class LogitLoss(DistillationLoss):
 
     def tap(self, model, layer):
         return model.outputs[0]
+
+    def build(self, teacher_shape, student_shape):
+        [shape] = shapes_of(student_shape)
+        if shape[-1] < self.fewest_logits:
+            raise ValueError(
+                f"{self.name} compares classes, so it needs a net of at least "
+                f"{self.fewest_logits} logits, got {shape[-1]}: build the net with two "
+                "classes, or take SoftTargets"
+            )
+        super().build(teacher_shape, student_shape)
 
     def per_example(self, teacher, student, batch):
         [teacher_logits], [student_logits] = teacher, student

@@ -6,6 +6,7 @@ Zhang et al., "Be Your Own Teacher" (ICCV 2019), https://arxiv.org/abs/1905.0809
 import keras
 from keras import layers, ops
 
+from compression.distillation.label_loss import label_cross_entropy
 from compression.distillation.losses.batch import Schedule
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.features.hints import hint_loss
@@ -89,10 +90,7 @@ class OwnDepth(FeatureLoss):
             total = total + self.soft_weight * soft
             total = total + self.hint_weight * hint_loss(embedding, own)
             if batch.labels is not None:
-                labels = ops.cast(ops.reshape(batch.labels, (-1,)), "int32")
-                label = keras.losses.sparse_categorical_crossentropy(
-                    labels, own_logits, from_logits=True
-                )
+                label = label_cross_entropy(batch.labels, own_logits)
                 total = total + (1 - self.soft_weight) * label
         return total
 

@@ -10,7 +10,9 @@ import keras
 from keras import ops
 
 from compression.distillation.losses.feature_loss import FeatureLoss
+from compression.distillation.losses.features.regressor import batch_norm
 from compression.distillation.losses.pooling import average_to
+from compression.distillation.losses.resizing import nearest_to
 
 PYRAMID = (4, 2, 1)  # sizes that the context loss pools to, after the full one
 MOST_CHANNELS = 512  # of a fusion, in the authors' release
@@ -53,10 +55,7 @@ class AttentionFusion(keras.layers.Layer):
         self.reduce = _convolution(channels, 1)
         self.attend = keras.layers.Conv2D(2, 1, activation="sigmoid", dtype="float32")
         self.expand = _convolution(wanted[-1], 3)
-        self.norms = [
-            keras.layers.BatchNormalization(momentum=0.9, dtype="float32")
-            for _ in range(2)
-        ]
+        self.norms = [batch_norm() for _ in range(2)]
         self.channels, self.deepest = channels, deepest
 
     def build(self, own_shape):
@@ -72,10 +71,10 @@ class AttentionFusion(keras.layers.Layer):
     def call(self, own, deeper=None, training=None):
         fused = self.norms[0](self.reduce(own), training=training)
         if not self.deepest:
-            deeper = _nearest(deeper, fused.shape[1:3])
+            deeper = nearest_to(deeper, fused.shape[1:3])
             share = self.attend(ops.concatenate([fused, deeper], axis=-1))
             fused = fused * share[..., :1] + deeper * share[..., 1:]
-        compared = self.expand(_nearest(fused, self.wanted_size))
+        compared = self.expand(nearest_to(fused, self.wanted_size))
         return fused, self.norms[1](compared, training=training)
 
 
@@ -157,14 +156,6 @@ def _convolution(channels, size):
         use_bias=False,
         kernel_initializer="lecun_uniform",
         dtype="float32",
-    )
-
-
-def _nearest(maps, size):
-    if tuple(maps.shape[1:3]) == tuple(size):
-        return maps
-    return ops.image.resize(
-        maps, size, interpolation="nearest", data_format="channels_last"
     )
 
 

@@ -104,6 +104,8 @@ class ClassRelations(LogitLoss):
         ValueError: `temperature` is not positive, or a weight is negative.
     """
 
+    fewest_logits = 2
+
     def __init__(
         self,
         temperature: float | Schedule = 4.0,

@@ -14,7 +14,7 @@ from compression.distillation.losses.batch import (
     serialized,
 )
 from compression.distillation.losses.logit_loss import LogitLoss, require_temperature
-from compression.distillation.losses.logits.soft_targets import soft_target_loss
+from compression.distillation.losses.logits.soft_targets import softened_divergence
 
 
 def target_loss(teacher_logits, student_logits, labels, *, temperature: float):
@@ -36,7 +36,7 @@ def target_loss(teacher_logits, student_logits, labels, *, temperature: float):
         _label_against_rest(logits, labels, temperature)
         for logits in (teacher_logits, student_logits)
     )
-    return soft_target_loss(teacher, student, temperature=temperature)
+    return softened_divergence(teacher, student, temperature=temperature)
 
 
 def non_target_loss(teacher_logits, student_logits, labels, *, temperature: float):
@@ -57,7 +57,7 @@ def non_target_loss(teacher_logits, student_logits, labels, *, temperature: floa
     Raises:
         ValueError: `temperature` is not positive.
     """
-    return soft_target_loss(
+    return softened_divergence(
         _without_label(teacher_logits, labels),
         _without_label(student_logits, labels),
         temperature=temperature,
@@ -88,8 +88,9 @@ def _label_against_rest(logits, labels, temperature):
 class DecoupledSoftTargets(LogitLoss):
     """`target_loss` and `non_target_loss`, each with its weight, for a `Distiller`.
 
-    Needs the batch's labels. The authors let the whole rise from 0 over the first
-    epochs: `weight=PolynomialDecay(0.0, steps, end_learning_rate=1.0)`.
+    Needs the batch's labels and at least two logits. The authors let the whole rise
+    from 0 over the first epochs: `weight=PolynomialDecay(0.0, steps,
+    end_learning_rate=1.0)`.
 
     Args:
         temperature: T > 0 of both softmaxes; or a schedule of the step.
@@ -103,6 +104,8 @@ class DecoupledSoftTargets(LogitLoss):
     Raises:
         ValueError: `temperature` is not positive, or a weight is negative.
     """
+
+    fewest_logits = 2
 
     def __init__(
         self,

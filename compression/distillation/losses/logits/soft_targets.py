@@ -18,8 +18,9 @@ def soft_target_loss(teacher_logits, student_logits, *, temperature: float):
     Computed in float32 and in log space: nothing is clipped.
 
     Args:
-        teacher_logits: (batch, classes).
-        student_logits: (batch, classes).
+        teacher_logits: (batch, classes); one logit z for two classes means (0, z), so
+            that soft targets are the sigmoid of z / T.
+        student_logits: likewise.
         temperature: T > 0.
 
     Returns:
@@ -28,6 +29,22 @@ def soft_target_loss(teacher_logits, student_logits, *, temperature: float):
     Raises:
         ValueError: `temperature` is not positive.
     """
+    return softened_divergence(
+        two_classes(teacher_logits),
+        two_classes(student_logits),
+        temperature=temperature,
+    )
+
+
+def two_classes(logits):
+    """One logit for two classes as (batch, 2); other logits as they are."""
+    if logits.shape[-1] != 1:
+        return logits
+    return ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
+
+
+def softened_divergence(teacher_logits, student_logits, *, temperature: float):
+    """`soft_target_loss` of as many classes as there are logits; 0 for one class."""
     require_temperature(temperature)
     log_p = ops.log_softmax(ops.cast(teacher_logits, "float32") / temperature)
     log_q = ops.log_softmax(ops.cast(student_logits, "float32") / temperature)

@@ -72,6 +72,8 @@ class StandardizedSoftTargets(SoftTargets):
         ValueError: `temperature` is not positive, or `weight` is negative.
     """
 
+    fewest_logits = 2
+
     def __init__(
         self,
         temperature: float | Schedule = 2.0,

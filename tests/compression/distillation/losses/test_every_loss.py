@@ -114,3 +114,22 @@ def test_weights_must_not_be_negative(kind):
 def test_each_layer_of_the_teacher_has_one_of_the_student(kind):
     with pytest.raises(ValueError, match="as many student layers as teacher layers"):
         kind(**OPTIONS[kind] | {"teacher": ["a", "b"], "student": "c"})
+
+
+def test_batch_norms_have_the_constants_of_the_papers_code():
+    """PyTorch's: epsilon 1e-5, and 0.1 for the batch's share of the statistics."""
+    shapes = [(None, 8, 8, 4), (None, 4, 4, 6)]
+    own = [(None, 8, 8, 3), (None, 4, 4, 5)]
+    found = []
+    for kind in (
+        distillation.ActivationBoundaries,
+        distillation.KnowledgeReview,
+        distillation.OverhaulFeatures,
+    ):
+        loss = kind(**OPTIONS[kind])
+        loss.build(shapes, own)
+        layers = loss._flatten_layers()
+        norms = [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+        assert norms, kind
+        found += norms
+    assert {(norm.epsilon, norm.momentum) for norm in found} == {(1e-5, 0.9)}

@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+EPSILON = 1e-5  # of batch normalisation in PyTorch, hence in the authors' releases
+
 
 def array(weight):
     return np.array(ops.convert_to_numpy(weight), "float64")
@@ -26,7 +28,7 @@ def batch_norm(x, layer, training=False):
     axes = tuple(range(x.ndim - 1))
     mean = x.mean(axes) if training else array(layer.moving_mean)
     variance = x.var(axes) if training else array(layer.moving_variance)
-    scaled = (x - mean) / np.sqrt(variance + layer.epsilon)
+    scaled = (x - mean) / np.sqrt(variance + EPSILON)
     return scaled * array(layer.gamma) + array(layer.beta)
 
 

@@ -35,9 +35,12 @@ def test_float16():
     np.testing.assert_allclose(of(features, -features, [-1.0] * 3), [160_000.0])
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.01])
 @pytest.mark.parametrize("training", [False, True])
-def test_agrees_with_numpy(training):
-    teacher, student = maps((3, 3, 4), (2, 2, 3)), maps((3, 3, 2), (2, 2, 3), seed=1)
+def test_agrees_with_numpy(training, scale):
+    """Also where the student's features are so small that the norm's epsilon counts."""
+    teacher = maps((3, 3, 4), (2, 2, 3))
+    student = maps((3, 3, 2), (2, 2, 3), scale=scale, seed=1)
     loss = build(OverhaulFeatures(["a", "b"], ["a", "b"]), teacher, student)
     expected = np.zeros(3)
     for t, s, regressor in zip(teacher, student, loss.regressors, strict=True):

@@ -85,9 +85,11 @@ def test_context_loss_of_float16():
     np.testing.assert_allclose(got, [160_000.0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("scale", [1.0, 0.01])
 @pytest.mark.parametrize("training", [False, True])
-def test_agrees_with_numpy(training):
-    teacher, student = maps(*TEACHER), maps(*STUDENT, seed=1)
+def test_agrees_with_numpy(training, scale):
+    """Also where the student's features are so small that the norm's epsilon counts."""
+    teacher, student = maps(*TEACHER), maps(*STUDENT, scale=scale, seed=1)
     loss = build(KnowledgeReview(NAMES, NAMES), teacher, student)
     expected = numpy_review(loss, teacher, student, training)
     got = value(loss, teacher, student, training=training)
