@@ -10,13 +10,24 @@ import pytest
 HERE = Path(__file__).parent
 FILES = [*(HERE / "distillation").rglob("test_*.py"), HERE / "pruning/test_prune.py"]
 # A process each, of about equal length: how the paths of its files begin. A file is in
-# the first group that it fits.
+# the first group that it fits. Slow are those on files and on numbers of single papers,
+# which the run on TensorFlow holds, written in the same `keras.ops`; training with
+# every kind of loss, its state and its gradients are tested here each time.
 GROUPS = {
-    "features": ("distillation/losses/features",),
-    "losses": ("distillation/losses",),
+    "losses": (
+        "distillation/losses/features/test_learned",
+        "distillation/losses/logits",
+        "distillation/losses/test_",
+    ),
     "distiller": ("distillation/test_distiller", "pruning"),
+    "schemes": ("distillation/test_schemes", "distillation/test_one_logit"),
+    "papers": ("distillation/losses",),
     "rest": ("",),
 }
+SLOW = ("papers", "rest")
+# One test of a slow file is quick: each loss between features gives its paper's numbers.
+PAPERS = "distillation/losses/features/test_features_against_papers.py"
+ALSO = {"losses": [f"{HERE / PAPERS}::test_agrees_with_the_paper"]}
 # Nearly all the time is XLA's: it need not make these small graphs fast.
 QUICK_XLA = (
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
@@ -28,13 +39,20 @@ def group_of(path):
     return next(group for group, heads in GROUPS.items() if name.startswith(heads))
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(
+    "group",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in GROUPS
+    ],
+)
 def test_on_jax(group):
     pytest.importorskip("jax", reason="the second backend is in the extra `test`")
     files = sorted(path for path in FILES if group_of(path) == group)
     assert files
+    chosen = [*files, *ALSO.get(group, ())]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *files],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *chosen],
         env=os.environ
         | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_XLA},
         cwd=HERE.parents[1],
