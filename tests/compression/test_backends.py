@@ -25,7 +25,7 @@ GROUPS = {
     "rest": ("",),
 }
 SLOW = ("papers", "rest")
-# One test of a slow file is quick: each loss between features gives its paper's numbers.
+# One test of a slow file is quick: losses between features give their papers' numbers.
 PAPERS = "distillation/losses/features/test_features_against_papers.py"
 ALSO = {"losses": [f"{HERE / PAPERS}::test_agrees_with_the_paper"]}
 # Nearly all the time is XLA's: it need not make these small graphs fast.
