@@ -6,7 +6,8 @@
 PYTHONS := python3.11 python3.12 python3.13 python3 python
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
 BIN := .venv/bin
-# Processes for the quick tests; each takes up to 3 GB of memory and shares the cores.
+# Processes for the quick tests; each takes up to 3 GB of memory. A file stays in one:
+# its tests share what is slow to make.
 WORKERS := 2
 
 .PHONY: demo test slow format
@@ -16,7 +17,7 @@ demo: .venv/ready
 test: .venv/ready-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pytest -q -m "not slow" -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -q -m "not slow" -n $(WORKERS) --dist loadfile
 
 slow: .venv/ready-test
 	$(BIN)/pytest -q -m slow

@@ -1,12 +1,18 @@
-"""What tests share: real data where it lies, quiet TensorFlow."""
+"""What tests share: real data where it lies, a quiet TensorFlow, an XLA in no hurry."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Nearly all the time of XLA would go into making small graphs fast: it need not.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 ROOT = Path(__file__).resolve().parents[1]
 
 # Tracing makes first examples slow; CI must not depend on luck.
@@ -20,6 +26,16 @@ def _own_teacher_cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIMBECK_CACHE", str(tmp_path_factory.mktemp("teachers")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def _nondeterministic_again():
+    """A run turns determinism on for its process, and Keras then turns XLA off."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config  # nothing public turns it off
+
+        config.disable_op_determinism()
 
 
 @pytest.fixture(scope="session")

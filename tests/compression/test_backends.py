@@ -28,10 +28,6 @@ SLOW = ("papers", "rest")
 # One test of a slow file is quick: losses between features give their papers' numbers.
 PAPERS = "distillation/losses/features/test_features_against_papers.py"
 ALSO = {"losses": [f"{HERE / PAPERS}::test_agrees_with_the_paper"]}
-# Nearly all the time is XLA's: it need not make these small graphs fast.
-QUICK_XLA = (
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
 
 
 def group_of(path):
@@ -53,8 +49,7 @@ def test_on_jax(group):
     chosen = [*files, *ALSO.get(group, ())]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist", *chosen],
-        env=os.environ
-        | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_XLA},
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         cwd=HERE.parents[1],
         capture_output=True,
         text=True,

@@ -47,6 +47,7 @@ def trained_once(model, inputs=IMAGES, **options):
     """The logs of one step that XLA compiles."""
     model.compile(keras.optimizers.SGD(0.01), metrics=["accuracy"], jit_compile=True)
     history = model.fit(inputs, LABELS, batch_size=6, verbose=0, **options).history
+    assert model.jit_compile is True  # Keras turns it off where it finds a reason
     assert all(np.isfinite(values).all() for values in history.values()), history
     return history
 

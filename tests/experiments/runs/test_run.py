@@ -253,6 +253,12 @@ def test_a_truncated_model_is_named(dense, tmp_path):
     model = out / "stages/seed0/distill/model.keras"
     model.write_bytes(model.read_bytes()[:2000])
     with pytest.raises(
+        ValueError, match="distill/model.keras is not what.*run that st"
+    ):
+        run(DENSE, out)
+    # A run of an earlier version has no fingerprints: it is found when it is loaded.
+    RunFolder(out).stage("distill", 0).fingerprints.unlink()
+    with pytest.raises(
         ValueError, match="distill/model.keras is not a readable.*again"
     ):
         run(DENSE, out)
