@@ -17,7 +17,7 @@ demo: .venv/ready
 test: .venv/ready-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pytest -q -m "not slow" -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -q -m "not slow" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 slow: .venv/ready-test
 	$(BIN)/pytest -q -m slow

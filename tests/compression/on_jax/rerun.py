@@ -1,4 +1,10 @@
-"""Losses and projections train on JAX too: their tests are run there again."""
+"""Losses and projections train on JAX too: their tests are run there again.
+
+A process each, of about equal length, in a file each, so that test processes can share
+them. Slow are those on files and on numbers of single papers, which the run on
+TensorFlow holds, written in the same `keras.ops`; training with every kind of loss, its
+state and its gradients are tested on JAX each time.
+"""
 
 import os
 import subprocess
@@ -7,12 +13,9 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 FILES = [*(HERE / "distillation").rglob("test_*.py"), HERE / "pruning/test_prune.py"]
-# A process each, of about equal length: how the paths of its files begin. A file is in
-# the first group that it fits. Slow are those on files and on numbers of single papers,
-# which the run on TensorFlow holds, written in the same `keras.ops`; training with
-# every kind of loss, its state and its gradients are tested here each time.
+# How the paths of a group's files begin; a file is in the first group that it fits.
 GROUPS = {
     "losses": (
         "distillation/losses/features/test_learned",
@@ -24,7 +27,6 @@ GROUPS = {
     "papers": ("distillation/losses",),
     "rest": ("",),
 }
-SLOW = ("papers", "rest")
 # One test of a slow file is quick: losses between features give their papers' numbers.
 PAPERS = "distillation/losses/features/test_features_against_papers.py"
 ALSO = {"losses": [f"{HERE / PAPERS}::test_agrees_with_the_paper"]}
@@ -35,14 +37,8 @@ def group_of(path):
     return next(group for group, heads in GROUPS.items() if name.startswith(heads))
 
 
-@pytest.mark.parametrize(
-    "group",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
-        for name in GROUPS
-    ],
-)
-def test_on_jax(group):
+def on_jax(group):
+    """Fails unless the tests of the group pass on JAX."""
     pytest.importorskip("jax", reason="the second backend is in the extra `test`")
     files = sorted(path for path in FILES if group_of(path) == group)
     assert files
