@@ -207,14 +207,9 @@ SMALL = {
     ),
     "resnet50": partial(architectures.build, "resnet50", input_shape=(32, 32, 3)),
     "resnet20": partial(architectures.build, "resnet20", input_shape=(8, 8, 3)),
-    "resnet20, B": partial(
-        architectures.build, "resnet20", input_shape=(8, 8, 3), shortcut="B"
-    ),
-    "resnet20, separable": partial(
-        architectures.build,
-        "resnet20",
-        input_shape=(8, 8, 3),
-        convolution="separable",
+    "resnet8, B": partial(resnet_cifar, 8, input_shape=(8, 8, 3), shortcut="B"),
+    "resnet8, separable": partial(
+        resnet_cifar, 8, input_shape=(8, 8, 3), convolution="separable"
     ),
 }
 
