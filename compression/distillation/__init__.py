@@ -1,7 +1,7 @@
 """Distillation: a student learns from a teacher's outputs as well as from labels."""
 
 from compression.distillation.bias_shift import best_bias_shift, shift_bias
-from compression.distillation.distiller import Distiller
+from compression.distillation.distiller import Distiller, check_parts
 from compression.distillation.ensemble import ensemble
 from compression.distillation.generations import generations
 from compression.distillation.losses.base import DistillationLoss
@@ -83,6 +83,7 @@ __all__ = [
     "Views",
     "best_bias_shift",
     "cached_outputs",
+    "check_parts",
     "ensemble",
     "generations",
     "shift_bias",

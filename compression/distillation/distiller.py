@@ -91,7 +91,7 @@ class Distiller(keras.Model):
         name: str = "distiller",
     ):
         require_logits(student, "student")
-        _check_parts(losses, label_weight)
+        check_parts(losses, label_weight)
         # The student's policy, so that compile() scales the loss under float16.
         super().__init__(name=name, dtype=student.dtype_policy)
         self.student = student
@@ -361,7 +361,14 @@ def _by_name(outputs):
     return outputs if isinstance(outputs, dict) else {LOGITS: outputs}
 
 
-def _check_parts(losses, label_weight):
+def check_parts(
+    losses: Sequence[DistillationLoss], label_weight: float | Schedule
+) -> None:
+    """Check that a distiller can train with these parts.
+
+    Raises:
+        ValueError: one is no loss, two share a name, or nothing has a positive weight.
+    """
     for loss in losses:
         if not isinstance(loss, DistillationLoss):
             raise ValueError(

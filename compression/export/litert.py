@@ -91,13 +91,13 @@ def litert(
         )
     calibrated = precision in CALIBRATED and calibration is not None
     if calibrated:
-        check_before(model, calibration, functions)
+        logits = check_before(model, calibration, functions)
     with replacing(path) as file:
         file.write_bytes(_converted(serving, model, precision, calibration, batch))
         probe = first_images(model, None if calibration is None else [calibration])
         check_file(file, model, probe, exact=precision == "float32", path=path)
         if calibrated:
-            warn_after(file, model, calibration, path)
+            warn_after(file, model, calibration, logits, path)
     return path
 
 

@@ -15,13 +15,16 @@ FEWEST = 8  # below that agreement says nothing
 LEAST_AGREEMENT = 0.9
 
 
-def check_before(model: keras.Model, images: np.ndarray, functions) -> None:
+def check_before(model: keras.Model, images: np.ndarray, functions) -> np.ndarray:
     """Refuses what the converter's calibration does not survive.
 
     Args:
         model: float32.
         images: of calibration.
         functions: lists of the graph's nodes, one list for each function.
+
+    Returns:
+        The logits of the images that `warn_after` compares.
 
     Raises:
         ValueError: the net loops, as recurrent layers do, or gives logits that are
@@ -42,14 +45,22 @@ def check_before(model: keras.Model, images: np.ndarray, functions) -> None:
             f"{model.name!r} loops, in {', '.join(recurrent) or 'a layer of its own'}: "
             "LiteRT cannot calibrate that; choose precision float32, float16 or dynamic"
         )
-    if not np.isfinite(of_model(model)(images[:COMPARED])).all():
+    logits = of_model(model)(images[:COMPARED])
+    if not np.isfinite(logits).all():
         raise ValueError(
             f"{model.name!r} gives logits that are not finite on calibration images, "
             f"whose pixels are {_pixels(images)}"
         )
+    return logits
 
 
-def warn_after(file: Path, model: keras.Model, images: np.ndarray, path: Path) -> None:
+def warn_after(
+    file: Path,
+    model: keras.Model,
+    images: np.ndarray,
+    logits: np.ndarray,
+    path: Path,
+) -> None:
     """Warns where `file` has other answers than `model` on the calibration images.
 
     And where these images cannot be such as a net sees: all the same, or whole numbers
@@ -59,6 +70,7 @@ def warn_after(file: Path, model: keras.Model, images: np.ndarray, path: Path) -
         file: all or partly integer.
         model: what it was written from.
         images: of calibration.
+        logits: the model's, as `check_before` gives them.
         path: the name to give in the message.
     """
     doubt = _doubt(model, images)
@@ -69,7 +81,7 @@ def warn_after(file: Path, model: keras.Model, images: np.ndarray, path: Path) -
             stacklevel=4,
         )
     images = images[:COMPARED]
-    share = _agreement(load(file)(images), of_model(model)(images))
+    share = _agreement(load(file)(images), logits)
     # Two standard errors below: a few images alone are no reason to warn.
     error = (LEAST_AGREEMENT * (1 - LEAST_AGREEMENT) / len(images)) ** 0.5
     if len(images) < FEWEST or share >= LEAST_AGREEMENT - 2 * error:

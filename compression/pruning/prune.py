@@ -70,8 +70,11 @@ class Prune(Projection):
         self.pattern = pattern
         self.scope = scope
         self.floor = floor
+        self._begin()
+
+    def _begin(self):
         self.sparsity = self.delivered = 0.0
-        self._named = set()
+        self._named = set()  # kernels that a warning has named
         self._found, self._outdated = None, []
 
     def initial_state(self, variable):
@@ -82,9 +85,7 @@ class Prune(Projection):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
-        self.sparsity = self.delivered = 0.0
-        self._named = set()
-        self._found, self._outdated = None, []
+        self._begin()
 
     def update(self, step):
         sparsity = self.schedule(step)
@@ -112,21 +113,13 @@ class Prune(Projection):
 
     def _name_the_nearly_empty(self, masks):
         """A warning for kernels of which next to nothing is left, once for each."""
-        left = {
-            variable.path: (np.count_nonzero(mask), mask.size)
-            for variable, mask in zip(self.variables, masks, strict=True)
-        }
-        new = [
-            f"{path} ({kept} of {size})"
-            for path, (kept, size) in left.items()
-            if kept <= least_kept(size, NEARLY_NOTHING) < size
-            and path not in self._named
-        ]
-        self._named |= {
-            path
-            for path, (kept, size) in left.items()
-            if kept <= least_kept(size, NEARLY_NOTHING)
-        }
+        new = []
+        for variable, mask in zip(self.variables, masks, strict=True):
+            kept, few = np.count_nonzero(mask), least_kept(mask.size, NEARLY_NOTHING)
+            if kept <= few and variable.path not in self._named:
+                self._named.add(variable.path)
+                if few < mask.size:
+                    new.append(f"{variable.path} ({kept} of {mask.size})")
         if new:
             warnings.warn(
                 f"at a sparsity of {self.sparsity:.3f} over all layers, "

@@ -25,14 +25,14 @@ def run_recipe(
         folder_name: of the recipe that is run, where `--out` is not given.
     """
     from experiments.overrides import replaced, smoke
-    from experiments.runs import run as runs
+    from experiments.runs.run import run
 
     if options.smoke:
         recipe = smoke(recipe)
     for assignment in options.set:
         recipe = replaced(recipe, assignment)
     out = options.out or Path("runs") / folder_name(recipe)
-    runs.run(
+    run(
         recipe,
         out,
         seeds=range(options.seeds),

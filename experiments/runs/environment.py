@@ -13,10 +13,7 @@ PACKAGES = ("limbeck", "keras", "tensorflow", "ai-edge-litert", "numpy")
 
 
 def environment(command: str) -> dict[str, Any]:
-    """What a run depends on beside its recipe: versions, machine, commit, command.
-
-    With the peak memory of this process so far, in bytes.
-    """
+    """What a run depends on beside its recipe: versions, machine, commit, command."""
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")
@@ -28,9 +25,14 @@ def environment(command: str) -> dict[str, Any]:
         "cpu": _cpu(),
         "threads": len(os.sched_getaffinity(0)),
         "device": f"{len(gpus)} GPU" if gpus else "CPU",
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         **_commit(),
     }
+
+
+def peak_memory() -> dict[str, int]:
+    """Of this process so far, in bytes, as an environment has it."""
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"peak_memory_bytes": kilobytes * 1024}
 
 
 def differences(there: dict[str, Any], here: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ from experiments.data import Data
 from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
-from experiments.runs.environment import differences, environment
+from experiments.runs.environment import differences, environment, peak_memory
 from experiments.runs.fingerprints import (
     of_file,
     outdated,
@@ -78,23 +78,24 @@ def run(
             import tensorflow as tf
 
             tf.config.experimental.enable_op_determinism()
-        _note_environment(folder, environment(command))
+        here = environment(command)
+        _note_environment(folder, here)
         any_ran = False
         for seed in seeds:
             for stage in chosen:
-                ran = _run_stage(stage, recipe, data, folder, seed, command)
+                ran = _run_stage(stage, recipe, data, folder, seed, here)
                 any_ran |= ran
             _measure(recipe, data, folder, seed)
         _write_rows(recipe, folder)
         if any_ran:  # else the record of what did run stays; now with its peak memory
-            write_json(folder.environment, environment(command))
+            write_json(folder.environment, here | peak_memory())
     return out
 
 
 def _note_environment(folder, here):
     """Written before anything runs, so that no kill leaves a run without it."""
     if not folder.environment.exists():
-        write_json(folder.environment, here)
+        write_json(folder.environment, here | peak_memory())
         return
     different = differences(read_json(folder.environment), here)
     if different:
@@ -124,7 +125,7 @@ def _check(recipe: Recipe, data: Data) -> None:
         models[stage.name] = stage.check(data, models)
 
 
-def _run_stage(stage, recipe, data, folder, seed, command):  # noqa: PLR0913
+def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913
     """Run the stage unless it is finished; returns whether it was run."""
     done = _home(stage, folder, seed)
     seed = 0 if stage.once else seed
@@ -162,7 +163,7 @@ def _run_stage(stage, recipe, data, folder, seed, command):  # noqa: PLR0913
     seconds = time.perf_counter() - start
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
     unfinished.checkpoint.unlink(missing_ok=True)
-    write_json(unfinished.environment, environment(command))
+    write_json(unfinished.environment, here | peak_memory())
     seal(unfinished, inputs)
     shutil.rmtree(done.path, ignore_errors=True)  # of another input, see above
     unfinished.path.rename(done.path)

@@ -1,6 +1,5 @@
 """A stage starts from somebody's own Keras model, in a file."""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import keras
 
 from compression import as_logits, export
 from experiments.data import Data
+from experiments.runs.fingerprints import of_file
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class File:
             raise FileNotFoundError(f"there is no model file {self.path}")
         object.__setattr__(self, "path", str(path))
         object.__setattr__(self, "name", path.name)
-        object.__setattr__(self, "sha256", _sha256(path))
+        object.__setattr__(self, "sha256", of_file(path))
 
     def built(self, data: Data) -> keras.Model:
         """The model in the file, for the images and classes of `data`.
@@ -44,7 +44,7 @@ class File:
             ValueError: the file holds no such model, or has changed since the recipe
                 was made.
         """
-        if _sha256(Path(self.path)) != self.sha256:
+        if of_file(Path(self.path)) != self.sha256:
             raise ValueError(f"{self.path} has changed since the run began")
         model = export.load(self.path).model
         if model is None:
@@ -62,8 +62,3 @@ class File:
                 f"{len(data.class_names)}"
             )
         return model
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

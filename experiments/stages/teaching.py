@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compression import distillation
-from compression.distillation import DistillationLoss, SoftTargets
+from compression.distillation import DistillationLoss, SoftTargets, check_parts
+from compression.distillation.losses.batch import require_weight
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,9 @@ class Teaching:
                 f"views must be at least 1 (or None: a new one every epoch), got "
                 f"{self.views}"
             )
-        for weight in ("soft_weight", "label_weight"):
-            if getattr(self, weight) < 0:
-                raise ValueError(
-                    f"{weight} must not be negative, got {getattr(self, weight)}"
-                )
-        losses = self.losses(images=1)  # now, not after the teacher has been trained
-        if not self.label_weight and not any(loss.weight != 0 for loss in losses):
-            raise ValueError("every loss has weight 0: nothing would be learned")
+        require_weight(self.soft_weight, "soft_weight")
+        # Now, not after the teacher has been trained.
+        check_parts(self.losses(images=1), self.label_weight)
 
     def losses(self, images: int) -> list[DistillationLoss]:
         """The parts of the distiller's loss, for a train split of `images`.
