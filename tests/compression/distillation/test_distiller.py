@@ -47,6 +47,7 @@ def log_softmax(logits):
     return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
 
 
+@pytest.mark.backends
 def test_the_loss_is_the_weighted_sum_of_its_parts():
     student, teacher = net("student"), net("teacher", seed=1)
     made = distiller(student, teacher, soft=0.7, label=0.3, temperature=2.0)
@@ -60,6 +61,7 @@ def test_the_loss_is_the_weighted_sum_of_its_parts():
     assert logs["loss"] == pytest.approx(0.3 * label + 0.7 * soft, rel=1e-4)
 
 
+@pytest.mark.backends
 def test_sample_weights_and_regularisation_count():
     student = net("student", regularizer=keras.regularizers.L2(0.5))
     teacher = net("teacher", seed=1)
@@ -78,7 +80,9 @@ def test_sample_weights_and_regularisation_count():
     assert logs["loss"] == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.backends)]
+)
 def test_the_teacher_stays_as_it_was_and_the_student_learns(jit_compile):
     student, teacher = net("student"), net("teacher", seed=1)
     before = [w.copy() for w in teacher.get_weights()]
@@ -120,6 +124,7 @@ def test_the_student_runs_once_a_step():
     assert len(calls) == 2 * 3
 
 
+@pytest.mark.backends
 def test_cached_logits_give_the_losses_of_the_teacher():
     student, teacher = net("student"), net("teacher", seed=1)
     live = distiller(student, teacher)
@@ -141,6 +146,7 @@ def test_teacher_logits_refuses_views_of_different_images():
         teacher_logits(net("teacher"), [[IMAGES], [IMAGES[:30]]])
 
 
+@pytest.mark.backends
 def test_saves_without_the_teacher_and_reloads(tmp_path):
     made = distiller()
     made.fit(IMAGES, LABELS, verbose=0)

@@ -68,6 +68,7 @@ def test_soft_targets_are_those_of_sigmoids_and_of_two_logits(temperature):
     np.testing.assert_allclose(got, two, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.backends
 def test_the_distiller_logs_what_sigmoids_give():
     made = distiller(SoftTargets(2.0), LogitRegression())
     z = outputs(made.student)

@@ -107,6 +107,7 @@ def test_each_generation_is_the_teacher_of_the_next():
     assert lessons == [(first, nets[0]), (nets[0], nets[1]), (nets[1], nets[2])]
 
 
+@pytest.mark.backends
 def test_mutual_losses_are_those_of_the_paper():
     students = [net(f"s{i}", seed=i) for i in range(3)]
     made = MutualDistiller(students, weight=0.5)
@@ -212,6 +213,7 @@ def test_the_loss_of_the_heads_is_that_of_the_paper():
     assert logs["own_depth"] == pytest.approx(total, rel=1e-3)
 
 
+@pytest.mark.backends
 def test_what_the_heads_learn_from_does_not_move():
     student = net("student")
     before = {layer.name: layer.get_weights() for layer in student.layers}

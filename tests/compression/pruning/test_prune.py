@@ -87,6 +87,7 @@ def test_sparsity_is_exact_over_all_layers():
     assert zeros(model) != [72, 2560, 48]
 
 
+@pytest.mark.backends
 def test_the_model_follows_the_schedule_while_it_trains():
     seen = []
 
@@ -133,6 +134,7 @@ def test_mixed_precision():
     assert sum(zeros(model)) == round(0.8 * sum(SIZES))
 
 
+@pytest.mark.backends
 def test_pruning_goes_on_inside_a_distiller():
     student = net()
     distiller = Distiller(

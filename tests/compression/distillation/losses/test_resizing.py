@@ -23,6 +23,7 @@ def images(size, dtype="float32"):
     return values.astype(dtype)
 
 
+@pytest.mark.backends
 def test_by_hand():
     row = np.array([1.0, 2.0, 6.0, 10.0], "float32").reshape(1, 1, 4, 1)
     got = ops.convert_to_numpy(nearest_to(row, (2, 2)))

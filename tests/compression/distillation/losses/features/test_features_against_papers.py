@@ -52,6 +52,7 @@ def two_maps(seed, batch=5):
     )
 
 
+@pytest.mark.backends
 @EVERY
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_the_paper(kind, seed):
@@ -103,6 +104,7 @@ def test_float16_features_lose_nothing(kind):
     )
 
 
+@pytest.mark.backends
 @EVERY
 def test_gradient_is_the_papers_slope(kind):
     teacher, student = two_maps(1)

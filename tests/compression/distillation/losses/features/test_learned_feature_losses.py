@@ -139,6 +139,7 @@ class Trainer(keras.Model):
         return total
 
 
+@pytest.mark.backends
 def test_all_train_in_a_compiled_step():
     teacher = maps(*TEACHER, batch=8)
     losses = [case(name)[0] for name in LOSSES]

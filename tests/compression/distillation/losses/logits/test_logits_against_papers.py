@@ -59,6 +59,7 @@ def two_logits(seed, scale=3.0):
     return np.random.default_rng(seed).normal(scale=scale, size=(2, 5, 4))
 
 
+@pytest.mark.backends
 @EVERY
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_the_paper(loss, seed):
@@ -80,6 +81,7 @@ def test_float16_logits_lose_nothing(loss):
     )
 
 
+@pytest.mark.backends
 @EVERY
 def test_gradient_is_the_papers_slope(loss):
     teacher, student, direction = np.random.default_rng(1).normal(size=(3, 5, 4))

@@ -1,7 +1,0 @@
-"""On JAX: see `rerun.py`."""
-
-from tests.compression.on_jax.rerun import on_jax
-
-
-def test_schemes():
-    on_jax("schemes")

@@ -1,0 +1,39 @@
+"""Losses and projections train on JAX too: their tests are run there again.
+
+In a process of its own, as Keras has one backend. Each time those marked `backends`:
+every loss's values and gradients, a training step with each, their state, projections.
+Slow are all the others, which hold on TensorFlow in the same `keras.ops`.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def on_jax(chosen):
+    """Fails unless the tests that are marked so pass on JAX."""
+    pytest.importorskip("jax", reason="the second backend is in the extra `test`")
+    folders = [HERE / "distillation", HERE / "pruning"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist"]
+        + ["-m", chosen, *folders],
+        env=os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_values_gradients_and_training():
+    on_jax("backends")
+
+
+@pytest.mark.slow
+def test_all_else():
+    on_jax("not backends and not slow")
