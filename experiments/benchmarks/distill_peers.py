@@ -41,7 +41,7 @@ class Nets:
 
 
 def nets(teacher: str) -> Nets:
-    """A residual teacher and the student; all weights are random, batch norm's too."""
+    """The teacher and the student; all weights are random, batch norm's too."""
     keras.utils.set_random_seed(0)
     random = np.random.default_rng(0)
     shape = {"input_shape": (SIDE, SIDE, 3), "classes": CLASSES}
@@ -49,7 +49,7 @@ def nets(teacher: str) -> Nets:
     for net in (teacher, student):
         keras_peers.randomize_batch_norm(net, random)
     for layer in teacher.layers:
-        if layer.name.endswith("_bn2"):  # else the 27 untrained blocks add up to 1e10
+        if layer.name.endswith("_bn2"):  # else 27 untrained blocks add up to 1e10
             layer.gamma.assign(0.1 * layer.gamma)
     narrow, wide = (tap(net, STAGE).shape[-1] for net in (student, teacher))
     projection = random.normal(size=(1, 1, narrow, wide)) / np.sqrt(narrow)

@@ -265,7 +265,7 @@ SMALL = {
 }
 QUICK = {
     "mlp", "lenet5", "lenet5_caffe", "alexnet_small", "vgg11_cifar", "googlenet",
-    "googlenet_cifar", "resnet18", "resnet20",
+    "resnet20",
 }  # fmt: skip
 
 
