@@ -75,7 +75,7 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
         FileNotFoundError: there is nothing at `path`.
         ValueError: what is there is none of the three, or is damaged.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
     if path.is_dir():
