@@ -100,6 +100,8 @@ def tapped(
 
 def shapes_at(model: keras.Model, taps: Sequence[Tap]) -> list[tuple]:
     """The shapes of some taps, as `tapped(..., channels_last=True)` gives them."""
+    if not taps:
+        return []
     made = tapped(model, dict(enumerate(taps)), channels_last=True)
     return [tuple(made.output[n].shape) for n in range(len(taps))]
 
