@@ -6,7 +6,6 @@ https://github.com/akamaster/pytorch_resnet_cifar10 (CIFAR ResNets).
 
 import hashlib
 import os
-import pickle
 import re
 import tempfile
 import urllib.request
@@ -17,14 +16,16 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from architectures.catalogue import CARDS
+from architectures.weight_files import pytorch, read
 
 # What published weights expect of pixels from 0 to 1: (RGB - MEAN) / STD.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MOST_PROBLEMS = 20  # of those that a refusal lists; a wrong net has hundreds
+PREFIXES = ("module.", "_orig_mod.", "model.")
+# CIFAR ResNets in chenyaofo/pytorch-cifar-models, mdistiller and RepDistiller.
+OTHER_WORDS = ((r"^fc\.", "linear."), (r"\.downsample\.", ".shortcut."))
 TIMEOUT = 60  # seconds without a byte from the server
 
 
@@ -64,9 +65,9 @@ def load_published_weights(
         address = CARDS[model.name].weights if model.name in CARDS else ""
         if not address:
             raise ValueError(f"no published weights are known for {model.name!r}")
-        _torch(address)  # better known before than after half a gigabyte
+        pytorch(address)  # better known before than after half a gigabyte
         path = fetch(address, _default_cache() if cache is None else Path(cache))
-    load_state_dict(model, _read(Path(path)), source=str(path))
+    load_state_dict(model, read(Path(path).expanduser()), source=str(path))
 
 
 def load_state_dict(
@@ -77,24 +78,30 @@ def load_state_dict(
     Args:
         model: as for `load_published_weights`.
         state: PyTorch's names and arrays; counters (`num_batches_tracked`) and a
-            leading `module.` do not matter, nor do GoogLeNet's heads where the model
-            has none.
+            leading `module.`, `_orig_mod.` or `model.` do not matter, nor do
+            GoogLeNet's heads where the model has none. CIFAR ResNets may say `fc` for
+            `linear` and `downsample` for `shortcut`.
         source: what a refusal calls the state.
 
     Raises:
-        ValueError: a name is missing or too many, a shape differs, or the
-            model is none that has a published layout.
+        ValueError: a name is missing, too many or there twice, a shape differs,
+            numbers are not finite float32 ones or a variance is negative, or the model
+            is none that has a published layout.
     """
     slots = _slots(model)
-    found = {name.removeprefix("module."): array for name, array in state.items()}
     found = {
         name: array
-        for name, array in found.items()
+        for name, array in _named(state, slots, source).items()
         if not name.endswith("num_batches_tracked")
         and (name in slots or not re.match(r"aux\d\.", name))
     }
     problems = [f"{name} is missing" for name in slots if name not in found]
     problems += [f"{name} has no place" for name in found if name not in slots]
+    problems += [
+        f"{name} {fault}"
+        for name in slots
+        if name in found and (fault := _fault(name, found[name]))
+    ]
     problems += [
         f"{name} is {tuple(found[name].shape)}, should be {slot.shape}"
         for name, slot in slots.items()
@@ -109,6 +116,39 @@ def load_state_dict(
         )
     for name, slot in slots.items():
         slot.variable.assign(slot.ours(np.asarray(found[name])))
+
+
+def _named(state, slots, source):
+    """The arrays by the names of `slots`, whatever prefixes or words they came with."""
+    named = {}
+    for name, array in state.items():
+        plain = name
+        while plain not in slots and plain.startswith(PREFIXES):
+            plain = plain.split(".", 1)[1]
+        if plain not in slots:
+            for theirs, ours in OTHER_WORDS:
+                other = re.sub(theirs, ours, plain)
+                plain = other if other in slots else plain
+        if plain in named:
+            raise ValueError(
+                f"{source} has {plain} twice, once as {name}: nothing was loaded"
+            )
+        named[plain] = array
+    return named
+
+
+def _fault(name, array):
+    """What is wrong with the numbers of an array, "" if nothing is."""
+    array = np.asarray(array)
+    if array.dtype.kind != "f":
+        return f"holds {array.dtype} numbers, not floating-point ones"
+    with np.errstate(over="ignore"):
+        single = array.astype(np.float32)
+    if not np.isfinite(single).all():
+        return "is not finite in float32"
+    if name.endswith("running_var") and (single < 0).any():
+        return "has negative variances"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -285,37 +325,3 @@ def _sha256(path):
 def _default_cache():
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "limbeck"
-
-
-def _read(path):
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ValueError(f"{path} is no whole safetensors file: {error}") from error
-    if path.suffix not in (".pth", ".pt", ".th"):
-        raise ValueError(f"{path} must end in .safetensors, .pth, .pt or .th")
-    torch = _torch(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise ValueError(f"{path} is no whole PyTorch file: {error}") from error
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path} holds a {type(state).__name__}, not a state dict")
-    state = state.get("state_dict", state)
-    # float(): numpy has no bfloat16. What is no tensor (an epoch) is no weight.
-    return {
-        name: value.float().numpy()
-        for name, value in state.items()
-        if isinstance(value, torch.Tensor)
-    }
-
-
-def _torch(path):
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError(
-            f"{path} is a PyTorch file: install torch, or convert it to .safetensors"
-        ) from error
-    return torch

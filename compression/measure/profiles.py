@@ -154,8 +154,9 @@ def _answers(runner, data, reference, threads):
     if not logits:
         raise ValueError("data holds no batches")
     logits, labels = np.concatenate(logits), np.concatenate(labels)
+    scores.require_finite(logits, runner)
     if other is not None:
-        reference = np.concatenate(other_logits)
+        reference = scores.require_finite(np.concatenate(other_logits), other)
     errors = scores.errors_by_class(logits, labels)
     return {
         "top1": scores.accuracy(logits, labels),

@@ -79,6 +79,7 @@ def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
             "both must be logits (n, classes) of the same images, "
             f"got {logits.shape} and {reference.shape}"
         )
+    logits, reference = _of_two(logits), _of_two(reference)
     return float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean())
 
 
@@ -93,7 +94,7 @@ def logits(
             images.
 
     Raises:
-        ValueError: there are no images, or they do not fit.
+        ValueError: there are no images, they do not fit, or logits are not finite.
     """
     runner = runner_of(model_or_path)
     outputs = [
@@ -102,7 +103,23 @@ def logits(
     ]
     if not outputs:
         raise ValueError("there are no images to run")
-    return np.concatenate(outputs)
+    return require_finite(np.concatenate(outputs), runner)
+
+
+def require_finite(logits: np.ndarray, runner: Runner) -> np.ndarray:
+    """The logits, if all are finite.
+
+    Raises:
+        ValueError: some are not; says of how many images, and of which file or model.
+    """
+    finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
+    if not finite.all():
+        who = runner.path or f"model {runner.model.name!r}"
+        raise ValueError(
+            f"{who} gives logits that are not finite for {int((~finite).sum())} of "
+            f"{len(logits)} images"
+        )
+    return logits
 
 
 def runner_of(
@@ -170,6 +187,7 @@ def _checked(logits, labels):
             "logits must be (n, classes) and labels (n,) integer classes, "
             f"got {logits.shape} and {labels.shape}"
         )
+    logits = _of_two(logits)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be integer classes, got {labels.dtype}")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
@@ -178,3 +196,10 @@ def _checked(logits, labels):
             f"got {labels.min()} to {labels.max()}"
         )
     return logits, labels
+
+
+def _of_two(logits):
+    """One logit z for two classes stands for the logits (0, z)."""
+    if logits.shape[1] != 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)
