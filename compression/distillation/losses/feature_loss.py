@@ -143,15 +143,22 @@ def require_maps(name: str, shapes: Sequence[tuple]) -> None:
             )
 
 
-def projector(shape: Sequence[int], channels: int, *, bias: bool = False):
+def projector(
+    shape: Sequence[int],
+    channels: int,
+    *,
+    bias: bool = False,
+    initializer: str | keras.Initializer = "glorot_uniform",
+):
     """A built linear map of features of `shape` to `channels`, one for all positions.
 
     1x1 convolution of a map, dense layer of a vector.
     """
+    options = {"use_bias": bias, "kernel_initializer": initializer, "dtype": "float32"}
     if len(shape) == 4:
-        layer = keras.layers.Conv2D(channels, 1, use_bias=bias, dtype="float32")
+        layer = keras.layers.Conv2D(channels, 1, data_format="channels_last", **options)
     else:
-        layer = keras.layers.Dense(channels, use_bias=bias, dtype="float32")
+        layer = keras.layers.Dense(channels, **options)
     layer.build(shape)
     return layer
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from compression import measure
-from compression.distillation.arguments import require_model, shown
+from compression.distillation.arguments import require_net, shown
 
 
 def teacher_logits(teacher: keras.Model, views: Iterable[Iterable]) -> np.ndarray:
@@ -24,7 +24,7 @@ def teacher_logits(teacher: keras.Model, views: Iterable[Iterable]) -> np.ndarra
         ValueError: the views differ in their number of images; or the teacher is no
             model of one output, or the views are none.
     """
-    require_model(teacher, "teacher")
+    require_net(teacher, "teacher")
     logits = [_logits(teacher, batches, at) for at, batches in enumerate(_each(views))]
     if not logits:
         raise ValueError("views is empty: give at least one, [batches]")

@@ -14,6 +14,7 @@ from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.features.hints import hint_loss
 
+CHANNELS_LAST = "channels_last"  # whatever Keras is set to
 SLOPE = 0.1  # of the leaky ReLUs, section 3
 
 
@@ -43,7 +44,9 @@ class Convolutions(keras.layers.Layer):
     def __init__(self, widths: Sequence[int]):
         super().__init__(dtype="float32")
         self.layers = [
-            keras.layers.Conv2D(width, 3, padding="same", dtype="float32")
+            keras.layers.Conv2D(
+                width, 3, padding="same", data_format=CHANNELS_LAST, dtype="float32"
+            )
             for width in widths
         ]
 

@@ -74,8 +74,14 @@ class OwnDepth(FeatureLoss):
         self.heads = []
         for shape in maps:
             head = [
-                layers.Conv2D(shape[-1], 3, padding="same", activation="relu"),
-                layers.GlobalAveragePooling2D(),
+                layers.Conv2D(
+                    shape[-1],
+                    3,
+                    padding="same",
+                    activation="relu",
+                    data_format="channels_last",  # whatever Keras is set to
+                ),
+                layers.GlobalAveragePooling2D(data_format="channels_last"),
                 layers.Dense(embedding[-1]),
                 layers.Dense(logits[-1]),
             ]

@@ -2,6 +2,7 @@
 convolution of the student's feature.
 """
 
+import math
 from collections.abc import Sequence
 
 import keras
@@ -24,12 +25,17 @@ def batch_norm() -> keras.layers.BatchNormalization:
 class Regressor(keras.layers.Layer):
     """A projector to `channels` and batch normalisation, for features of `shape`.
 
-    Built as it is made.
+    Built as it is made. The kernel is normal of variance 2 / `channels`, as both
+    papers' code draws it: 2 over the output's channels times the kernel's size, 1.
     """
 
     def __init__(self, shape: Sequence[int], channels: int):
         super().__init__(dtype="float32")
-        self.project = projector(shape, channels)
+        self.project = projector(
+            shape,
+            channels,
+            initializer=keras.initializers.RandomNormal(stddev=math.sqrt(2 / channels)),
+        )
         self.norm = batch_norm()
         self.norm.build((*shape[:-1], channels))
         self.built = True

@@ -15,6 +15,7 @@ from compression.distillation.losses.features.regressor import batch_norm
 from compression.distillation.losses.pooling import average_to
 from compression.distillation.losses.resizing import nearest_to
 
+CHANNELS_LAST = "channels_last"  # whatever Keras is set to
 PYRAMID = (4, 2, 1)  # sizes that the context loss pools to, after the full one
 MOST_CHANNELS = 512  # of a fusion, in the authors' release
 
@@ -54,7 +55,9 @@ class AttentionFusion(keras.layers.Layer):
         super().__init__(dtype="float32")
         self.wanted_size = tuple(wanted[1:3])
         self.reduce = _convolution(channels, 1)
-        self.attend = keras.layers.Conv2D(2, 1, activation="sigmoid", dtype="float32")
+        self.attend = keras.layers.Conv2D(
+            2, 1, activation="sigmoid", data_format=CHANNELS_LAST, dtype="float32"
+        )
         self.expand = _convolution(wanted[-1], 3)
         self.norms = [batch_norm() for _ in range(2)]
         self.channels, self.deepest = channels, deepest
@@ -157,6 +160,7 @@ def _convolution(channels, size):
         size,
         padding="same",
         use_bias=False,
+        data_format=CHANNELS_LAST,
         kernel_initializer="lecun_uniform",
         dtype="float32",
     )
