@@ -2,7 +2,8 @@
 
     meta.json      what the arrays are
     NAME.npy       one of them, (views, images, ...), as NumPy reads it
-    chunks.jsonl   a line for each finished chunk: its number and its checksums
+    chunks.jsonl   a line for each finished chunk: its number, its checksums, what its
+                   writer noted of its images, and a checksum of the line
 
 A chunk is a block of consecutive images of one view. Its line is written after its
 bytes have reached the disk, so a writer may be killed at any moment. A chunk without
@@ -18,6 +19,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Mapping
@@ -30,6 +32,7 @@ import numpy as np
 from compression.atomic import replacing
 
 META, FINISHED = "meta.json", "chunks.jsonl"
+OLD_LINE = re.compile(rb"\[\d+, \{[^{}]*\}\]")  # number and checksums alone
 CHUNK_BYTES = 2**24  # bounds the memory of a writer ...
 CHUNK_IMAGES = 4096  # ... and the work that an interruption costs
 
@@ -52,6 +55,18 @@ class Chunk(NamedTuple):
     view: int
     start: int
     stop: int
+
+
+class Finished(NamedTuple):
+    """What the line of a chunk holds.
+
+    Attributes:
+        sums: checksum of the chunk's bytes, by array.
+        note: what its writer noted.
+    """
+
+    sums: dict[str, int]
+    note: Any
 
 
 class ChunkedArrays:
@@ -127,34 +142,45 @@ class ChunkedArrays:
             with self.path(name).open("r+b") as file:
                 file.write(header)
 
-    def finished(self) -> dict[int, dict[str, int]]:
-        """Chunks that were written once, with their checksums by array."""
-        path = self.folder / FINISHED
+    def finished(self) -> dict[int, Finished]:
+        """Chunks that were written once, as their lines say."""
         found = {}
-        for line in path.read_bytes().splitlines() if path.exists() else ():
+        for line in self._lines():
             try:
-                number, sums = json.loads(line)
-                found[int(number)] = sums
+                number, sums, note, check = json.loads(line)
+                if check == self._check(number, sums, note):
+                    found[number] = Finished(sums, note)
             except (ValueError, TypeError):  # cut, or damaged: not written, then
                 continue
         return {number: found[number] for number in range(len(self.chunks))
                 if number in found}  # fmt: skip
 
+    def has_old_lines(self) -> bool:
+        """Whether a version that took no notes has written here."""
+        return any(OLD_LINE.fullmatch(line) for line in self._lines())
+
     def sound(self) -> list[int]:
         """Numbers of the chunks whose bytes are those that were written; reads all."""
         return [
-            number for number, sums in self.finished().items()
+            number
+            for number, (sums, _) in self.finished().items()
             if sums == {name: self._stored_sum(name, number) for name in self.arrays}
-        ]  # fmt: skip
+        ]
 
     def keep(self, sound: list[int]) -> None:
         """Forget every other chunk; before the first `write`."""
         finished = self.finished()
         with replacing(self.folder / FINISHED) as beside:
-            beside.write_text("".join(_line(n, finished[n]) for n in sound))
+            beside.write_text("".join(self._line(n, *finished[n]) for n in sound))
 
-    def write(self, number: int, rows: Mapping[str, np.ndarray]) -> None:
-        """Write a chunk: for each array the rows (stop - start, ...) in its dtype."""
+    def write(self, number: int, rows: Mapping[str, np.ndarray], note: Any) -> None:
+        """Write a chunk.
+
+        Args:
+            number: of the chunk.
+            rows: for each array (stop - start, ...) in its dtype.
+            note: to be kept with it; JSON-able.
+        """
         sums = {}
         for name in self.arrays:
             content = np.ascontiguousarray(rows[name])
@@ -165,7 +191,7 @@ class ChunkedArrays:
                 file.flush()
                 os.fdatasync(file.fileno())
         with (self.folder / FINISHED).open("a") as file:
-            file.write(_line(number, sums))
+            file.write(self._line(number, sums, note))
 
     def opened(self) -> dict[str, np.memmap]:
         """The arrays, read-only, in the memory map."""
@@ -190,6 +216,16 @@ class ChunkedArrays:
     def _seed(self, name, number):
         return zlib.crc32(f"{self.key} {name} {number}".encode())
 
+    def _lines(self):
+        path = self.folder / FINISHED
+        return path.read_bytes().splitlines() if path.exists() else ()
+
+    def _line(self, number, sums, note):
+        return json.dumps([number, sums, note, self._check(number, sums, note)]) + "\n"
+
+    def _check(self, number, sums, note):
+        return zlib.crc32(f"{self.key} {json.dumps([number, sums, note])}".encode())
+
     def _read(self, name, offset, length):
         """The bytes of the file; fewer where it ends or is missing."""
         if not self.path(name).exists():
@@ -205,7 +241,3 @@ def _header(array):
     about = {"descr": descr, "fortran_order": False, "shape": array.shape}
     np.lib.format.write_array_header_1_0(header, about)
     return header.getvalue()
-
-
-def _line(number, sums):
-    return json.dumps([number, sums]) + "\n"

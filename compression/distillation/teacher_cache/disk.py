@@ -20,8 +20,8 @@ from compression.distillation.arguments import (
     require_number,
     shown,
 )
-from compression.distillation.teacher_cache import folders
-from compression.distillation.teacher_cache.chunks import Array, ChunkedArrays
+from compression.distillation.teacher_cache import fingerprint, folders
+from compression.distillation.teacher_cache.chunks import Array, Chunk, ChunkedArrays
 from compression.distillation.teacher_cache.identity import identity
 
 FORMAT = 1  # of the files; caches of another format are other caches
@@ -38,7 +38,8 @@ class Views:
             the order of their indices.
         images: how many there are.
         key: all that makes these views differ from others (data, split, seed,
-            augmentation); JSON-able.
+            augmentation); JSON-able. Some images are compared with those that a cache
+            of this key was made of, so they must be the same in every call.
         count: of views.
     """
 
@@ -92,8 +93,9 @@ def cached_outputs(
 
     A folder of `root` belongs to one teacher (structure and weights), its outputs, one
     `views.key` and format; every byte of it is checked here, and what is missing or
-    damaged is computed. What a killed call has computed is there for the next one.
-    Processes that need the same cache wait for each other.
+    damaged is computed. The first images, some and the last ones are compared with
+    those that it was made of. What a killed call has computed is there for the next
+    one. Processes that need the same cache wait for each other.
 
     Args:
         teacher: functional model whose output is a dict of tensors, or one tensor,
@@ -109,7 +111,7 @@ def cached_outputs(
     Raises:
         ValueError: the teacher has other outputs than that; there is no room; a value
             is not finite, or not so in float16; `views.batches` gives too few or too
-            many images.
+            many images, or others than those that the folder was made of.
         TypeError: JSON cannot hold `views.key`.
     """
     teacher = _with_named_outputs(teacher)
@@ -127,6 +129,7 @@ def cached_outputs(
     with folders.building(store.folder, log):
         log(f"  teacher cache: {_size_in_words(views, arrays, store)}")
         sound = _sound(store, log)
+        _require_same_images(views, store, sound)
         todo = [n for n in range(len(store.chunks)) if n not in set(sound)]
         if todo or not store.in_shape():
             with folders.room_for(store.folder, store.bytes, budget):
@@ -227,6 +230,8 @@ def _sound(store, log):
         return []
     sound, finished = store.sound(), store.finished()
     total = len(store.chunks)
+    if store.has_old_lines():
+        log("  parts without fingerprints of their images are computed again")
     if len(sound) < len(finished):
         damaged = len(finished) - len(sound)
         log(f"  {damaged} of {total} parts are damaged and computed again")
@@ -241,10 +246,10 @@ def _build(teacher, views, store, todo, log):
     start = logged = time.perf_counter()
     done, total = 0, _rows(store, todo)
     for numbers in _runs(store, todo):
-        for number, rows in zip(
+        for number, (rows, prints) in zip(
             numbers, _cut(teacher, views, store, numbers), strict=True
         ):
-            store.write(number, rows)
+            store.write(number, rows, prints)
             done += _rows(store, [number])
             now = time.perf_counter()
             if now - logged > REFRESH:
@@ -267,11 +272,49 @@ def _runs(store, numbers):
     return [[number for _, number in group] for _, group in groups]
 
 
-def _cut(teacher, views, store, numbers) -> Iterator[dict[str, np.ndarray]]:
-    """The rows of each of these chunks, as they are stored, in one pass over a view."""
+def _ends(chunk: Chunk) -> dict[str, range]:
+    """The images at both ends of a chunk, whose fingerprints are kept."""
+    _, start, stop = chunk
+    count = fingerprint.IMAGES
+    return {
+        "first": range(start, min(start + count, stop)),
+        "last": range(max(start, stop - count), stop),
+    }
+
+
+def _require_same_images(views, store, sound):
+    """Compare some images with those that the sound chunks were made of."""
+    if not sound:
+        return
+    finished = store.finished()
+    middle = sound[len(sound) // 2]
+    compared = (sound[0], "first"), (middle, "first"), (sound[-1], "last")
+    for number, end in dict.fromkeys(compared):
+        chunk = store.chunks[number]
+        indices = _ends(chunk)[end]
+        batches = views.batches(chunk.view, indices.start)
+        images = fingerprint.first_images(batches, len(indices))
+        found = fingerprint.fingerprints(images)
+        if not fingerprint.agree(found, finished[number].note[end]):
+            raise ValueError(
+                f"{store.folder} was made of other images than views.batches"
+                f"({chunk.view}, {indices.start}) gives now, under the same views.key "
+                f"{shown(views.key)}: let the key name all that makes images differ, "
+                "and batches give the same images in every call; or delete the folder"
+            )
+
+
+def _cut(teacher, views, store, numbers) -> Iterator[tuple[dict, dict]]:
+    """Of each of these chunks the rows, as they are stored, and the fingerprints.
+
+    In one pass over a view.
+    """
     view, first, _ = store.chunks[numbers[0]]
     batches = iter(views.batches(view, first))
     outputs, waiting, begin = [], 0, first  # rows from index `begin` on
+    ends = {number: _ends(store.chunks[number]) for number in numbers}
+    wanted = {i for each in ends.values() for end in each.values() for i in end}
+    prints = {}  # by image
     for number in numbers:
         end = store.chunks[number].stop
         while begin + waiting < end:
@@ -281,11 +324,17 @@ def _cut(teacher, views, store, numbers) -> Iterator[dict[str, np.ndarray]]:
                     f"batches({view}, {first}) must go on to image {views.images - 1}, "
                     f"ended with {begin + waiting - 1}"
                 )
-            outputs.append(_outputs(teacher, batch, store.arrays))
+            images = fingerprint.images_of(batch)
+            at = [i for i in range(len(images)) if begin + waiting + i in wanted]
+            if at:
+                found = fingerprint.fingerprints(images[at])
+                prints |= zip((begin + waiting + i for i in at), found, strict=True)
+            outputs.append(_outputs(teacher, images, store.arrays))
             waiting += len(next(iter(outputs[-1].values())))
         joined = {n: np.concatenate([a[n] for a in outputs]) for n in store.arrays}
         size = end - begin
-        yield {name: rows[:size] for name, rows in joined.items()}
+        noted = {end: [prints[i] for i in span] for end, span in ends[number].items()}
+        yield {name: rows[:size] for name, rows in joined.items()}, noted
         outputs = [{name: rows[size:] for name, rows in joined.items()}]
         waiting, begin = waiting - size, end
     if end == views.images and (waiting or next(batches, None) is not None):
@@ -294,9 +343,8 @@ def _cut(teacher, views, store, numbers) -> Iterator[dict[str, np.ndarray]]:
         )
 
 
-def _outputs(teacher, batch, arrays):
+def _outputs(teacher, images, arrays):
     """The teacher's outputs for a batch, in the dtypes of `arrays`."""
-    images = batch[0] if isinstance(batch, (tuple, list)) else batch
     outputs = teacher.predict_on_batch(ops.convert_to_tensor(images))
     return {
         name: _rounded(name, np.asarray(outputs[name]), array.dtype)

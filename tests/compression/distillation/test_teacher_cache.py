@@ -1,6 +1,7 @@
 """The disk cache of a teacher: right after every damage, computed once."""
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from keras import layers
 
 from compression.distillation import Views, cached_outputs
-from compression.distillation.teacher_cache import chunks, folders
+from compression.distillation.teacher_cache import chunks, disk, folders
 from compression.distillation.teacher_cache.identity import identity
 
 IMAGES, VIEWS, BLOCK = 23, 2, 5  # five blocks a view, the last of three images
@@ -41,19 +42,25 @@ def teacher(seed=0, *, activation="relu", scale=1.0, name=None):
 
 
 class Seen:
-    """Views of PIXELS that remember which images they gave."""
+    """Views of PIXELS that remember which images they gave, in which passes."""
 
-    def __init__(self, batch_size=4, stop_after=None):
+    def __init__(self, batch_size=4, stop_after=None, pixels=PIXELS):
         self.batch_size = batch_size
         self.stop_after = stop_after
-        self.given = []
+        self.pixels = pixels
+        self.passes = []
+
+    @property
+    def given(self):
+        return [image for each in self.passes for image in each]
 
     def __call__(self, view, first):
+        self.passes.append([])
         for start in range(first, IMAGES, self.batch_size):
-            batch = PIXELS[view, start : start + self.batch_size]
+            batch = self.pixels[view, start : start + self.batch_size]
             if self.stop_after is not None and len(self.given) >= self.stop_after:
                 raise KeyboardInterrupt
-            self.given += [(view, start + i) for i in range(len(batch))]
+            self.passes[-1] += [(view, start + i) for i in range(len(batch))]
             yield batch, np.zeros(len(batch))
 
 
@@ -99,7 +106,9 @@ def test_it_holds_the_teachers_outputs_in_half_the_bytes(whole):
 def test_the_second_time_nothing_is_computed(whole):
     seen, lines = Seen(), []
     with opened(whole.root, seen=seen, lines=lines) as cache:
-        assert (cache.computed, cache.reused, seen.given) == (0, VIEWS * IMAGES, [])
+        assert (cache.computed, cache.reused) == (0, VIEWS * IMAGES)
+        # Only looked at, to compare: blocks of 5 in batches of 4.
+        assert [len(images) for images in seen.passes] == [8, 8, 3]
         for name, array in cache.outputs.items():
             assert isinstance(array, np.memmap) and not array.flags.writeable
             np.testing.assert_array_equal(array, whole.outputs[name])
@@ -183,7 +192,7 @@ def test_a_bit_costs_one_block(whole, tmp_path_factory):
     path.write_bytes(content)
     seen, lines = Seen(), []
     cache = opened(root, seen=seen, lines=lines)
-    assert seen.given == [(1, 20), (1, 21), (1, 22)]
+    assert seen.passes[-1] == [(1, 20), (1, 21), (1, 22)]
     assert cache.computed == 3
     assert "1 of 10 parts are damaged and computed again" in lines[1]
     assert_right(cache, whole.outputs)
@@ -250,7 +259,8 @@ def test_every_weight_counts_frozen_ones_and_statistics_too():
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 8, 23, 27, 40])
-def test_interrupted_building_continues(whole, tmp_path, stop_after):
+def test_interrupted_building_continues(whole, tmp_path, stop_after, monkeypatch):
+    monkeypatch.setattr(disk, "_require_same_images", lambda *_: None)
     first, second, lines = Seen(stop_after=stop_after), Seen(), []
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path, seen=first)
@@ -289,7 +299,7 @@ def test_a_killed_builder_leaves_its_work(whole, tmp_path):
     seen = Seen()
     cache = opened(tmp_path, seen=seen)
     # 23 images of the first view and the first block of the second were written.
-    assert seen.given == [(1, i) for i in range(5, IMAGES)]
+    assert seen.passes[-1] == [(1, i) for i in range(5, IMAGES)]
     assert_right(cache, whole.outputs)
 
 
@@ -299,6 +309,53 @@ def test_a_line_that_was_cut_costs_its_block_only_once(whole, tmp_path_factory):
     path.write_bytes(path.read_bytes()[:-4])
     assert opened(root).computed == 3
     assert opened(root).computed == 0
+
+
+@pytest.mark.parametrize(
+    "where", [(0, 0), (1, 0), (1, IMAGES - 1)], ids=["first", "second view", "last"]
+)
+def test_other_images_under_the_same_key_are_refused(tmp_path, where, monkeypatch):
+    others = PIXELS.copy()
+    others[where][2, 3] += 0.01  # one pixel
+    monkeypatch.setattr(chunks, "CHUNK_IMAGES", IMAGES)  # a chunk is a view
+    opened(tmp_path).close()
+    with pytest.raises(
+        ValueError, match=r"of other images than views.batches\(.* 'key': let the key"
+    ) as raised:
+        opened(tmp_path, seen=Seen(pixels=others))
+    assert str(tmp_path) in str(raised.value)
+    assert opened(tmp_path).computed == 0  # nothing was changed
+
+
+def test_other_images_do_not_continue_an_interrupted_cache(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        opened(tmp_path, seen=Seen(stop_after=8))
+    with pytest.raises(ValueError, match="was made of other images"):
+        opened(tmp_path, seen=Seen(pixels=PIXELS[::-1]))
+
+
+def test_images_that_are_rounded_otherwise_are_the_same(whole):
+    noise = 1 + 1e-7 * np.random.default_rng(1).normal(size=PIXELS.shape)
+    seen = Seen(pixels=(PIXELS * noise).astype("float32"))
+    assert not np.array_equal(seen.pixels, PIXELS)
+    assert opened(whole.root, seen=seen).computed == 0
+
+
+def test_a_cache_without_fingerprints_is_computed_again(whole, tmp_path_factory):
+    """As earlier versions wrote it: each line was a number and its checksums."""
+    root, folder = damaged(whole, tmp_path_factory)
+    path, lines = folder / "chunks.jsonl", []
+    old = [json.dumps(json.loads(s)[:2]) for s in path.read_text().splitlines()]
+    path.write_text("\n".join(old) + "\n")
+    others = np.random.default_rng(1).normal(size=PIXELS.shape).astype("float32")
+    seen = Seen(pixels=others)
+    with opened(root, seen=seen, lines=lines) as cache:
+        assert cache.computed == VIEWS * IMAGES
+        first = teacher().predict(others[0], verbose=0)["teacher_logits"]
+        np.testing.assert_allclose(
+            cache.outputs["teacher_logits"][0], first, rtol=1e-3, atol=1e-3
+        )
+    assert any("parts without fingerprints of their images" in line for line in lines)
 
 
 def test_a_second_process_waits_for_the_first(whole, tmp_path):
