@@ -117,6 +117,47 @@ def logits_in(outputs: Any):
     return logits
 
 
+def require_flag(name: str, value: Any) -> None:
+    """Check that an argument is True or False, and not the text "no".
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} must be True or False, got {shown(value)}")
+
+
+def require_function(name: str, value: Any, of: str) -> None:
+    """Check that an argument is a function, not a net or layer.
+
+    Args:
+        name: of the argument.
+        value: what was given for it.
+        of: the function's arguments, for the message.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not callable(value) or isinstance(value, keras.Layer):
+        raise ValueError(f"{name} must be a function of {of}, got {shown(value)}")
+
+
+def require_logits_alike(**logits: Any) -> None:
+    """Check that all are arrays or tensors, (batch, classes), of as many classes.
+
+    Raises:
+        ValueError: one is not.
+    """
+    require_tensors(**logits)
+    shapes = {name: _known_shape(value) for name, value in logits.items()}
+    known = [shape for shape in shapes.values() if shape is not None]
+    if any(len(shape) != 2 for shape in known) or len({s[-1] for s in known}) > 1:
+        raise ValueError(
+            f"{' and '.join(logits)} must be (batch, classes), with the same classes, "
+            f"got shapes {' and '.join(str(shape) for shape in shapes.values())}"
+        )
+
+
 def require_tensors(**tensors: Any) -> None:
     """Check that all are arrays or tensors.
 

@@ -82,7 +82,7 @@ class AverageLogits(keras.layers.Layer):
 
     def __init__(self, weights, average="probabilities", name=None):
         super().__init__(name=name, dtype="float32")
-        if average not in AVERAGES:
+        if not isinstance(average, str) or average not in AVERAGES:
             raise ValueError(
                 f"average is one of {', '.join(AVERAGES)}, not {average!r}"
             )

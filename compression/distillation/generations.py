@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
-from compression.distillation.arguments import require_model, shown
+from compression.distillation.arguments import require_function, require_model, shown
 
 
 def generations(
@@ -39,10 +39,7 @@ def generations(
     require_model(teacher, "teacher")
     if isinstance(students, keras.Model | str) or not isinstance(students, Iterable):
         raise ValueError(f"students must be a list of models, got {shown(students)}")
-    if not callable(train):
-        raise ValueError(
-            f"train must be a function of (student, teacher), got {shown(train)}"
-        )
+    require_function("train", train, "(student, teacher)")
     return _trained(teacher, students, train)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import keras
 
-from compression.distillation.arguments import require_graph, shown
+from compression.distillation.arguments import require_flag, require_graph, shown
 from compression.graph import Graph, Source, read, rebuild
 
 EMBEDDING, OUTPUT = "embedding", "output"
@@ -132,6 +132,7 @@ def _find(model, graph, name, before_activation):
     """The call that gives a tap, and the number of its output."""
     if not isinstance(name, str):
         raise ValueError(f"name must be that of a layer or stage, got {shown(name)}")
+    require_flag("before_activation", before_activation)
     named = _named(graph)
     if name in named:
         call, output = named[name], 0

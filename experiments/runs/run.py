@@ -34,7 +34,7 @@ from experiments.runs.identity import (
 from experiments.runs.layout import RunFolder, StageFolder, partial
 from experiments.runs.measuring import measured_rows
 from experiments.stages.base import Job, Stage
-from experiments.stages.teacher_cache import default_root
+from experiments.stages.teacher_cache import default_root, require_writable
 from experiments.training.progress import clock
 
 
@@ -69,6 +69,8 @@ def run(
         _require_inputs(recipe, chosen, folder, seed)
     data = _data(recipe)
     _check(recipe, data)
+    if any(_needs_cache(stage, folder, seed) for stage in chosen for seed in seeds):
+        require_writable(default_root())
     with alone(folder):
         require_same_data(data, folder)
         write_json(folder.recipe, recipe.as_dict())
@@ -123,6 +125,13 @@ def _check(recipe: Recipe, data: Data) -> None:
     models: dict[str, keras.Model] = {}
     for stage in recipe.stages:
         models[stage.name] = stage.check(data, models)
+
+
+def _needs_cache(stage, folder, seed):
+    """Whether a stage that is not finished will keep a teacher's outputs."""
+    if stage.teaching is None or stage.teaching.views is None:
+        return False
+    return not _home(stage, folder, seed).path.exists()
 
 
 def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913

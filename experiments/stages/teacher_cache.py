@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,7 +64,9 @@ def cached_teacher(
 
     Raises:
         ValueError: as `cached_outputs`, or LIMBECK_CACHE_GB is no size.
+        OSError: `root` cannot be written.
     """
+    require_writable(root)
 
     def view_batches(view, first):
         return pipeline.view_batches(
@@ -114,11 +117,39 @@ def shared_outputs(
 
 
 def default_root() -> Path:
-    """LIMBECK_CACHE, or `limbeck/teachers` in the user's folder for caches."""
-    if os.environ.get("LIMBECK_CACHE"):  # an empty one would be the working directory
-        return Path(os.environ["LIMBECK_CACHE"]).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    """LIMBECK_CACHE, or `limbeck/teachers` in the user's folder for caches.
+
+    Raises:
+        OSError: there is no such user, or none at all.
+    """
+    given = os.environ.get("LIMBECK_CACHE")
+    try:
+        if given:  # an empty one would be the working directory
+            return Path(given).expanduser()
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # no home
+        raise OSError(
+            f"there is no folder for the cache of teachers' outputs ({error}): set "
+            f"LIMBECK_CACHE to one that can be written, it is {given!r}"
+        ) from error
     return Path(home) / "limbeck" / "teachers"
+
+
+def require_writable(root: Path) -> None:
+    """Make the folder of all caches where it is missing, and try to write there.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+    except OSError as error:
+        raise OSError(
+            f"the cache of teachers' outputs cannot be written in {root} "
+            f"({error.strerror}): set LIMBECK_CACHE to a folder that can be written, "
+            "or views=None, which runs the teacher in every step"
+        ) from error
 
 
 def _budget():

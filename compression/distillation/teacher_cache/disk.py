@@ -1,6 +1,5 @@
 """The outputs of any teacher for some views of its images, computed once, on disk."""
 
-import math
 import os
 import shutil
 import time
@@ -16,6 +15,7 @@ from keras import ops
 
 from compression.distillation.arguments import (
     listed,
+    require_function,
     require_graph,
     require_number,
     shown,
@@ -154,19 +154,14 @@ def _check(views, root, budget, log):
             "views must be a Views(batches, images, key, count) object, got "
             f"{shown(views)}"
         )
-    if not callable(views.batches):
-        raise ValueError(
-            "views.batches must be a function of (view, first), got "
-            f"{shown(views.batches)}"
-        )
+    require_function("views.batches", views.batches, "(view, first)")
     require_number("views.images", views.images, whole=True)
     require_number("views.count", views.count, whole=True)
     if not isinstance(root, str | os.PathLike):
         raise ValueError(f"root must be the path of a folder, got {shown(root)}")
-    if budget is not None and budget != math.inf:
+    if budget is not None and not (isinstance(budget, float) and budget == math.inf):
         require_number("budget", budget, kind="a number of bytes, or None")
-    if not callable(log):
-        raise ValueError(f"log must be a function of a line, got {shown(log)}")
+    require_function("log", log, "a line")
 
 
 def _with_named_outputs(teacher):
@@ -195,7 +190,7 @@ def _arrays(teacher, views, float32):
             f"{views.images} images"
         )
     outputs = teacher.compute_output_spec(teacher.input)
-    unknown = [name for name in float32 if name not in outputs]
+    unknown = [n for n in float32 if not isinstance(n, str) or n not in outputs]
     if unknown:
         raise ValueError(
             f"float32 names no outputs {unknown}; there are {sorted(outputs)}"

@@ -50,4 +50,7 @@ def _logits(teacher, batches, at):
             f"views[{at}] must be an iterable of batches of images, got "
             f"{shown(batches)}"
         )
-    return measure.logits(teacher, batches)
+    try:
+        return measure.logits(teacher, batches)
+    except ValueError as error:
+        raise ValueError(f"views[{at}]: {error}") from error

@@ -152,6 +152,7 @@ def test_a_finished_run_runs_nothing_again(whole, monkeypatch):
     monkeypatch.setattr(
         running, "measured_rows", lambda *_: pytest.fail("it measured again")
     )
+    monkeypatch.setenv("LIMBECK_CACHE", "/proc/limbeck")  # not needed any more
     run(RECIPE, whole)
     assert {p: p.stat().st_mtime_ns for p in kept} == before
     assert rows_of(whole) == rows
@@ -243,6 +244,13 @@ def test_a_folder_that_is_no_run_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not empty and not a run folder"):
         run(RECIPE, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_cache_that_cannot_be_written_is_named_before_training(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIMBECK_CACHE", "/proc/limbeck")  # read-only, for root as well
+    with pytest.raises(OSError, match="in /proc/limbeck .*: set LIMBECK_CACHE"):
+        run(DENSE, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_truncated_model_is_named(dense, tmp_path):

@@ -204,6 +204,9 @@ def test_where_and_how_much(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert room.default_root() == tmp_path / "home/.cache/limbeck/teachers"
+    monkeypatch.setenv("LIMBECK_CACHE", "~nobody-of-this-name/mine")
+    with pytest.raises(OSError, match="set LIMBECK_CACHE to one .*'~nobody-of-this"):
+        room.default_root()
     monkeypatch.setenv("LIMBECK_CACHE_GB", "0.000001")
     with pytest.raises(ValueError, match="its budget in .* is 1 kB"):
         asked(tmp_path)
@@ -211,3 +214,13 @@ def test_where_and_how_much(monkeypatch, tmp_path):
         monkeypatch.setenv("LIMBECK_CACHE_GB", wrong)
         with pytest.raises(ValueError, match="LIMBECK_CACHE_GB must be a number of"):
             asked(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["a file above it", "read-only"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, kind):
+    root = Path("/proc/limbeck/teachers")  # read-only for everyone, root as well
+    if kind == "a file above it":
+        (tmp_path / "file").write_text("")
+        root = tmp_path / "file" / "teachers"
+    with pytest.raises(OSError, match=rf"cannot be written in {root} .*LIMBECK_CACHE"):
+        asked(root)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.distillation.arguments import require_flag, require_number
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.features.regressor import batch_norm
 from compression.distillation.losses.pooling import average_to
@@ -114,6 +114,7 @@ class KnowledgeReview(FeatureLoss):
         name="knowledge_review",
     ):
         super().__init__(teacher, student, weight, name)
+        require_flag("average_teacher", average_teacher)
         self.match_sizes = average_teacher
         if channels is not None:
             require_number("channels", channels, whole=True)
