@@ -211,12 +211,18 @@ def _converted(image, teacher_input):
             f"keras.layers.Lambda, got {shown(teacher_input)}"
         )
     try:
-        return teacher_input(image)
+        converted = teacher_input(image)
     except Exception as error:  # of a stranger's layer
         raise ValueError(
             f"teacher_input {teacher_input.name!r} cannot take the student's images, "
             f"of shape {tuple(image.shape[1:])}: {error}"
         ) from error
+    if not isinstance(converted, keras.KerasTensor):
+        raise ValueError(
+            f"teacher_input {teacher_input.name!r} must give one tensor, the images, "
+            f"got {shown(converted)}"
+        )
+    return converted
 
 
 @keras.saving.register_keras_serializable("limbeck")

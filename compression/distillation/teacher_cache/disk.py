@@ -1,5 +1,6 @@
 """The outputs of any teacher for some views of its images, computed once, on disk."""
 
+import math
 import os
 import shutil
 import time

@@ -13,11 +13,13 @@ from compression.distillation import (
     DistillationLoss,
     Distiller,
     Hints,
+    MutualDistiller,
     Renormalise,
     SimilarityPreserving,
     SoftTargets,
     Views,
     cached_outputs,
+    ensemble,
     stages,
     tap,
 )
@@ -307,8 +309,30 @@ def test_images_without_labels_are_enough():
     ).history
     assert history["soft_targets"][-1] < history["soft_targets"][0]
     assert "val_accuracy" in history and "accuracy" not in history
+    assert "val_label_loss" in history and "label_loss" not in history
+    logs = made.evaluate(IMAGES, verbose=0, return_dict=True)
+    assert logs.keys() == {"loss", "soft_targets", "hints"}
     with pytest.raises(ValueError, match="no labels: set label_weight=0"):
         distiller(net("student"), teacher).fit(IMAGES, verbose=0)
+
+
+@pytest.mark.parametrize("form", [dict, list])
+def test_one_output_in_a_dict_or_list_is_the_logits(form):
+    def wrapped(name, seed):
+        made = net(name, seed=seed)
+        only = {"logits": made.output} if form is dict else [made.output]
+        return keras.Model(made.input, only, name=name)
+
+    student, teacher = wrapped("student", 0), wrapped("teacher", 1)
+    made = distiller(student, teacher)
+    plain = distiller(net("plain"), net("teacher", seed=1))
+    assert made.predict(IMAGES, verbose=0).shape == (48, 3)
+    logs, expected = evaluated(made), evaluated(plain)
+    assert logs["soft_targets"] == pytest.approx(expected["soft_targets"], rel=1e-4)
+    peers = MutualDistiller([student, teacher])
+    peers.compile("sgd")
+    peers.evaluate(IMAGES, LABELS, verbose=0)
+    assert ensemble([student, teacher]).predict(IMAGES, verbose=0).shape == (48, 3)
 
 
 def test_sample_and_class_weights_count_in_every_part():

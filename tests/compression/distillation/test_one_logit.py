@@ -15,6 +15,7 @@ from compression.distillation import (
     SoftTargets,
     StandardizedSoftTargets,
     ensemble,
+    generations,
     soft_target_loss,
 )
 from compression.distillation.losses.logits.decoupled import non_target_loss
@@ -125,6 +126,19 @@ def test_mutual_learning_of_one_logit():
     assert logs["a_label"] == pytest.approx(-np.log(chosen).mean(), rel=1e-4)
     mean = (sigmoid(a) + sigmoid(b)) / 2
     assert logs["accuracy"] == pytest.approx(((mean > 0.5) == LABELS).mean())
+
+
+def test_generations_of_one_logit():
+    def train(student, teacher):
+        made = Distiller(
+            student, teacher=teacher, losses=[SoftTargets()], label_weight=0.5
+        )
+        made.compile(keras.optimizers.Adam(0.02))
+        history = made.fit(IMAGES, LABELS, epochs=6, verbose=0).history
+        assert 0 < history["soft_targets"][-1] < history["soft_targets"][0]
+
+    students = [net("first", seed=3), net("second", seed=4)]
+    assert list(generations(net("teacher", seed=1), students, train)) == students
 
 
 def test_an_ensemble_averages_the_probabilities_of_one_logit():

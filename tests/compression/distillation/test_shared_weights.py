@@ -55,6 +55,24 @@ def test_frozen_layers_may_be_shared_and_stay_as_they_are():
         np.testing.assert_array_equal(a, b)
 
 
+def test_layers_that_are_unfrozen_later_are_refused_when_training_begins():
+    shared = backbone()
+    shared.trainable = False
+    made = distiller(net("s", shared), net("t", shared))
+    shared.get_layer("bn").trainable = True  # its statistics would move
+    made.compile("sgd")
+    with pytest.raises(ValueError, match=r"shares .* layers \['bn'\]"):
+        made.fit(IMAGES, LABELS, verbose=0)
+
+
+def test_one_layer_that_both_nets_hold_is_named():
+    student, image = net("s"), keras.Input((6, 6, 1))
+    head = student.get_layer("s_fc")
+    teacher = keras.Model(image, head(backbone()(image)), name="t")
+    with pytest.raises(ValueError, match=r"its layers \['s_fc'\] with the teacher 't'"):
+        distiller(student, teacher)
+
+
 def test_copies_may_learn_from_each_other():
     teacher = net("t")
     student = keras.models.clone_model(teacher)
@@ -66,6 +84,13 @@ def test_peers_that_share_weights_are_refused():
     shared = backbone()
     with pytest.raises(ValueError, match="shares the weights of its layers"):
         MutualDistiller([net("a", shared), net("b", shared)])
+    shared.trainable = False
+    made = MutualDistiller([net("a", shared), net("b", shared)])
+    before = shared.get_weights()
+    made.compile("sgd")
+    made.fit(IMAGES, LABELS, verbose=0)
+    for a, b in zip(before, shared.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_teachers_of_an_ensemble_may_share_weights():

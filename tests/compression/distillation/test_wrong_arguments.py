@@ -41,6 +41,13 @@ def two_inputs():
     return keras.Model([a, b], layers.Dense(3)(x), name="two_inputs")
 
 
+def two_outputs():
+    image = keras.Input((6, 6, 1))
+    x = layers.GlobalAveragePooling2D()(image)
+    outputs = {"logits": layers.Dense(3)(x), "aux": layers.Dense(3)(x)}
+    return keras.Model(image, outputs, name="two_outputs")
+
+
 class Subclassed(keras.Model):
     def call(self, x):
         return x
@@ -59,6 +66,7 @@ WRONG = {
     "dict": {"a": 1},
     "array": IMAGES,
     "two inputs": two_inputs(),
+    "two outputs": two_outputs(),
     "subclassed": Subclassed(name="subclassed"),
     "class": SoftTargets,
 }
@@ -210,6 +218,26 @@ def test_wrong_views(name, wrong, tmp_path):
     refused(lambda: cached(tmp_path, views=given), name, *ALSO.get(name, []))
 
 
+@pytest.mark.parametrize("role", ["student", "teacher"])
+def test_a_net_with_heads_is_refused_with_the_way_out(role):
+    """As a GoogLeNet with auxiliary heads is."""
+    nets = {"student": net("s"), "teacher": net("t")} | {role: two_outputs()}
+    with pytest.raises(
+        ValueError,
+        match=rf"{role} 'two_outputs' must have one output.*\['aux', 'logits'\]: give "
+        r"keras.Model\(model.input, model.output\['logits'\]\).*without_heads",
+    ):
+        Distiller(**nets, losses=[SoftTargets()], label_weight=1.0)
+    model = nets[role]
+    nets[role] = keras.Model(model.input, model.output["logits"], name="bare")
+    Distiller(**nets, losses=[SoftTargets()], label_weight=1.0)
+
+
+def test_one_loss_is_no_list():
+    with pytest.raises(ValueError, match="got one SoftTargets: give losses="):
+        Distiller(net(), teacher=net(), losses=SoftTargets(), label_weight=1.0)
+
+
 def fit(*losses, labels=LABELS, images=IMAGES):
     made = Distiller(net("s"), teacher=net("t"), losses=losses, label_weight=1.0)
     made.compile("sgd", run_eagerly=True)
@@ -248,6 +276,15 @@ def test_labels_that_are_no_classes(kind, labels):
 def test_labels_that_are_no_classes_for_the_label_loss(labels):
     with pytest.raises(ValueError, match="label_loss needs labels that are integer"):
         fit(SoftTargets(), labels=NO_CLASSES[labels])
+
+
+def test_the_way_out_of_labels_and_batches_is_named():
+    with pytest.raises(ValueError, match=r"shape \(6, 3\).*labels.argmax\(-1\)"):
+        fit(SoftTargets(), labels=np.eye(3, dtype="int32")[LABELS])
+    with pytest.raises(ValueError, match=r"dtype float32: give labels.astype\('int32'"):
+        fit(SoftTargets(), labels=LABELS.astype("float32"))
+    with pytest.raises(ValueError, match=r"got the keys \['picture'\]: put the images"):
+        fit(SoftTargets(), images={"picture": IMAGES})
 
 
 def test_a_mutual_distiller_names_bad_labels_and_batches():

@@ -133,3 +133,28 @@ def test_batch_norms_have_the_constants_of_the_papers_code():
         assert norms, kind
         found += norms
     assert {(norm.epsilon, norm.momentum) for norm in found} == {(1e-5, 0.9)}
+
+
+@pytest.mark.parametrize(
+    "shape", [(None, 4, 4, 400), (None, 400)], ids=["map", "vector"]
+)
+@pytest.mark.parametrize(
+    "kind", [distillation.ActivationBoundaries, distillation.OverhaulFeatures]
+)
+def test_connectors_start_as_in_their_papers_code(kind, shape):
+    """Normal, of variance 2 over the kernel's size (1) times the output's channels."""
+    channels = 50
+    loss = kind("a", "b")
+    loss.build([(*shape[:-1], channels)], [shape])
+    [regressor] = loss.regressors
+    kernel = keras.ops.convert_to_numpy(regressor.project.kernel)
+    assert kernel.size == 400 * channels
+    assert kernel.std() == pytest.approx((2 / channels) ** 0.5, rel=0.03)
+    assert kernel.mean() == pytest.approx(0, abs=0.01)
+    # 4.6 % of a normal's numbers lie beyond two deviations; of a truncated one's none.
+    assert (abs(kernel) > 2 * kernel.std()).mean() == pytest.approx(0.0455, abs=0.008)
+    assert regressor.project.bias is None
+    gamma, beta = map(
+        keras.ops.convert_to_numpy, (regressor.norm.gamma, regressor.norm.beta)
+    )
+    assert (gamma == 1).all() and (beta == 0).all()
