@@ -1,4 +1,8 @@
-"""How right logits are: accuracy, cross-entropy, agreement. Plain numpy."""
+"""How right logits are: accuracy, cross-entropy, agreement. Plain numpy.
+
+One logit z an image, (n, 1), stands for two classes with logits (0, z): z above 0 is
+class 1. NaN and infinite logits are refused: their argmax would be a class, too.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,11 +19,12 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Fraction of images whose largest logit is their label's; of equals the first.
 
     Args:
-        logits: (n, classes).
+        logits: (n, classes), or (n, 1) for two classes.
         labels: (n,) or (n, 1) integer classes.
 
     Raises:
-        ValueError: the shapes do not fit, or a label is no class.
+        ValueError: the shapes do not fit, a label is no class, or logits are not
+            finite.
     """
     return top_accuracy(logits, labels, k=1)
 
@@ -67,19 +72,41 @@ def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
     """Fraction of images for which both have their largest logit at the same class.
 
     Args:
-        logits: (n, classes).
-        reference: logits of the same images, (n, classes).
+        logits: (n, classes), or (n, 1) for two classes.
+        reference: logits of the same images, likewise.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, there are no images, or logits are not finite.
     """
     logits, reference = np.asarray(logits), np.asarray(reference)
-    if logits.shape != reference.shape or logits.ndim != 2:
+    ours, theirs = _two_classes(logits), _two_classes(reference)
+    if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):
         raise ValueError(
             "both must be logits (n, classes) of the same images, "
             f"got {logits.shape} and {reference.shape}"
         )
-    return float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean())
+    check_finite(ours, "the model")
+    check_finite(theirs, "the reference")
+    return float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
+
+
+def check_finite(logits: np.ndarray, name: str) -> None:
+    """Refuses logits that are no answer.
+
+    Args:
+        logits: (n, classes).
+        name: of the model or file that they are of.
+
+    Raises:
+        ValueError: some are NaN or infinite; the message says for how many images.
+    """
+    finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{name} gives NaN or infinite logits for {np.count_nonzero(~finite)} of "
+            f"{len(finite)} images: look for such values in its weights and in the "
+            "images"
+        )
 
 
 def logits(
@@ -93,7 +120,7 @@ def logits(
             images.
 
     Raises:
-        ValueError: there are no images, or they do not fit.
+        ValueError: there are no images, they do not fit, or logits are not finite.
     """
     runner = runner_of(model_or_path)
     outputs = [
@@ -102,7 +129,16 @@ def logits(
     ]
     if not outputs:
         raise ValueError("there are no images to run")
-    return np.concatenate(outputs)
+    outputs = np.concatenate(outputs)
+    check_finite(outputs, name_of(runner))
+    return outputs
+
+
+def name_of(runner: Runner) -> str:
+    """What a message calls it: the file, or the model's name."""
+    if runner.path is not None:
+        return str(runner.path)
+    return repr(runner.model.name) if runner.model is not None else runner.kind
 
 
 def runner_of(
@@ -161,8 +197,15 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
     return of_model(sized, runner.path)
 
 
+def _two_classes(logits):
+    """(n, 2) of one logit an image, others as they are."""
+    if logits.ndim != 2 or logits.shape[1] != 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)
+
+
 def _checked(logits, labels):
-    logits, labels = np.asarray(logits), np.asarray(labels)
+    logits, labels = _two_classes(np.asarray(logits)), np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR gives them
         labels = labels[:, 0]
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
@@ -177,4 +220,5 @@ def _checked(logits, labels):
             f"labels must be 0 to {logits.shape[1] - 1}, "
             f"got {labels.min()} to {labels.max()}"
         )
+    check_finite(logits, "the model")
     return logits, labels
