@@ -8,7 +8,7 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
-from architectures.state_dict import given_path
+from architectures.weight_files import given_path
 
 TIMEOUT = 60  # seconds without a byte from the server
 OTHER_CACHE = "name a folder that can be written with cache= or XDG_CACHE_HOME"

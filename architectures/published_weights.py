@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from architectures import state_dict
+from architectures import state_dict, weight_files
 from architectures.catalogue import CARDS
 from architectures.download import default_cache, fetch
 
@@ -45,7 +45,7 @@ def load_published_weights(
             this package, with as many classes as the file has and an image size that
             leaves the first dense layer as it is published.
         path: a `.safetensors` file, or a `.pth`, `.pt` or `.th` one, which needs
-            PyTorch. Weights may lie in a container, see `state_dict.CONTAINERS`.
+            PyTorch. Weights may lie in a container, see `weight_files.CONTAINERS`.
         download: fetch the file that the catalogue names for `model.name` instead.
         cache: folder for fetched files; `~/.cache/limbeck` (or under
             `XDG_CACHE_HOME`) where it is left out.
@@ -63,10 +63,10 @@ def load_published_weights(
         address = CARDS[model.name].weights if model.name in CARDS else ""
         if not address:
             raise ValueError(f"no published weights are known for {model.name!r}")
-        state_dict.torch_for(address)  # better now than after half a gigabyte
+        weight_files.pytorch(address)  # better now than after half a gigabyte
         path = fetch(address, default_cache() if cache is None else cache)
-    path = state_dict.given_path(path)
-    load_state_dict(model, state_dict.read(path), source=str(path))
+    path = weight_files.given_path(path)
+    load_state_dict(model, weight_files.read(path), source=str(path))
 
 
 def load_state_dict(
@@ -139,7 +139,7 @@ class _Slot:
         return state_dict.problem(array, self.dtype, variance=self.variance)
 
 
-def _slots(model, names):
+def _slots(model, names=()):
     """PyTorch's name -> slot, for every weight of `model`, as `names` are spelt."""
     naming = _naming(model, names)
     slots = {}

@@ -11,7 +11,13 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from compression.graph import has_graph, last_call
+from compression.distillation.arguments import (
+    listed,
+    require_graph,
+    require_number,
+    shown,
+)
+from compression.graph import last_call
 
 
 def best_bias_shift(
@@ -25,19 +31,21 @@ def best_bias_shift(
     interval without an end on one side counts as 2 wide.
 
     Args:
-        logits: (n, all classes).
+        logits: (n, all classes); (n, 1) are those of class 1 against class 0.
         labels: (n,) integer classes.
         classes: whose logits are shifted together; some, not all.
 
     Raises:
         ValueError: the shapes do not fit, or `classes` are not some of the classes.
     """
-    logits, labels = np.asarray(logits, np.float64), np.asarray(labels)
+    logits, labels = _numbers("logits", logits), _numbers("labels", labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1]:
         raise ValueError(
-            "logits must be (n, classes) and labels (n,), "
+            "logits must be (n, classes) and labels (n,) integer classes, "
             f"got {logits.shape} and {labels.shape}"
         )
+    if logits.shape[1] == 1:  # a logit z for two classes means (0, z)
+        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     shifted = _among(classes, logits.shape[1])
     inside = np.where(shifted, logits, -np.inf)
     outside = np.where(shifted, -np.inf, logits)
@@ -60,15 +68,19 @@ def best_bias_shift(
 def shift_bias(model: keras.Model, classes: Sequence[int], shift: float) -> None:
     """Add `shift` to the biases of `classes` in the output layer; `model` is changed.
 
+    Of one logit, that of class 1 against class 0, a shift of class 0 is the opposite.
+
     Raises:
         ValueError: `classes` are not some of the model's classes, or its output is not
             that of a linear dense layer with a bias.
     """
-    if not has_graph(model) or len(model.outputs) != 1:
+    require_graph(model, "model")
+    if len(model.outputs) != 1:
         raise ValueError(
-            f"{model.name!r} must be a built functional or sequential model with one "
-            "output, the logits"
+            f"model {model.name!r} must have one output, the logits, got "
+            f"{len(model.outputs)}"
         )
+    require_number("shift", shift)
     layer = last_call(model).operation
     if (
         not isinstance(layer, keras.layers.Dense)
@@ -76,15 +88,30 @@ def shift_bias(model: keras.Model, classes: Sequence[int], shift: float) -> None
         or layer.bias is None
     ):
         raise ValueError(
-            f"{model.name!r} must end in a linear dense layer with a bias, not in "
-            f"{type(layer).__name__} {layer.name!r}"
+            f"model {model.name!r} must end in a linear dense layer with a bias, not "
+            f"in {type(layer).__name__} {layer.name!r}"
         )
-    shifted = _among(classes, layer.units)
+    shifted = _among(classes, max(layer.units, 2)).astype("float32")
+    if layer.units == 1:
+        shifted = shifted[1:] - shifted[:1]
     layer.bias.assign_add(shift * shifted.astype(layer.bias.dtype))
+
+
+def _numbers(name, given):
+    try:
+        numbers = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
+    if np.isnan(numbers).any():
+        raise ValueError(f"{name} must be an array of numbers, got {shown(given)}")
+    return numbers
 
 
 def _among(classes, count):
     """(count,) bool: which classes are meant."""
+    classes = listed("classes", classes, "integer classes")
+    for chosen in classes:
+        require_number("each of classes", chosen, whole=True)
     chosen = sorted(set(classes))
     if not chosen or len(chosen) == count or not set(chosen) <= set(range(count)):
         raise ValueError(

@@ -6,7 +6,17 @@ from itertools import chain
 import keras
 from keras import ops
 
-from compression.distillation.label_loss import checked_label_loss, for_metrics
+from compression.distillation.arguments import (
+    listed,
+    require_classes,
+    require_net,
+    shown,
+)
+from compression.distillation.label_loss import (
+    checked_label_loss,
+    for_metrics,
+    takes_classes,
+)
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.batch import (
     Batch,
@@ -18,15 +28,15 @@ from compression.distillation.losses.batch import (
     weighted,
 )
 from compression.distillation.losses.logit_loss import LOGITS
+from compression.distillation.shared_weights import require_apart
 from compression.distillation.teacher import (
     TEACHER_LOGITS,
     NoTeacher,
     TeacherFunction,
     teacher_features,
     teacher_outputs,
-    tensors_by_name,
+    with_outputs,
 )
-from compression.logits import require_logits
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -71,8 +81,9 @@ class Distiller(keras.Model):
         name: name of this model.
 
     Raises:
-        ValueError: teacher and student are the same object, differ in classes, or
-            one of them ends in a softmax or sigmoid; no part has a positive weight;
+        ValueError: teacher and student are the same object, share weights that
+            training changes, differ in classes, or one of them has several inputs or
+            outputs or ends in a softmax or sigmoid; no part has a positive weight;
             two losses share a name; `label_loss` is none of integer labels and
             logits; a layer is unknown or no projector can make a
             pair comparable.
@@ -90,12 +101,13 @@ class Distiller(keras.Model):
         teacher_features: Sequence[Sequence] | None = None,
         name: str = "distiller",
     ):
-        require_logits(student, "student")
+        require_net(student, "student")
         check_parts(losses, label_weight)
+        losses = list(losses)
         # The student's policy, so that compile() scales the loss under float16.
         super().__init__(name=name, dtype=student.dtype_policy)
         self.student = student
-        self.distillation_losses = list(losses)
+        self.distillation_losses = losses
         self.label_weight = label_weight
         self.label_loss = checked_label_loss(label_loss, student.outputs[0].shape[-1])
         self.trackers = {
@@ -119,7 +131,7 @@ class Distiller(keras.Model):
                 )
             # Only logits are compared, and the teacher's have the student's shape.
             teacher_features = [
-                [_key_and_shape(feature.key, feature.tensor) for feature in each]
+                [_key_and_shape(feature.key, feature.shape) for feature in each]
                 for each in self._features_of(student)
             ]
         self._teacher_features = None
@@ -141,7 +153,8 @@ class Distiller(keras.Model):
         """
         if teacher is self.student:
             raise ValueError("teacher and student are the same model")
-        require_logits(teacher, "teacher")
+        require_net(teacher, "teacher")
+        require_apart(self.student, teacher)
         classes = [model.outputs[0].shape[-1] for model in (teacher, self.student)]
         if classes[0] != classes[1]:
             raise ValueError(
@@ -151,7 +164,10 @@ class Distiller(keras.Model):
         features = self._features_of(teacher)
         model = teacher_outputs(teacher, self.student, chain(*features), teacher_input)
         shapes = [
-            [_key_and_shape(feature.key, model.output[feature.key]) for feature in each]
+            [
+                _key_and_shape(feature.key, model.output[feature.key].shape)
+                for feature in each
+            ]
             for each in features
         ]
         if self._teacher_features is None:
@@ -194,6 +210,11 @@ class Distiller(keras.Model):
             return _by_name(outputs)[LOGITS], state
         return _by_name(predicted)[LOGITS]
 
+    def make_train_function(self, force=False):
+        if self._teacher.model is not None:  # layers may have been unfrozen since
+            require_apart(self.student, self._teacher.model)
+        return super().make_train_function(force)
+
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
@@ -224,7 +245,7 @@ class Distiller(keras.Model):
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         if y is None:  # no metric without labels; the parts of the loss are logged
-            own = {"loss", *self.trackers}
+            own = {"loss", *self.trackers} - {"label_loss"}
             return {m.name: m.result() for m in self.metrics if m.name in own}
         logits = _by_name(y_pred)[LOGITS]
         return super().compute_metrics(x, y, for_metrics(logits), sample_weight)
@@ -241,6 +262,8 @@ class Distiller(keras.Model):
         """Name, weight and values of each example, part by part."""
         if batch.labels is not None:
             labels, logits = batch.labels, batch.student_logits
+            if takes_classes(self.label_loss):
+                require_classes(labels, "label_loss")
             if logits.shape[-1] == 1:  # Keras's losses would broadcast (batch,)
                 labels = ops.reshape(labels, (-1, 1))
             values = self.label_loss.call(labels, logits)
@@ -332,15 +355,12 @@ class _StudentFunction:
     """
 
     def __init__(self, student, losses):
-        tapped = [
-            (loss.tap_name(layer), loss.tap(student, layer))
+        taps = [
+            (loss.tap_name(layer), loss.tap(layer))
             for loss in losses
             for layer in loss.student_layers
         ]
-        outputs = [(LOGITS, student.outputs[0]), *tapped]
-        self.model = keras.Model(
-            student.inputs[0], tensors_by_name(student, outputs), name=student.name
-        )
+        self.model = with_outputs(student, [(LOGITS, None), *taps], student.name)
 
     def __call__(self, images, training):
         return self.model(images, training=training)
@@ -351,9 +371,9 @@ class _StudentFunction:
         return [tuple(self.model.output[name].shape) for name in names]
 
 
-def _key_and_shape(key, tensor):
+def _key_and_shape(key, shape):
     """As a config has them, without the batch's size."""
-    return [key, [None, *tensor.shape[1:]]]
+    return [key, [None, *shape[1:]]]
 
 
 def _by_name(outputs):
@@ -369,11 +389,16 @@ def check_parts(
     Raises:
         ValueError: one is no loss, two share a name, or nothing has a positive weight.
     """
+    if isinstance(losses, DistillationLoss):
+        raise ValueError(
+            f"losses must be a list, got one {type(losses).__name__}: give losses=[...]"
+        )
+    losses = listed("losses", losses, "DistillationLoss objects such as SoftTargets()")
     for loss in losses:
         if not isinstance(loss, DistillationLoss):
             raise ValueError(
                 "losses must be DistillationLoss objects such as SoftTargets() or "
-                f"Hints(...), got {loss!r}"
+                f"Hints(...), got {shown(loss)}"
             )
     require_weight(label_weight, "label_weight")
     if label_weight == 0 and not any(loss.weight != 0 for loss in losses):

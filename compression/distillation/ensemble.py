@@ -6,6 +6,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.distillation.arguments import (
+    listed,
+    logits_in,
+    require_net,
+    require_number,
+)
+
 AVERAGES = ("probabilities", "logits")
 
 
@@ -28,24 +35,31 @@ def ensemble(
         name: name of the model.
 
     Raises:
-        ValueError: there is no teacher; inputs, classes or weights do not fit.
+        ValueError: there is no teacher, or one that gives no logits; inputs, classes or
+            weights do not fit.
     """
+    teachers = listed("teachers", teachers, "models")
     if not teachers:
-        raise ValueError("an ensemble needs at least one teacher")
-    weights = [1.0] * len(teachers) if weights is None else list(map(float, weights))
-    for what in ("input_shape", "output_shape"):
-        shapes = {tuple(getattr(teacher, what)) for teacher in teachers}
+        raise ValueError("teachers is empty: an ensemble needs at least one teacher")
+    for at, teacher in enumerate(teachers):
+        require_net(teacher, f"teachers[{at}]")
+    weights = [1.0] * len(teachers) if weights is None else weights
+    weights = listed("weights", weights, "numbers")
+    for at, weight in enumerate(weights):
+        require_number(f"weights[{at}]", weight)
+    for what in ("input", "output"):
+        shapes = {tuple(getattr(teacher, f"{what}s")[0].shape) for teacher in teachers}
         if len(shapes) > 1:
             raise ValueError(
-                f"the teachers differ in {what}: {sorted(shapes, key=str)}"
+                f"the teachers differ in {what}_shape: {sorted(shapes, key=str)}"
             )
     if len(weights) != len(teachers) or min(weights) < 0 or not sum(weights):
         raise ValueError(
             f"{len(teachers)} teachers need as many weights, none negative and not all "
             f"zero, got {weights}"
         )
-    image = keras.Input(teachers[0].input_shape[1:], name="image")
-    logits = [teacher(image) for teacher in teachers]
+    image = keras.Input(teachers[0].inputs[0].shape[1:], name="image")
+    logits = [logits_in(teacher(image)) for teacher in teachers]
     averaged = AverageLogits(weights, average, name="logits")(logits)
     return keras.Model(image, averaged, name=name)
 

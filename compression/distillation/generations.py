@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
+from compression.distillation.arguments import require_model, shown
+
 
 def generations(
     teacher: keras.Model,
@@ -27,10 +29,26 @@ def generations(
         train: called with (student, teacher); trains the student in place, as with a
             `Distiller`.
 
-    Yields:
-        Each student after its training.
+    Returns:
+        An iterator that gives each student after its training.
+
+    Raises:
+        ValueError: a net is no Keras model (of a student: when it is asked for), or
+            `train` cannot be called.
     """
-    for student in students:
+    require_model(teacher, "teacher")
+    if isinstance(students, keras.Model | str) or not isinstance(students, Iterable):
+        raise ValueError(f"students must be a list of models, got {shown(students)}")
+    if not callable(train):
+        raise ValueError(
+            f"train must be a function of (student, teacher), got {shown(train)}"
+        )
+    return _trained(teacher, students, train)
+
+
+def _trained(teacher, students, train):
+    for at, student in enumerate(students):
+        require_model(student, f"students[{at}]")
         train(student, teacher)
         yield student
         teacher = student

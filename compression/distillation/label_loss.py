@@ -41,6 +41,11 @@ def for_metrics(logits):
     return ops.sigmoid(logits) if logits.shape[-1] == 1 else logits
 
 
+def takes_classes(label_loss: keras.losses.Loss) -> bool:
+    """Whether it is one of Keras's own; a stranger's may take other labels."""
+    return isinstance(label_loss, (*BINARY.values(), *SPARSE.values()))
+
+
 def checked_label_loss(given, classes: int) -> keras.losses.Loss:
     """The `label_loss` of a distiller, as a loss of integer labels and logits.
 
@@ -60,7 +65,9 @@ def checked_label_loss(given, classes: int) -> keras.losses.Loss:
     kinds = tuple(fitting.values())
     if given is None:
         return kinds[0](from_logits=True, name="label_loss")
-    name = FUNCTIONS.get(given) if callable(given) else given
+    name = given
+    if callable(given):
+        name = next((n for function, n in FUNCTIONS.items() if function is given), None)
     if isinstance(name, str):
         if name not in fitting:
             raise ValueError(

@@ -8,6 +8,13 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from compression.distillation.arguments import (
+    listed,
+    logits_in,
+    require_classes,
+    require_net,
+    require_number,
+)
 from compression.distillation.distiller import BATCH_MEAN
 from compression.distillation.ensemble import AverageLogits
 from compression.distillation.label_loss import (
@@ -20,7 +27,7 @@ from compression.distillation.losses.logits.soft_targets import (
     soft_target_loss,
     two_classes,
 )
-from compression.logits import require_logits
+from compression.distillation.shared_weights import require_apart
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -44,7 +51,8 @@ class MutualDistiller(keras.Model):
 
     Raises:
         ValueError: fewer than two students, one of them twice, equal names, different
-            classes, an output that is a softmax's, or a number out of range.
+            classes, an output that is a softmax's, weights that students share and
+            train, or a number out of range.
     """
 
     def __init__(
@@ -55,18 +63,24 @@ class MutualDistiller(keras.Model):
         temperature: float = 1.0,
         name: str = "mutual_distiller",
     ):
+        students = listed("students", students, "models")
         if len(students) < 2:
-            raise ValueError("mutual learning needs at least two students")
-        for student in students:
-            require_logits(student, "student")
+            raise ValueError(
+                f"mutual learning needs at least two students, got {len(students)}"
+            )
+        for at, student in enumerate(students):
+            require_net(student, f"students[{at}]")
+        for name, value in {"weight": weight, "temperature": temperature}.items():
+            require_number(name, value)  # here no schedule of the step
         names = [student.name for student in students]
         if len(set(names)) != len(names):
             raise ValueError(f"students need different names, got {names}")
         classes = [student.outputs[0].shape[-1] for student in students]
         if len(set(classes)) > 1:
             raise ValueError(f"students must have the same classes, got {classes}")
+        _require_apart(students)
         super().__init__(name=name, dtype=students[0].dtype_policy)
-        self.students = list(students)
+        self.students = students
         self.weight = require_weight(weight)
         self.temperature = require_temperature(temperature)
         self.trackers = {
@@ -80,14 +94,20 @@ class MutualDistiller(keras.Model):
     def call(self, inputs, training=None):
         """(batch, students, classes) logits."""
         images = images_of(inputs)
-        logits = [student(images, training=training) for student in self.students]
-        return ops.stack([ops.cast(each, "float32") for each in logits], axis=1)
+        outputs = [student(images, training=training) for student in self.students]
+        logits = [ops.cast(logits_in(each), "float32") for each in outputs]
+        return ops.stack(logits, axis=1)
+
+    def make_train_function(self, force=False):
+        _require_apart(self.students)  # layers may have been unfrozen since
+        return super().make_train_function(force)
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         if self.loss is not None:
             raise ValueError("a MutualDistiller has its own loss; compile without one")
+        require_classes(y, "mutual learning")
         total = 0.0
         for k, student in enumerate(self.students):
             logits = y_pred[:, k]
@@ -138,3 +158,10 @@ class MutualDistiller(keras.Model):
         deserialize = keras.saving.deserialize_keras_object
         students = [deserialize(c, custom_objects) for c in config["students"]]
         return cls(**config | {"students": students})
+
+
+def _require_apart(students):
+    for student in students:
+        for other in students:
+            if other is not student:
+                require_apart(student, other, "student")

@@ -1,15 +1,23 @@
 """Taps: tensors inside a functional model, found by layer or by feature stage."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 
 import keras
 
+from compression.distillation.arguments import require_graph, shown
 from compression.graph import Graph, Source, read, rebuild
 
 EMBEDDING, OUTPUT = "embedding", "output"
 SHAPERS = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)  # compute nothing
 ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
+CHANNELS_FIRST, CHANNELS_LAST = "channels_first", "channels_last"
+# These may put the channels elsewhere; all others leave them where they are.
+REARRANGING = (keras.layers.Permute, keras.layers.Reshape, keras.layers.InputLayer)
+REARRANGING_OPERATIONS = {"Moveaxis", "Reshape", "Swapaxes", "Transpose"}
+
+# (name, before_activation), or None for the output, whatever its layer is called.
+Tap = tuple[str, bool] | None
 
 
 def tap(model: keras.Model, name: str, *, before_activation: bool = False):
@@ -32,15 +40,19 @@ def tap(model: keras.Model, name: str, *, before_activation: bool = False):
 
     Raises:
         ValueError: there is no such layer or stage, listing those that there are; or
-            `before_activation` where no activation layer gives the output.
+            `before_activation` where no activation layer gives the output; or `model`
+            has no graph.
     """
+    require_graph(model, "model")
     call, output = _find(model, read(model), name, before_activation)
     if not call.models:
         return call.outputs[output]
     return tapped(model, {name: (name, before_activation)}).output[name]
 
 
-def tapped(model: keras.Model, taps: Mapping[str, tuple[str, bool]]) -> keras.Model:
+def tapped(
+    model: keras.Model, taps: Mapping[Hashable, Tap], *, channels_last: bool = False
+) -> keras.Model:
     """`model` with a dict of taps as its output: the same layers, called once.
 
     Layers are shared with `model`. Models inside it are kept, but for those in which a
@@ -48,25 +60,55 @@ def tapped(model: keras.Model, taps: Mapping[str, tuple[str, bool]]) -> keras.Mo
 
     Args:
         model: a functional model.
-        taps: key in the dict -> (name, before_activation) of `tap`.
+        taps: key in the dict -> (name, before_activation) of `tap`, or None for the
+            model's output.
+        channels_last: whether maps whose channels come first are transposed, so that
+            all are (batch, height, width, channels).
 
     Raises:
         ValueError: as for `tap`.
     """
+    require_graph(model, "model")
     graph = read(model)
-    found = {key: _find(model, graph, *which) for key, which in taps.items()}
+    found = {key: _find(model, graph, *which) for key, which in taps.items() if which}
     open_models = {id(m) for call, _ in found.values() for m in call.models}
 
     def flatten(inner):
         return id(inner) in open_models
 
-    tensors = _tensors(read(model, flatten=flatten))
-    outputs = {key: tensors[call.key, i] for key, (call, i) in found.items()}
-    return rebuild(model, share=True, flatten=flatten, outputs=outputs)
+    opened = read(model, flatten=flatten)
+    tensors = _tensors(opened)
+    outputs = dict.fromkeys(taps, opened.outputs[0])
+    outputs |= {key: tensors[call.key, i] for key, (call, i) in found.items()}
+    made = rebuild(model, share=True, flatten=flatten, outputs=outputs)
+    first = {
+        id(made.output[key]): made.output[key]
+        for key, end in found.items()
+        if channels_last and _is_channels_first(graph, *end)
+    }
+    if not first:
+        return made
+    transposed = {
+        key: keras.layers.Permute(
+            (2, 3, 1), dtype=tensor.dtype, name=f"channels_last_{n}"
+        )(tensor)
+        for n, (key, tensor) in enumerate(first.items(), start=1)
+    }
+    outputs = {key: transposed.get(id(x), x) for key, x in made.output.items()}
+    return keras.Model(made.input, outputs, name=model.name)
+
+
+def shapes_at(model: keras.Model, taps: Sequence[Tap]) -> list[tuple]:
+    """The shapes of some taps, as `tapped(..., channels_last=True)` gives them."""
+    if not taps:
+        return []
+    made = tapped(model, dict(enumerate(taps)), channels_last=True)
+    return [tuple(made.output[n].shape) for n in range(len(taps))]
 
 
 def stages(model: keras.Model) -> dict[str, str]:
     """Stage ("stage1", ...) -> name (or "inner/layer") of what ends it, in order."""
+    require_graph(model, "model")
     graph = read(model)
     return {
         stage: graph.calls[source.call].path
@@ -88,6 +130,8 @@ def _tensors(graph: Graph) -> dict:
 
 def _find(model, graph, name, before_activation):
     """The call that gives a tap, and the number of its output."""
+    if not isinstance(name, str):
+        raise ValueError(f"name must be that of a layer or stage, got {shown(name)}")
     named = _named(graph)
     if name in named:
         call, output = named[name], 0
@@ -174,6 +218,86 @@ def _stage_ends(graph):
         return by_name
     last = {}
     for source, call in maps:  # in the graph's order: the last of a size stays
-        last[tuple(call.outputs[0].shape[1:3])] = source
+        start = 2 if _is_channels_first(graph, call) else 1
+        last[tuple(call.outputs[0].shape[start : start + 2])] = source
     largest_first = sorted(last, key=lambda size: -(size[0] or 0) * (size[1] or 0))
     return {f"stage{i}": last[size] for i, size in enumerate(largest_first, start=1)}
+
+
+# --- where a map's channels are -----------------------------------------------------
+
+
+def _is_channels_first(graph, call, output=0):
+    """Whether a map is (batch, channels, height, width), as the layers say around it.
+
+    The nearest layer before it with a `data_format` decides; else the nearest after
+    it; else Keras's setting.
+    """
+    if len(call.outputs[output].shape) != 4:
+        return False
+    call, output = _innermost(graph, call, output)
+    found = _format_before(graph, call) or _format_after(graph, call)
+    return (found or keras.config.image_data_format()) == CHANNELS_FIRST
+
+
+def takes_channels_first(model: keras.Model) -> bool:
+    """Whether a model of images takes them as (batch, channels, height, width)."""
+    graph = read(model)
+    for call in graph.calls:
+        if isinstance(call.operation, keras.layers.InputLayer):
+            return _is_channels_first(graph, call)
+    return False
+
+
+def _format_before(graph, call):
+    """The data format in which `call` gives its map; None: nothing before it says."""
+    while (found := _own_format(call)) is None:
+        if _rearranges(call) or not call.sources:
+            return _rearranged(graph, call)
+        call = graph.calls[call.sources[0].call]
+    return found
+
+
+def _rearranged(graph, call):
+    """What becomes of a known format where a layer moves the channels."""
+    if not isinstance(call.operation, keras.layers.Permute):
+        return None
+    before = _format_before(graph, graph.calls[call.sources[0].call])
+    moves = {
+        (CHANNELS_FIRST, (2, 3, 1)): CHANNELS_LAST,
+        (CHANNELS_LAST, (3, 1, 2)): CHANNELS_FIRST,
+    }
+    return moves.get((before, tuple(call.operation.dims)))
+
+
+def _format_after(graph, call):
+    """The data format in which the calls after it take what `call` gives."""
+    start = next(at for at, other in enumerate(graph.calls) if other.key == call.key)
+    reached = {start}
+    for at in range(start + 1, len(graph.calls)):
+        later = graph.calls[at]
+        if reached.isdisjoint(later.producers):
+            continue
+        if found := _own_format(later):
+            return found
+        if not _rearranges(later):
+            reached.add(at)
+    return None
+
+
+def _own_format(call):
+    operation = call.operation
+    if not any(len(tensor.shape) == 4 for tensor in (*call.inputs, *call.outputs)):
+        return None
+    if isinstance(operation, keras.layers.BatchNormalization):
+        return CHANNELS_FIRST if operation.axis in (1, -3) else CHANNELS_LAST
+    # Convolutions, poolings, paddings, Flatten, ...: they have no common class.
+    return getattr(operation, "data_format", None)
+
+
+def _rearranges(call):
+    return (
+        isinstance(call.operation, REARRANGING)
+        or type(call.operation).__name__ in REARRANGING_OPERATIONS
+        or len(call.outputs[0].shape) != 4
+    )

@@ -7,11 +7,23 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.distillation.arguments import (
+    listed,
+    require_graph,
+    require_net,
+    shown,
+)
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.feature_loss import smaller_size
 from compression.distillation.losses.logit_loss import LOGITS
 from compression.distillation.losses.pooling import AverageTo
 from compression.distillation.losses.resizing import ResizeTo
+from compression.distillation.taps import (
+    Tap,
+    shapes_at,
+    takes_channels_first,
+    tapped,
+)
 
 TEACHER_LOGITS = f"teacher_{LOGITS}"
 
@@ -21,12 +33,14 @@ class TeacherFeature(NamedTuple):
 
     Attributes:
         key: name among the outputs, and in batches that carry them.
-        tensor: KerasTensor of the teacher.
+        tap: where it is in the teacher.
+        shape: of what is there, channels last.
         size: (height, width) that a map is averaged to; None: as it is.
     """
 
     key: str
-    tensor: Any
+    tap: Tap
+    shape: tuple
     size: tuple[int, int] | None
 
 
@@ -41,15 +55,27 @@ def teacher_features(
     Raises:
         ValueError: one of the nets has no such layer.
     """
+    if not isinstance(loss, DistillationLoss):
+        raise ValueError(f"loss must be a DistillationLoss, got {shown(loss)}")
+    require_graph(teacher, "teacher")
+    require_graph(student, "student")
+    taps, own_taps = (
+        [loss.tap(layer) for layer in layers]
+        for layers in (loss.teacher_layers, loss.student_layers)
+    )
+    sizes = [None] * len(taps)
+    shapes = shapes_at(teacher, taps)
+    if loss.match_sizes and taps:
+        own_shapes = shapes_at(student, own_taps)
+        sizes = [smaller_size(*pair) for pair in zip(shapes, own_shapes, strict=False)]
     features = []
-    for layer, own in zip(loss.teacher_layers, loss.student_layers, strict=False):
-        tensor, size = loss.tap(teacher, layer), None
-        if loss.match_sizes:
-            size = smaller_size(tensor.shape, loss.tap(student, own).shape)
-            size = None if size == tuple(tensor.shape[1:3]) else size
+    for layer, tap, shape, size in zip(
+        loss.teacher_layers, taps, shapes, sizes, strict=False
+    ):
+        size = None if size == shape[1:3] else size
         key = f"teacher_{loss.tap_name(layer)}"
         key += "" if size is None else f"_{size[0]}x{size[1]}"
-        features.append(TeacherFeature(key, tensor, size))
+        features.append(TeacherFeature(key, tap, shape, size))
     return features
 
 
@@ -66,11 +92,19 @@ def teacher_outputs(
     Raises:
         ValueError: the teacher cannot take such images, or one key names two tensors.
     """
+    require_net(teacher, "teacher")
+    require_net(student, "student")
+    features = listed("features", features, "TeacherFeature objects")
+    for feature in features:
+        if not isinstance(feature, TeacherFeature):
+            raise ValueError(
+                "features must be what teacher_features gives, got a list with "
+                f"{shown(feature)}"
+            )
     # The same model in whatever order the losses come.
     features = sorted(features, key=lambda feature: feature.key)
-    pairs = [(feature.key, feature.tensor) for feature in features]
-    tensors = tensors_by_name(teacher, [(TEACHER_LOGITS, teacher.outputs[0]), *pairs])
-    inner = keras.Model(teacher.inputs[0], tensors)
+    pairs = [(feature.key, feature.tap) for feature in features]
+    inner = with_outputs(teacher, [(TEACHER_LOGITS, None), *pairs])
     image = keras.Input(
         student.input_shape[1:], dtype=student.inputs[0].dtype, name="image"
     )
@@ -81,15 +115,22 @@ def teacher_outputs(
     return keras.Model(image, outputs, name=teacher.name)
 
 
-def tensors_by_name(
-    model: keras.Model, tensors: Iterable[tuple[str, Any]]
-) -> dict[str, Any]:
-    """Tensors of `model` as a dict.
+def with_outputs(
+    model: keras.Model, taps: Iterable[tuple[str, Tap]], name: str | None = None
+) -> keras.Model:
+    """The layers of `model` as a model with a dict of taps, by name, as its output.
 
     Raises:
         ValueError: two of them have one name, as where a layer that is not the last one
-            is called "logits".
+            is called "logits"; or there is no such layer.
     """
+    names, which = zip(*taps, strict=True)
+    made = tapped(model, dict(enumerate(which)), channels_last=True)
+    outputs = _by_name(model, zip(names, made.output.values(), strict=True))
+    return keras.Model(made.inputs[0], outputs, name=name)
+
+
+def _by_name(model, tensors):
     found = {}
     for name, tensor in tensors:
         if found.setdefault(name, tensor) is not tensor:
@@ -140,7 +181,7 @@ class NoTeacher:
 
 def _fitted(image, teacher, teacher_input):
     """Images in the size that the teacher takes."""
-    fitted = image if teacher_input is None else teacher_input(image)
+    fitted = _converted(image, teacher_input)
     wanted, given = teacher.input_shape[1:], fitted.shape[1:]
     channels = [shape[-1] for shape in (wanted, given)]
     if len(wanted) != len(given) or (None not in channels and len(set(channels)) > 1):
@@ -150,8 +191,32 @@ def _fitted(image, teacher, teacher_input):
             "teacher_input"
         )
     if len(wanted) == 3 and None not in wanted and wanted[:2] != given[:2]:
+        if takes_channels_first(teacher):
+            raise ValueError(
+                f"teacher {teacher.name!r} takes images with their channels first, of "
+                f"shape {tuple(wanted)}, the student's are {tuple(given)}, and only "
+                "images with their channels last are resized: give a layer that "
+                "converts them as teacher_input"
+            )
         fitted = ResizeTo(wanted[:2])(fitted)
     return fitted
+
+
+def _converted(image, teacher_input):
+    if teacher_input is None:
+        return image
+    if not isinstance(teacher_input, keras.Layer):
+        raise ValueError(
+            "teacher_input must be a Keras layer, such as Renormalise or a "
+            f"keras.layers.Lambda, got {shown(teacher_input)}"
+        )
+    try:
+        return teacher_input(image)
+    except Exception as error:  # of a stranger's layer
+        raise ValueError(
+            f"teacher_input {teacher_input.name!r} cannot take the student's images, "
+            f"of shape {tuple(image.shape[1:])}: {error}"
+        ) from error
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -166,15 +231,13 @@ class Renormalise(keras.layers.Layer):
         want: (mean, std) that the teacher expects.
 
     Raises:
-        ValueError: the numbers of channels differ and the images are not grey.
+        ValueError: the numbers of channels differ and the images are not grey; or what
+            is given are no such pairs.
     """
 
     def __init__(self, have, want, name=None):
         super().__init__(name=name, dtype="float32")
-        self.have, self.want = (
-            tuple(tuple(map(float, np.atleast_1d(part))) for part in pair)
-            for pair in (have, want)
-        )
+        self.have, self.want = _mean_and_std("have", have), _mean_and_std("want", want)
         if len(self.have[0]) not in (1, len(self.want[0])):
             raise ValueError(
                 f"images of {len(self.have[0])} channels cannot become ones of "
@@ -190,3 +253,18 @@ class Renormalise(keras.layers.Layer):
 
     def get_config(self):
         return {"have": self.have, "want": self.want, "name": self.name}
+
+
+def _mean_and_std(name, given):
+    """(mean, std), each a tuple of floats, one a channel."""
+    try:
+        mean, std = (tuple(map(float, np.atleast_1d(part))) for part in given)
+        sound = len(mean) == len(std) and min(std) > 0 and np.isfinite(mean + std).all()
+    except (TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise ValueError(
+            f"{name} must be (mean, std), each one number a channel and std above 0, "
+            f"got {shown(given)}"
+        )
+    return mean, std

@@ -1,5 +1,6 @@
 """Runs images through models and exported files: one call for every format."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 
 from compression.quiet import quiet
 
+# How Keras says that it does not know a layer or function.
+UNKNOWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
 CHUNK = 256  # images at once where a file takes any number: bounds the memory
 
 
@@ -75,7 +78,7 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
         FileNotFoundError: there is nothing at `path`.
         ValueError: what is there is none of the three, or is damaged.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
     if path.is_dir():
@@ -109,6 +112,11 @@ def _load_keras(path):
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, HDF5 and Keras errors, no common base
+        if unknown := UNKNOWN.search(str(error)):
+            raise ValueError(
+                f"{path} needs {unknown[1]!r}, which nobody has registered: import the "
+                "module that defines it before (limbeck's own: import architectures)"
+            ) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
     return of_model(model, path)
 

@@ -154,10 +154,11 @@ def _answers(runner, data, reference, threads):
     if not logits:
         raise ValueError("data holds no batches")
     logits, labels = np.concatenate(logits), np.concatenate(labels)
-    scores.check_finite(logits, scores.name_of(runner))
+    scores.require_finite(logits, scores.name_of(runner))
     if other is not None:
-        reference = np.concatenate(other_logits)
-        scores.check_finite(reference, f"the reference {scores.name_of(other)}")
+        reference = scores.require_finite(
+            np.concatenate(other_logits), f"the reference {scores.name_of(other)}"
+        )
     errors = scores.errors_by_class(logits, labels)
     return {
         "top1": scores.accuracy(logits, labels),

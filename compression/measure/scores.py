@@ -85,13 +85,13 @@ def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
             "both must be logits (n, classes) of the same images, "
             f"got {logits.shape} and {reference.shape}"
         )
-    check_finite(ours, "the model")
-    check_finite(theirs, "the reference")
+    require_finite(ours, "the model")
+    require_finite(theirs, "the reference")
     return float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
 
 
-def check_finite(logits: np.ndarray, name: str) -> None:
-    """Refuses logits that are no answer.
+def require_finite(logits: np.ndarray, name: str) -> np.ndarray:
+    """The logits, if all are finite: others are no answer.
 
     Args:
         logits: (n, classes).
@@ -103,10 +103,11 @@ def check_finite(logits: np.ndarray, name: str) -> None:
     finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
     if not finite.all():
         raise ValueError(
-            f"{name} gives NaN or infinite logits for {np.count_nonzero(~finite)} of "
-            f"{len(finite)} images: look for such values in its weights and in the "
-            "images"
+            f"{name} gives logits that are not finite for "
+            f"{np.count_nonzero(~finite)} of {len(finite)} images: look for NaN and "
+            "infinite values in its weights and in the images"
         )
+    return logits
 
 
 def logits(
@@ -129,16 +130,14 @@ def logits(
     ]
     if not outputs:
         raise ValueError("there are no images to run")
-    outputs = np.concatenate(outputs)
-    check_finite(outputs, name_of(runner))
-    return outputs
+    return require_finite(np.concatenate(outputs), name_of(runner))
 
 
 def name_of(runner: Runner) -> str:
     """What a message calls it: the file, or the model's name."""
     if runner.path is not None:
         return str(runner.path)
-    return repr(runner.model.name) if runner.model is not None else runner.kind
+    return f"model {runner.model.name!r}" if runner.model is not None else runner.kind
 
 
 def runner_of(
@@ -220,5 +219,4 @@ def _checked(logits, labels):
             f"labels must be 0 to {logits.shape[1] - 1}, "
             f"got {labels.min()} to {labels.max()}"
         )
-    check_finite(logits, "the model")
-    return logits, labels
+    return require_finite(logits, "the model"), labels

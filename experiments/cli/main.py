@@ -1,6 +1,7 @@
 """The command line: which verbs there are, their errors and the exit status."""
 
 import contextlib
+import io
 import logging
 import os
 import shlex
@@ -43,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read when TensorFlow loads
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # no report is lost to a dash
+            stream.reconfigure(errors="replace")
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     options = parser().parse_args(arguments)
     options.command_line = shlex.join(["limbeck", *arguments])

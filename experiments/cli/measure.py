@@ -1,20 +1,17 @@
 """`limbeck measure`: size, latency and accuracy of a model file."""
 
 import json
-from pathlib import Path
 
-from experiments.cli.options import (
-    DATA_HELP,
-    add_image_size,
-    add_json,
-    start_tensorflow,
-)
+from experiments.cli import model_data
+from experiments.cli.options import add_json, path, start_tensorflow
 
 EXAMPLES = """
 limbeck measure net.tflite          # size, MACs, latency
 limbeck measure net.tflite --data mnist5k  # and accuracy on the test images
+limbeck measure net.keras --data folder:photos --split all
 limbeck measure net.keras --json
 """
+SPLITS, ALL = ("train", "validation", "test"), "all"
 
 
 def add(commands):
@@ -22,14 +19,21 @@ def add(commands):
         "measure",
         help="size, latency and accuracy of a model file",
         description="Parameters, multiply-accumulates, bytes as they are and zipped, "
-        "latency of one image; with --data, accuracy on its test images.",
+        "latency of one image; with --data, accuracy on its test images. The "
+        "deploy.json beside MODEL says how pixels are normalised and what its classes "
+        "are.",
         examples=EXAMPLES,
     )
     command.add_argument(
-        "model", metavar="MODEL", type=Path, help=".keras, .tflite or SavedModel"
+        "model", metavar="MODEL", type=path, help=".keras, .tflite or SavedModel"
     )
-    command.add_argument("--data", metavar="NAME", help=f"test images of: {DATA_HELP}")
-    add_image_size(command)
+    model_data.add_options(command, "accuracy on images of")
+    command.add_argument(
+        "--split",
+        choices=(*SPLITS, ALL),
+        default="test",
+        help="which of the images (test)",
+    )
     add_json(command)
     command.set_defaults(run=run)
 
@@ -37,15 +41,14 @@ def add(commands):
 def run(options):
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
-    from compression import measure
+    from compression import export, measure
 
-    test = None
+    runner = export.load(options.model)
+    batches = None
     if options.data:
-        from experiments.data import load, pipeline
-
-        data = load(options.data, image_size=options.image_size)
-        test = pipeline.evaluation_batches(data, "test").as_numpy_iterator()
-    profile = measure.profile(options.model, test, image_size=options.image_size)
+        data = model_data.load_for(runner, options)
+        batches = _batches(data, SPLITS if options.split == ALL else [options.split])
+    profile = measure.profile(runner, batches, image_size=options.image_size)
     row = profile.as_row()
     if options.json:
         print(json.dumps(row, indent=1))
@@ -53,3 +56,10 @@ def run(options):
     for name, value in row.items():
         if value is not None:
             print(f"{name:<16} {value}")
+
+
+def _batches(data, splits):
+    from experiments.data import pipeline
+
+    for split in splits:
+        yield from pipeline.evaluation_batches(data, split).as_numpy_iterator()

@@ -1,11 +1,11 @@
 """`limbeck nets`: the catalogue, or one of its nets layer by layer."""
 
 import json
-from pathlib import Path
 
 from experiments.cli.options import (
     add_json,
     add_set,
+    path,
     positive,
     shape,
     start_tensorflow,
@@ -38,7 +38,7 @@ def add(commands):
         help="an option of the net, as in shortcut=B; may be repeated",
     )
     command.add_argument(
-        "--draw", metavar="FILE", type=Path, help="draw the graph to a .png or .svg"
+        "--draw", metavar="FILE", type=path, help="draw the graph to a .png or .svg"
     )
     add_json(command)
     command.set_defaults(run=run)

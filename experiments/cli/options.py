@@ -17,7 +17,7 @@ def add_run_options(command: argparse.ArgumentParser, *, seeds: int) -> None:
         seeds: how many there are without the option.
     """
     command.add_argument(
-        "--out", metavar="DIR", type=Path, help="run folder (runs/...)"
+        "--out", metavar="DIR", type=path, help="run folder (runs/...)"
     )
     command.add_argument(
         "--seeds",
@@ -72,6 +72,14 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
+
+
+def path(text: str) -> Path:
+    """A path; `~` is the home folder, also where no shell saw to it."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 
 
 def shape(text: str) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from experiments.cli.options import path
+
 EXAMPLES = """
 limbeck report runs/demo-mnist5k
 """
@@ -15,7 +17,7 @@ def add(commands):
         "the run folder, and prints its tables. No model is run.",
         examples=EXAMPLES,
     )
-    command.add_argument("run_folder", metavar="RUN", type=Path, help="a run folder")
+    command.add_argument("run_folder", metavar="RUN", type=path, help="a run folder")
     command.set_defaults(run=run)
 
 

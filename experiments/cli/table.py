@@ -1,6 +1,6 @@
 """`limbeck table`: the tables of Markdown files, made again from the records."""
 
-from pathlib import Path
+from experiments.cli.options import path
 
 EXAMPLES = """
 limbeck table                       # the tables of all texts
@@ -17,14 +17,14 @@ def add(commands):
         "README and those of the experiments.",
         examples=EXAMPLES,
     )
-    command.add_argument("file", metavar="FILE", type=Path, nargs="?", help="(all)")
+    command.add_argument("file", metavar="FILE", type=path, nargs="?", help="(all)")
     command.add_argument(
         "--check",
         action="store_true",
         help="change nothing; exit status 2 if a table differs from its records",
     )
     command.add_argument(
-        "--record", metavar="RUN", type=Path, help="first keep this run's records"
+        "--record", metavar="RUN", type=path, help="first keep this run's records"
     )
     command.set_defaults(run=run)
 

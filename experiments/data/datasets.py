@@ -34,7 +34,9 @@ def load(
       where test is missing or has no labels); a tenth of train, at most 5,000 images,
       becomes validation. Where neither exists, a fifth of train, at most 10,000
       images, becomes test.
-    - "folder:PATH": a sub-folder of JPEG and PNG files for each class, 70/10/20.
+    - "folder:PATH": a sub-folder for each class, 70/10/20; or `train` and `test` or
+      `val` (or all three) that have a sub-folder for each class. Photographs are
+      turned as their EXIF orientation says.
 
     Args:
         name: one of the above.
@@ -47,7 +49,8 @@ def load(
 
     Raises:
         ValueError: an unknown name or a wrong value; a folder with an unreadable
-            image, fewer than two classes, or a class with fewer than 3 images.
+            image, fewer than two classes, or a class with fewer than 3 images, or
+            whose parts differ in classes.
         FileNotFoundError: no such folder, or a dataset that is neither prepared nor
             to be had from here.
     """

@@ -1,21 +1,75 @@
 """Stored images to uint8 pixels of one size."""
 
+import io
+
+import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 
 def decode_rgb(encoded: tf.Tensor) -> tf.Tensor:
     """JPEG or PNG bytes -> (h, w, 3) uint8.
 
     Grey is repeated, a palette is looked up, 16 bits lose the lower 8 and alpha is
-    dropped, not blended. The rotation flag of a photograph is ignored.
+    dropped, not blended.
     """
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(image, (None, None, 3))
 
 
 def decode_rgb_file(path: tf.Tensor) -> tf.Tensor:
-    """The same from a path."""
-    return decode_rgb(tf.io.read_file(path))
+    """The image in the file at `path`, as people see it -> (h, w, 3) uint8.
+
+    As `decode_rgb`, and turned as its EXIF orientation says. What TensorFlow does not
+    read (WebP, BMP with a palette) Pillow does.
+    """
+    encoded = tf.io.read_file(path)
+    orientation = tf.numpy_function(_orientation, [encoded], tf.int64, stateful=False)
+    image = tf.cond(
+        orientation == BY_PILLOW,
+        lambda: tf.numpy_function(_by_pillow, [encoded], tf.uint8, stateful=False),
+        lambda: _turned(decode_rgb(encoded), orientation),
+    )
+    return tf.ensure_shape(image, (None, None, 3))
+
+
+BY_PILLOW = 0  # in the place of an orientation, which is from 1 to 8
+UPRIGHT = 1
+ORIENTATION = 0x0112  # the tag's number in EXIF
+BY_TENSORFLOW = (b"\xff\xd8", b"\x89PNG", b"GIF8")  # how these files begin
+
+
+def _orientation(encoded) -> np.int64:
+    encoded = _bytes(encoded)
+    if not encoded.startswith(BY_TENSORFLOW):
+        return np.int64(BY_PILLOW)
+    if b"Exif\0" not in encoded and b"eXIf" not in encoded:
+        return np.int64(UPRIGHT)
+    with Image.open(io.BytesIO(encoded)) as image:
+        found = image.getexif().get(ORIENTATION, UPRIGHT)
+    return np.int64(found if found in range(1, 9) else UPRIGHT)
+
+
+def _turned(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """EXIF 2.32, table 6: where the first row and the first column are seen."""
+
+    def where(codes, change, image):
+        chosen = tf.reduce_any(orientation == tf.constant(codes, tf.int64))
+        return tf.cond(chosen, lambda: change(image), lambda: image)
+
+    image = where([5, 6, 7, 8], lambda x: tf.transpose(x, (1, 0, 2)), image)
+    image = where([2, 3, 6, 7], lambda x: tf.reverse(x, [1]), image)
+    return where([3, 4, 7, 8], lambda x: tf.reverse(x, [0]), image)
+
+
+def _bytes(encoded) -> bytes:
+    """What `tf.numpy_function` passes: bytes in a graph, an array of them eagerly."""
+    return encoded if isinstance(encoded, bytes) else encoded.item()
+
+
+def _by_pillow(encoded) -> np.ndarray:
+    with Image.open(io.BytesIO(_bytes(encoded))) as image:
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
 def fitted(images: tf.Tensor, size: int) -> tf.Tensor:

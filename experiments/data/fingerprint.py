@@ -1,6 +1,7 @@
 """What distinguishes the images of a split from any others."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from experiments.data.splits import Split
@@ -20,8 +21,10 @@ def fingerprint(split: Split) -> str:
         digest.update(split.images.tobytes())
     elif split.paths is not None:
         for path in split.paths:
-            found = Path(path).stat()
-            digest.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode())
+            found = Path(os.fsdecode(path)).stat()
+            digest.update(
+                os.fsencode(path) + f" {found.st_size} {found.st_mtime_ns}\n".encode()
+            )
     else:
         for encoded, _ in split.stream().take(RECORDS).as_numpy_iterator():
             digest.update(hashlib.sha256(encoded).digest())

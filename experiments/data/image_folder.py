@@ -1,7 +1,8 @@
-"""A folder of images: one sub-folder of JPEG and PNG files for each class."""
+"""A folder of images: one sub-folder for each class, split already or not."""
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,18 +12,23 @@ import tensorflow as tf
 from PIL import Image
 
 from experiments.data.decoding import decode_rgb_file, fitted
+from experiments.data.image_files import SUFFIXES, ImageFiles, find_images, readable
 from experiments.data.splits import (
     MEMORY_LIMIT,
+    VALIDATION_SHARE,
     Data,
     Split,
+    check_validation,
     pixel_statistics,
     seventy_ten_twenty,
+    spread,
+    stratified_cut,
 )
 
-SUFFIXES = {".jpg", ".jpeg", ".png"}
 SMALLEST, LARGEST = 28, 64  # px, the range of an image size that nobody chose
-MEASURED = 1000  # files, evenly spaced, whose sizes stand for all
-FEWEST = 3  # images of a class: one for each split
+MOST_PIXELS = 2**27  # of one image: 400 MB when decoded; the largest phones take less
+UNREADABLE, TOO_LARGE = 0, -1  # in the place of an image's side
+FEWEST = 3  # images of a class that is cut in three
 SHOW_PROGRESS = 2000  # files; checking fewer is over before one wonders
 
 
@@ -34,35 +40,41 @@ def load_folder(
     validation: int | None,
 ) -> Data:
     """The folder as a dataset; `experiments.data.load` has the contract."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder of images at {folder}")
-    class_names, paths, labels = _list_images(folder)
-    _check_classes(folder, class_names, labels)
-    size = image_size or _typical_size(paths)
-    pixels = None
-    if len(paths) * size * size * 3 <= MEMORY_LIMIT:
-        pixels = np.empty((len(paths), size, size, 3), np.uint8)
-    readable = _read_all(paths, size, pixels)
-    bad = tuple(str(path) for path, ok in zip(paths, readable, strict=True) if not ok)
-    if bad and not skip_bad_images:
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise ValueError(
-            f"cannot read the image {bad[0]}{more}; --skip-bad-images leaves it out"
+    found = find_images(folder)
+    _check_classes(folder, found.class_names, found.labels)
+    if found.left_out:
+        warnings.warn(
+            f"{folder} holds more than is taken: {'; '.join(found.left_out)}",
+            stacklevel=3,
         )
-    kept = np.flatnonzero(readable)
-    _check_classes(folder, class_names, labels[kept])
+    sides = _short_sides(found.paths)
+    size = image_size or _typical_size(sides)
+    pixels = None
+    if len(found.paths) * size * size * 3 <= MEMORY_LIMIT:
+        pixels = np.empty((len(found.paths), size, size, 3), np.uint8)
+    usable = _read_all(found.paths, sides, size, pixels)
+    left = np.flatnonzero(~usable)
+    bad = tuple(readable(found.paths[i]) for i in left)
+    if bad and not skip_bad_images:
+        what = f"cannot read the image {bad[0]}"
+        if sides[left[0]] == TOO_LARGE:
+            what = f"{bad[0]} has more than {MOST_PIXELS:,} pixels"
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise ValueError(f"{what}{more}; --skip-bad-images leaves it out")
+    kept = np.flatnonzero(usable)
+    _check_classes(folder, found.class_names, found.labels[kept])
 
-    parts = seventy_ten_twenty(labels[kept], validation=validation)
+    parts = _cut(folder, found, kept, validation)
     train, held_out, test = (
-        _split(part, kept[index], paths, labels, pixels)
+        _split(part, index, found.paths, found.labels, pixels)
         for part, index in zip(("train", "validation", "test"), parts, strict=True)
     )
     shape = (size, size, 3)
     mean, std = pixel_statistics(train, shape)
     return Data(
-        name=f"folder:{folder}",
+        name=f"folder:{readable(folder)}",
         image_shape=shape,
-        class_names=class_names,
+        class_names=found.class_names,
         train=train,
         validation=held_out,
         test=test,
@@ -70,26 +82,8 @@ def load_folder(
         std=std,
         flips=True,
         bad_images=bad,
+        left_out=found.left_out,
     )
-
-
-def _list_images(folder: Path) -> tuple[tuple[str, ...], list[Path], np.ndarray]:
-    """Class names, paths and labels, all in sorted order."""
-    folders = sorted(
-        child
-        for child in folder.absolute().iterdir()
-        if child.is_dir() and not child.name.startswith(".")
-    )
-    paths, labels = [], []
-    for label, child in enumerate(folders):
-        images = sorted(
-            path
-            for path in child.iterdir()
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-        )
-        paths += images
-        labels += [label] * len(images)
-    return tuple(f.name for f in folders), paths, np.array(labels, np.int64)
 
 
 def _check_classes(
@@ -105,23 +99,83 @@ def _check_classes(
         if count < FEWEST:
             raise ValueError(
                 f"class {name!r} in {folder} must have at least {FEWEST} readable "
-                f"JPEG or PNG images, found {count}"
+                f"images ({', '.join(sorted(SUFFIXES))}), found {count}"
             )
 
 
-def _typical_size(paths: list[Path]) -> int:
-    """The median shorter side in pixels, within SMALLEST and LARGEST."""
-    sides = []
-    for path in paths[:: max(1, len(paths) // MEASURED)]:
+def _cut(
+    folder: Path, found: ImageFiles, kept: np.ndarray, validation: int | None
+) -> list[np.ndarray]:
+    """Positions of the train, validation and test images among all that were found.
+
+    Those that are split already stay so; without test images, the validation images
+    are those, and without validation images, they are cut from the train images.
+    """
+    labels = found.labels[kept]
+    if found.parts is None:
+        parts = seventy_ten_twenty(labels, validation=validation)
+        return [kept[index] for index in parts]
+    train, held_out, test = (
+        kept[found.parts[kept] == part] for part in ("train", "validation", "test")
+    )
+    if not len(test):
+        held_out, test = test, held_out
+    if len(held_out) and validation is not None:
+        raise ValueError(
+            f"{folder} has validation images of its own: leave out validation, "
+            f"got {validation}"
+        )
+    if not len(held_out):
+        if validation is None:
+            validation = max(1, round(len(train) * VALIDATION_SHARE))
+        check_validation(validation, len(train))
+        train, held_out = _in_two(train, found.labels, validation)
+    parts = [_in_two(part, found.labels, 0)[0] for part in (train, held_out, test)]
+    lacking = set(range(len(found.class_names))) - set(found.labels[train])
+    if lacking:
+        name = found.class_names[min(lacking)]
+        raise ValueError(f"class {name!r} in {folder} has no readable train image")
+    return parts
+
+
+def _in_two(
+    index: np.ndarray, labels: np.ndarray, second: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`index` in a mixed order, and `second` of it cut off, of all classes alike."""
+    of_class = np.bincount(labels[index])
+    none = np.zeros_like(of_class)
+    rest, cut_off, _ = stratified_cut(
+        labels[index], validation=spread(of_class, second), test=none
+    )
+    return index[rest], index[cut_off]
+
+
+def _short_sides(paths: list[Path]) -> np.ndarray:
+    """Of each image in pixels, by its header; UNREADABLE or TOO_LARGE of others."""
+
+    def side(path: Path) -> int:
         try:
             with Image.open(path) as image:  # reads the header only
-                sides.append(min(image.size))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-            continue  # _read_all names it
-    return int(np.clip(np.median(sides), SMALLEST, LARGEST)) if sides else SMALLEST
+                width, height = image.size
+        except Image.DecompressionBombError:
+            return TOO_LARGE
+        except (OSError, SyntaxError, ValueError):
+            return UNREADABLE
+        return min(width, height) if width * height <= MOST_PIXELS else TOO_LARGE
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.fromiter(pool.map(side, paths), np.int64, len(paths))
 
 
-def _read_all(paths: list[Path], size: int, pixels: np.ndarray | None) -> np.ndarray:
+def _typical_size(sides: np.ndarray) -> int:
+    """The median shorter side in pixels, within SMALLEST and LARGEST."""
+    sides = sides[sides > 0]
+    return int(np.clip(np.median(sides), SMALLEST, LARGEST)) if len(sides) else SMALLEST
+
+
+def _read_all(
+    paths: list[Path], sides: np.ndarray, size: int, pixels: np.ndarray | None
+) -> np.ndarray:
     """Decodes every file, into `pixels` if there is room; which ones were readable."""
 
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
@@ -129,8 +183,10 @@ def _read_all(paths: list[Path], size: int, pixels: np.ndarray | None) -> np.nda
         return fitted(decode_rgb_file(path), size)
 
     def read_one(number: int) -> bool:
+        if sides[number] in (UNREADABLE, TOO_LARGE):
+            return False
         try:
-            image = read(tf.constant(str(paths[number])))
+            image = read(tf.constant(os.fsencode(paths[number])))
         except tf.errors.OpError:
             return False
         if pixels is not None:
@@ -162,7 +218,7 @@ def _split(
     return Split(
         part,
         len(index),
-        paths=np.array([str(paths[i]) for i in index]),
+        paths=np.array([os.fsencode(paths[i]) for i in index], object),
         labels=labels[index],
         decode=decode_rgb_file,
     )

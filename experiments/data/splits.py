@@ -24,7 +24,7 @@ class Split:
         name: "train", "validation" or "test".
         size: number of images.
         images: (size, height, width, channels) uint8, the data's image shape.
-        paths: (size,) paths of image files.
+        paths: (size,) paths of image files, as bytes.
         stream: makes the tf.data.Dataset of (encoded bytes, label), in order.
         labels: (size,) int64, or None where only the stream knows them.
         decode: scalar string tensor -> (h, w, channels) uint8 tensor.
@@ -57,6 +57,7 @@ class Data:
         flips: whether a mirrored image keeps its label (not so for digits).
         note: what must stand at every table of this data, "" if nothing.
         bad_images: files that were skipped because they could not be read.
+        left_out: what else of a folder was not taken: a line for each reason.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Data:
     flips: bool
     note: str = ""
     bad_images: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def colour_components(self) -> tuple[np.ndarray, np.ndarray]:

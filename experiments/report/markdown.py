@@ -37,6 +37,7 @@ def document(run: Run) -> str:
         parts.append(_definitions(story.facts(run, summary)))
     parts += ["## Where it ran", _definitions(environment)]
     parts += _listed("Unreadable images", run.data.get("bad_images") or [])
+    parts += _listed("Not taken from the folder", run.data.get("left_out") or [])
     parts.append("Pictures: report.html.")
     return "\n\n".join(part for part in parts if part) + "\n"
 

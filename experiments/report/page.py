@@ -125,6 +125,8 @@ def _data(run):
     names = run.data.get("class_names") or []
     if names:
         facts.append((f"{len(names)} classes", ", ".join(map(str, names))))
+    if left_out := run.data.get("left_out"):
+        facts.append(("not taken from the folder", "; ".join(map(str, left_out))))
     bad = run.data.get("bad_images") or []
     listed = "".join(f"<li><code>{escape(str(path))}</code></li>" for path in bad)
     skipped = (

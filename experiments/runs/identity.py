@@ -10,6 +10,8 @@ from experiments.recipe import Recipe
 from experiments.runs.former import upgraded
 from experiments.runs.layout import RunFolder
 
+FOLDER = "folder:"  # how the name of a folder of images begins
+
 
 def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
     """A run goes on in a folder of its own recipe, or begins in an empty one.
@@ -25,8 +27,8 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
                 f"{path} is not empty and not a run folder; choose another --out"
             )
         return
-    there = upgraded(read_json(folder.recipe))
-    asked = json.loads(json.dumps(recipe.as_dict()))
+    there = _anywhere(upgraded(read_json(folder.recipe)), "data")
+    asked = _anywhere(json.loads(json.dumps(recipe.as_dict())), "data")
     different = sorted(_differences(there, asked))
     if different:
         shown = "; ".join(different[:3]) + ("; ..." if len(different) > 3 else "")
@@ -44,7 +46,8 @@ def require_same_data(data: Data, folder: RunFolder) -> None:
     """
     if not folder.data.exists():
         return
-    different = sorted(_differences(read_json(folder.data), described(data)))
+    there = _anywhere(read_json(folder.data), "name")
+    different = sorted(_differences(there, _anywhere(described(data), "name")))
     if different:
         raise ValueError(
             f"the data have changed since the run in {folder.path} began "
@@ -65,7 +68,18 @@ def described(data: Data) -> dict[str, Any]:
         "std": list(data.std),
         "note": data.note,
         "bad_images": list(data.bad_images),
+        "left_out": list(data.left_out),
     }
+
+
+def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """A record of data without where they lie: a folder may move, or be mounted."""
+    record = {k: v for k, v in record.items() if k != "left_out"}
+    if record[key].startswith(FOLDER):
+        record[key] = FOLDER
+        bad = record.get("bad_images", [])
+        record |= {"bad_images": ["/".join(p.split("/")[-2:]) for p in bad]}
+    return record
 
 
 def _differences(there, asked, path="") -> Iterator[str]:

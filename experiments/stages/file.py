@@ -7,6 +7,7 @@ import keras
 
 from compression import as_logits, export
 from experiments.data import Data
+from experiments.deployment import beside
 from experiments.runs.fingerprints import of_file
 
 
@@ -55,6 +56,13 @@ class File:
             raise ValueError(
                 f"{self.path} takes images of {images}, those of {data.name} are "
                 f"{tuple(data.image_shape)}: set image_size"
+            )
+        known = beside(Path(self.path))
+        own = known.class_names if known else data.class_names
+        if own != data.class_names and set(own) == set(data.class_names):
+            raise ValueError(
+                f"{self.path} has the classes of {data.name} in another order: "
+                f"{', '.join(own[:10])}"
             )
         if classes != len(data.class_names):
             raise ValueError(

@@ -8,6 +8,7 @@ import numpy as np
 
 from compression import export
 from experiments.data import pipeline
+from experiments.deployment import Deployment
 from experiments.files import write_json
 from experiments.stages.base import Job, Stage
 from experiments.training.fit import Trained
@@ -43,17 +44,7 @@ def finish(
             export.litert(model, path, precision=form.precision, **calibrated)
         else:
             export.saved_model(model, path, weights=form.precision)
-    write_json(
-        job.folder.deploy,
-        {
-            "input": "float32 (pixels / 255 - mean) / std, RGB or grey, rows first",
-            "image_shape": list(job.data.image_shape),
-            "mean": list(job.data.mean),
-            "std": list(job.data.std),
-            "output": "logits, one for each class",
-            "class_names": list(job.data.class_names),
-        },
-    )
+    Deployment.of(job.data).write(job.folder.deploy)
     about = {"stage": stage.name, "net": model.name, "what": stage.what}
     if stage.once:
         about["once"] = True

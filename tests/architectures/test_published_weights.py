@@ -13,8 +13,10 @@ import pytest
 from safetensors.numpy import save_file
 
 import architectures
+from architectures import load_published_weights, published_weights
 from architectures.catalogue import CARDS
 from architectures.published_weights import fetch, load_state_dict
+from architectures.resnet import resnet_cifar
 
 
 def resnet20_state(seed=0):
@@ -308,3 +310,117 @@ def test_download_end_to_end(given, server, model, state, tmp_path, monkeypatch)
     architectures.load_published_weights(model, download=True, cache=cache)
     assert is_loaded(model, state)
     assert ((cache or tmp_path / "home" / "limbeck") / name).exists()
+
+
+def small_resnet(shortcut="A"):
+    return resnet_cifar(8, input_shape=(8, 8, 3), classes=4, shortcut=shortcut)
+
+
+def state_of(model, seed=0):
+    """Arrays that fit, each value its own."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: rng.uniform(0.5, 1.5, slot.shape).astype("float32")
+        for name, slot in published_weights._slots(model).items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("conv1.weight", lambda w: w * np.nan, "conv1.weight is not finite"),
+        ("linear.bias", lambda w: w * np.inf, "linear.bias is not finite"),
+        ("linear.bias", lambda w: w.astype("f8") * 1e300, "is not finite in float32"),
+        ("bn1.running_var", lambda w: -w, "bn1.running_var has negative variances"),
+        ("conv1.weight", lambda w: w.astype("int64"), "conv1.weight holds int64"),
+        ("linear.bias", lambda w: w > 1, "linear.bias holds bool"),
+        ("linear.bias", lambda w: w.astype("complex64"), "holds complex64"),
+    ],
+)
+def test_numbers_are_checked_before_any_is_assigned(name, change, words):
+    model = small_resnet()
+    before = model.get_weights()
+    state = state_of(model)
+    state[name] = change(state[name])
+    with pytest.raises(ValueError, match=f"mine does not fit .*(?s:.*){words}"):
+        load_state_dict(model, state, source="mine")
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def test_a_name_that_is_there_twice_is_refused():
+    model = small_resnet()
+    state = state_of(model)
+    state["module.linear.bias"] = 2 * state["linear.bias"]
+    with pytest.raises(ValueError, match=r"has linear.bias twice, once as module\.lin"):
+        load_state_dict(model, state)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_names_of_other_repositories(prefix):
+    model, other = small_resnet("B"), small_resnet("B")
+    state = state_of(model)
+    load_state_dict(model, state)
+    theirs = {
+        prefix + name.replace("linear.", "fc.").replace("shortcut", "downsample"): w
+        for name, w in state.items()
+    }
+    assert any("downsample" in name for name in theirs)
+    load_state_dict(other, theirs)
+    for a, b in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "container", ["state_dict", "model", "net", "model_state_dict"]
+)
+def test_containers_of_pytorch_files(container, tmp_path):
+    torch = pytest.importorskip("torch")
+    model = small_resnet()
+    state = {name: torch.tensor(w) for name, w in state_of(model).items()}
+    torch.save({container: state, "epoch": 3}, tmp_path / "net.pth")
+    load_published_weights(model, tmp_path / "net.pth")
+
+
+def test_odd_pytorch_files_are_named(tmp_path):
+    torch = pytest.importorskip("torch")
+    model = small_resnet()
+    good = {name: torch.tensor(w) for name, w in state_of(model).items()}
+    odd = {
+        "none": {"state_dict": None},
+        "numbers": {1: torch.ones(2), 2: torch.ones(3)},
+        "list": [torch.ones(2)],
+        "sparse": good | {"linear.bias": torch.ones(4).to_sparse()},
+        "meta": good | {"linear.bias": torch.ones(4, device="meta")},
+    }
+    for kind, content in odd.items():
+        path = tmp_path / f"{kind}.pth"
+        torch.save(content, path)
+        with pytest.raises(ValueError, match=f"{kind}.pth"):
+            load_published_weights(model, path)
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_damaged_files_are_named_whatever_is_wrong(suffix, tmp_path):
+    model = small_resnet()
+    path = tmp_path / f"net.{suffix}"
+    if suffix == "pth":
+        torch = pytest.importorskip("torch")
+        torch.save({n: torch.tensor(w) for n, w in state_of(model).items()}, path)
+    else:
+        save_file(state_of(model), path)
+    whole = path.read_bytes()
+    dice = np.random.default_rng(0)
+    for length in [0, 1, 8, 100, 10_000, len(whole) // 2, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=f"net.{suffix}"):
+            load_published_weights(model, path)
+    for _ in range(40):
+        damaged = bytearray(whole)
+        for at in dice.integers(0, min(len(whole), 6000), 5):
+            damaged[at] = dice.integers(256)
+        path.write_bytes(damaged)
+        try:
+            load_published_weights(model, path)  # other numbers are still numbers
+        except ValueError as error:
+            assert str(path) in str(error)

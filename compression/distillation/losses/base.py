@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
+from compression.distillation.arguments import layer_names
 from compression.distillation.losses.batch import (
     Batch,
     Schedule,
@@ -11,7 +12,7 @@ from compression.distillation.losses.batch import (
     require_weight,
     serialized,
 )
-from compression.distillation.taps import tap
+from compression.distillation.taps import Tap
 
 
 class DistillationLoss(keras.layers.Layer):
@@ -35,7 +36,7 @@ class DistillationLoss(keras.layers.Layer):
         before_activation: whether it compares what the activation named is given.
 
     Raises:
-        ValueError: `weight` is negative.
+        ValueError: `weight` is negative, or what should be names of layers is not.
     """
 
     match_sizes = False
@@ -49,8 +50,8 @@ class DistillationLoss(keras.layers.Layer):
         name: str | None = None,
     ):
         super().__init__(name=name, dtype="float32")
-        self.teacher_layers = tuple(teacher_layers)
-        self.student_layers = tuple(student_layers)
+        self.teacher_layers = layer_names("teacher_layers", teacher_layers)
+        self.student_layers = layer_names("student_layers", student_layers)
         self.weight = require_weight(weight)
 
     @property
@@ -58,13 +59,9 @@ class DistillationLoss(keras.layers.Layer):
         """Whether only a teacher can give the shapes that `build` gets."""
         return bool(self.teacher_layers)
 
-    def tap(self, model: keras.Model, layer: str):
-        """The KerasTensor of `model` that is compared at `layer`.
-
-        Raises:
-            ValueError: there is no such layer, or nothing before its activation.
-        """
-        return tap(model, layer, before_activation=self.before_activation)
+    def tap(self, layer: str) -> Tap:
+        """What is compared at `layer`, as `taps.tapped` takes it."""
+        return layer, self.before_activation
 
     def tap_name(self, layer: str) -> str:
         """What the tensor of `tap` is called among a net's outputs."""

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
+
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
@@ -29,8 +31,24 @@ class Batch(NamedTuple):
 
 
 def images_of(inputs):
-    """The images of a batch, which may carry more than these."""
-    return inputs["image"] if isinstance(inputs, dict) else inputs
+    """The images of a batch, which may carry more than these.
+
+    Raises:
+        ValueError: it has none, or is no batch of images.
+    """
+    if isinstance(inputs, dict):
+        if "image" not in inputs:
+            raise ValueError(
+                'a batch must be images, or a dict with "image" among its keys, got '
+                f'the keys {sorted(inputs)}: put the images under "image"'
+            )
+        return inputs["image"]
+    if isinstance(inputs, list | tuple) and len(inputs) != 1:
+        raise ValueError(
+            f'a batch must be images, or a dict with "image", got {len(inputs)} '
+            "arrays: of these, give the images"
+        )
+    return inputs
 
 
 def weighted(values, sample_weight):
@@ -56,9 +74,12 @@ def require_weight(weight: float | Schedule, name: str = "weight") -> float | Sc
     """`weight` itself; `name` is what an error calls it.
 
     Raises:
-        ValueError: it is a negative number.
+        ValueError: it is a negative number, or no number.
     """
-    if not isinstance(weight, Schedule) and weight < 0:
+    if isinstance(weight, Schedule):
+        return weight
+    require_number(name, weight, kind="a number or a schedule of the step")
+    if weight < 0:
         raise ValueError(f"{name} must not be negative, got {weight}")
     return weight
 

@@ -6,6 +6,7 @@ from itertools import zip_longest
 import keras
 from keras import ops
 
+from compression.distillation.arguments import layer_names
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.batch import Batch, Schedule, shapes_of
 from compression.distillation.losses.pooling import AverageTo
@@ -36,7 +37,12 @@ class FeatureLoss(DistillationLoss):
         weight: float | Schedule = 1.0,
         name: str | None = None,
     ):
-        super().__init__(_names(teacher), _names(student), weight, name)
+        super().__init__(
+            layer_names("teacher", teacher),
+            layer_names("student", student),
+            weight,
+            name,
+        )
         alone = not self.teacher_layers  # the student learns from itself
         if not alone and len(self.teacher_layers) != len(self.student_layers):
             raise ValueError(
@@ -187,7 +193,3 @@ def _pooled(features, poolings):
 
 def _resized(shape, size):
     return tuple(shape) if size is None else (shape[0], *size, shape[3])
-
-
-def _names(layers):
-    return (layers,) if isinstance(layers, str) else tuple(layers)

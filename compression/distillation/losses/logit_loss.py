@@ -1,7 +1,9 @@
 """What all losses between logits have in common."""
 
-from numbers import Real
+import keras
+from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.batch import Batch, Schedule, shapes_of
 
@@ -34,8 +36,8 @@ class LogitLoss(DistillationLoss):
     def needs_teacher_shapes(self):
         return False  # the student has as many classes
 
-    def tap(self, model, layer):
-        return model.outputs[0]
+    def tap(self, layer):
+        return None  # the output, whatever its layer is called
 
     def build(self, teacher_shape, student_shape):
         [shape] = shapes_of(student_shape)
@@ -66,11 +68,16 @@ class LogitLoss(DistillationLoss):
 
 
 def require_temperature(temperature: float | Schedule) -> float | Schedule:
-    """`temperature` itself; a schedule or tensor is not checked.
+    """`temperature` itself; the values of a schedule or tensor are not checked.
 
     Raises:
-        ValueError: it is a number that is not positive.
+        ValueError: it is a number that is not positive, or none of these.
     """
-    if isinstance(temperature, Real) and temperature <= 0:
+    if isinstance(temperature, Schedule | keras.KerasTensor) or ops.is_tensor(
+        temperature
+    ):
+        return temperature
+    require_number("temperature", temperature, kind="a number or a schedule")
+    if temperature <= 0:
         raise ValueError(f"temperature must be positive, got {temperature}")
     return temperature

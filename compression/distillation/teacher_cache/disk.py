@@ -1,5 +1,7 @@
 """The outputs of any teacher for some views of its images, computed once, on disk."""
 
+import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -12,6 +14,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.distillation.arguments import (
+    listed,
+    require_graph,
+    require_number,
+    shown,
+)
 from compression.distillation.teacher_cache import folders
 from compression.distillation.teacher_cache.chunks import Array, ChunkedArrays
 from compression.distillation.teacher_cache.identity import identity
@@ -105,6 +113,8 @@ def cached_outputs(
         TypeError: JSON cannot hold `views.key`.
     """
     teacher = _with_named_outputs(teacher)
+    _check(views, root, budget, log)
+    float32 = listed("float32", float32, "names of outputs")
     arrays = _arrays(teacher, views, float32)
     about = {
         "what": "outputs of a teacher, by limbeck; may be deleted when not in use",
@@ -135,9 +145,34 @@ def cached_outputs(
     )
 
 
+def _check(views, root, budget, log):
+    if not isinstance(views, Views):
+        raise ValueError(
+            "views must be a Views(batches, images, key, count) object, got "
+            f"{shown(views)}"
+        )
+    if not callable(views.batches):
+        raise ValueError(
+            "views.batches must be a function of (view, first), got "
+            f"{shown(views.batches)}"
+        )
+    require_number("views.images", views.images, whole=True)
+    require_number("views.count", views.count, whole=True)
+    if not isinstance(root, str | os.PathLike):
+        raise ValueError(f"root must be the path of a folder, got {shown(root)}")
+    if budget is not None and budget != math.inf:
+        require_number("budget", budget, kind="a number of bytes, or None")
+    if not callable(log):
+        raise ValueError(f"log must be a function of a line, got {shown(log)}")
+
+
 def _with_named_outputs(teacher):
-    if not getattr(teacher, "inputs", None):
-        raise ValueError(f"teacher {teacher.name!r} must be a built functional model")
+    require_graph(teacher, "teacher")
+    if len(teacher.inputs) != 1:
+        raise ValueError(
+            f"teacher {teacher.name!r} has {len(teacher.inputs)} inputs, but gets "
+            "images only: build a model with one input"
+        )
     output = teacher.compute_output_spec(teacher.input)
     if isinstance(output, keras.KerasTensor):
         return keras.Model(teacher.input, {"teacher_logits": teacher.output})
@@ -157,8 +192,11 @@ def _arrays(teacher, views, float32):
             f"{views.images} images"
         )
     outputs = teacher.compute_output_spec(teacher.input)
-    if unknown := set(float32) - outputs.keys():
-        raise ValueError(f"no outputs {sorted(unknown)}; there are {sorted(outputs)}")
+    unknown = [name for name in float32 if name not in outputs]
+    if unknown:
+        raise ValueError(
+            f"float32 names no outputs {unknown}; there are {sorted(outputs)}"
+        )
     arrays = {}
     for name, output in outputs.items():
         if None in output.shape[1:]:

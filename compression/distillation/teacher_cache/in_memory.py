@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from compression import measure
+from compression.distillation.arguments import require_model, shown
 
 
 def teacher_logits(teacher: keras.Model, views: Iterable[Iterable]) -> np.ndarray:
@@ -20,11 +21,33 @@ def teacher_logits(teacher: keras.Model, views: Iterable[Iterable]) -> np.ndarra
         (views, images, classes) float32.
 
     Raises:
-        ValueError: the views differ in their number of images.
+        ValueError: the views differ in their number of images; or the teacher is no
+            model of one output, or the views are none.
     """
-    logits = [measure.logits(teacher, batches) for batches in views]
+    require_model(teacher, "teacher")
+    logits = [_logits(teacher, batches, at) for at, batches in enumerate(_each(views))]
+    if not logits:
+        raise ValueError("views is empty: give at least one, [batches]")
     if len({len(view) for view in logits}) != 1:
         raise ValueError(
             f"views must hold the same images, got {[len(view) for view in logits]}"
         )
     return np.stack(logits)
+
+
+def _each(views):
+    if isinstance(views, str | dict) or not isinstance(views, Iterable):
+        raise ValueError(
+            "views must be a list of views, each an iterable of batches, got "
+            f"{shown(views)}"
+        )
+    return views
+
+
+def _logits(teacher, batches, at):
+    if isinstance(batches, str | dict) or not isinstance(batches, Iterable):
+        raise ValueError(
+            f"views[{at}] must be an iterable of batches of images, got "
+            f"{shown(batches)}"
+        )
+    return measure.logits(teacher, batches)

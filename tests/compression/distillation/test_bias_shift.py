@@ -147,3 +147,18 @@ def test_other_outputs_are_refused():
         shift_bias(pooled, [0], 1.0)
     with pytest.raises(ValueError, match="built functional or sequential model"):
         shift_bias(keras.Sequential([keras.layers.Dense(3)]), [0], 1.0)
+
+
+def test_one_logit_is_shifted_as_two_are():
+    """z for two classes means (0, z): a shift of class 0 is the opposite one."""
+    rng = np.random.default_rng(5)
+    z, labels = rng.normal(size=(30, 1)), rng.integers(0, 2, 30)
+    two = np.concatenate([np.zeros_like(z), z], axis=1)
+    for classes in ([0], [1]):
+        assert best_bias_shift(z, labels, classes) == best_bias_shift(
+            two, labels, classes
+        )
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    shift_bias(model, [1], 0.75)
+    shift_bias(model, [0], 0.25)
+    np.testing.assert_allclose(model.layers[-1].bias, [0.5])

@@ -404,7 +404,7 @@ def test_other_bad_input(tmp_path):
     several = keras.Model(image, [image, image], name="several")
     with pytest.raises(ValueError, match="'several' must be one tensor, or a dict"):
         opened(tmp_path, model=several)
-    with pytest.raises(ValueError, match="'raw' must be a built functional model"):
+    with pytest.raises(ValueError, match="'raw' must be a built functional"):
         opened(tmp_path, model=keras.Sequential([layers.Dense(3)], name="raw"))
     image = keras.Input((None, None, 1))
     with pytest.raises(ValueError, match="'teacher_logits' needs a fixed size"):

@@ -361,3 +361,14 @@ def test_keras_files_run(net, images, tmp_path):
     np.testing.assert_allclose(
         runner(images), net.predict(images, verbose=0), atol=1e-5
     )
+
+
+def test_a_layer_that_is_not_registered_is_named(tmp_path):
+    class Mine(keras.layers.Layer):
+        def call(self, x):
+            return x
+
+    image = keras.Input((3,))
+    keras.Model(image, Mine()(image)).save(tmp_path / "net.keras")
+    with pytest.raises(ValueError, match="net.keras needs 'Mine', .*import the mod"):
+        export.load(tmp_path / "net.keras")

@@ -2,6 +2,7 @@
 
 import math
 
+import keras
 import numpy as np
 import pytest
 from keras import layers
@@ -61,3 +62,21 @@ def test_shapes_of_scores_are_checked():
         measure.top_accuracy(LOGITS, np.zeros(4, int), k=0)
     with pytest.raises(ValueError, match="no images to run"):
         measure.logits(on_images(layers.Flatten()), [])
+
+
+def test_logits_that_are_not_finite_are_refused():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.layers[0].bias.assign([np.nan, 0.0])
+    with pytest.raises(ValueError, match="not finite for 5 of 5 images"):
+        measure.profile(model, [(np.zeros((5, 3)), np.zeros(5, int))], latency=False)
+
+
+def test_one_logit_stands_for_two_classes():
+    logits, labels = np.array([[2.0], [-1.0], [0.5], [-3.0]]), np.array([1, 0, 0, 1])
+    two = np.concatenate([np.zeros((4, 1)), logits], axis=1)
+    assert measure.accuracy(logits, labels) == measure.accuracy(two, labels) == 0.5
+    assert measure.cross_entropy(logits, labels) == pytest.approx(
+        np.log1p(np.exp(np.array([-2.0, -1.0, 0.5, 3.0]))).mean()
+    )
+    assert measure.agreement(logits, -logits) == 0.0
+    np.testing.assert_array_equal(measure.errors_by_class(logits, labels), [1, 1])

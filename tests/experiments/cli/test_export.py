@@ -3,12 +3,16 @@
 import json
 import math
 import shlex
+from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
+from PIL import Image
 
 from experiments.cli import export, measure
 from experiments.cli import main as cli
+from experiments.deployment import Deployment
 
 
 def commands(examples):
@@ -25,7 +29,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert cli.main(int8) == cli.main(saved_model) == 0
     assert capsys.readouterr().out.split() == ["net.tflite", "saved_model"]
     assert (tmp_path / "saved_model/saved_model.pb").exists()
-    bare, with_data, whole = commands(measure.EXAMPLES)
+    bare, with_data, _, whole = commands(measure.EXAMPLES)
     assert cli.main(bare) == 0
     assert "top1" not in capsys.readouterr().out
     assert cli.main([*with_data, "--json"]) == 0
@@ -55,3 +59,106 @@ def test_export_refuses(refusal, model_file, tmp_path):
     line = refusal("export", model_file, tmp_path / "a.tflite", "--precision", "int4")
     assert "int4" in line and "int8" in line
     assert not (tmp_path / "a.tflite").exists()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Function of names -> folder with these classes, each of a grey of its own."""
+
+    def made(*names, parts=("",)):
+        folder = tmp_path_factory.mktemp("photos")
+        for part in parts:
+            for name in names:
+                home = folder / part / name
+                home.mkdir(parents=True)
+                for i in range(5):
+                    pixels = np.full((32, 32, 3), 60 * GREY[name] + 10 + i, np.uint8)
+                    Image.fromarray(pixels).save(home / f"{i}.png")
+        return folder
+
+    return made
+
+
+GREY = {"a": 0, "b": 1, "c": 2, "d": 3}
+
+
+@pytest.fixture(scope="module")
+def grey_net(tmp_path_factory):
+    """Right about every image of `photos`, as normalised when it was trained."""
+    path = tmp_path_factory.mktemp("run") / "model.keras"
+    mean, std = 0.4, 0.25
+    image = keras.Input((28, 28, 3))
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    dense = keras.layers.Dense(3)
+    model = keras.Model(image, dense(x))
+    # Logit i is largest where the grey is nearest to that of class i.
+    centres = (np.array([12.0, 72.0, 132.0]) / 255 - mean) / std
+    dense.set_weights([np.tile(2 * centres / 3, (3, 1)), -(centres**2)])
+    model.save(path)
+    Deployment((28, 28, 3), (mean,) * 3, (std,) * 3, ("a", "b", "c")).write(
+        path.parent / "deploy.json"
+    )
+    return path
+
+
+def measured(capsys, *words):
+    assert cli.main(["measure", *map(str, words), "--json"]) == 0
+    out, err = capsys.readouterr()
+    return json.loads(out), err
+
+
+def test_images_are_taken_as_the_net_was_trained(grey_net, photos, tmp_path, capsys):
+    """Fewer classes than in training, and an exported file elsewhere."""
+    file = tmp_path / "phone.tflite"
+    assert cli.main(["export", str(grey_net), str(file)]) == 0
+    capsys.readouterr()
+    for names in ("abc", "bc", "ab"):
+        for model in (grey_net, file):
+            row, err = measured(capsys, model, "--data", f"folder:{photos(*names)}")
+            assert row["top1"] == 1.0 and row["examples"] == len(names)
+            assert err == ""
+
+
+def test_all_images_can_be_measured(grey_net, photos, capsys):
+    data = f"folder:{photos('b', 'c')}"
+    words = (grey_net, "--data", data, "--split")
+    counts = {
+        split: measured(capsys, *words, split)[0]["examples"]
+        for split in ("train", "validation", "test", "all")
+    }
+    assert counts == {"train": 6, "validation": 2, "test": 2, "all": 10}
+
+
+def test_classes_that_are_no_ones_are_refused(grey_net, photos, tmp_path, refusal):
+    line = refusal("measure", grey_net, "--data", f"folder:{photos('b', 'd')}")
+    assert "classes that the model was not trained on: d; its own are a, b, c" in line
+    alone = tmp_path / "alone.keras"
+    alone.write_bytes(grey_net.read_bytes())
+    line = refusal("measure", alone, "--data", f"folder:{photos('b', 'c')}")
+    assert "gives 3 logits" in line and "has 2 classes: which is which?" in line
+
+
+def test_without_a_record_positions_are_taken_with_a_word(
+    grey_net, photos, tmp_path, capsys
+):
+    alone = tmp_path / "alone.keras"
+    alone.write_bytes(grey_net.read_bytes())
+    _, err = measured(capsys, alone, "--data", f"folder:{photos('a', 'b', 'c')}")
+    assert "no deploy.json beside" in err and "3 classes are matched by position" in err
+
+
+def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
+    """Digits of 8 px, a net for 28 px."""
+    out = tmp_path / "net.tflite"
+    words = ["--precision", "int8", "--data", "digits"]
+    assert cli.main(["export", str(model_file), str(out), *words]) == 0
+    capsys.readouterr()
+    row, _ = measured(capsys, out, "--data", "digits")
+    assert row["examples"] == 359
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.h5", "net.pb", "net.TFLITE"])
+def test_other_kinds_of_files_are_refused(name, refusal, model_file, tmp_path):
+    line = refusal("export", model_file, tmp_path / name)
+    assert f"writes no {Path(name).suffix} file: OUT must end in .tflite" in line
+    assert not (tmp_path / name).exists()

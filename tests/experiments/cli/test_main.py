@@ -1,5 +1,6 @@
 """Exit status and messages, examples in every help, and what no verb may import."""
 
+import io
 import json
 import os
 import re
@@ -15,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from experiments.cli import main as cli
-from experiments.cli import report
+from experiments.cli import nets, report
 
 ROOT = Path(__file__).resolve().parents[3]
 VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
@@ -167,3 +168,11 @@ def test_reading_needs_neither_keras_nor_tensorflow(tmp_path):
     assert "distill_methods" in done.stdout
     assert (run / "report.html").exists()
     assert "| distill |" in text.read_text(encoding="utf-8")
+
+
+def test_terminals_that_lack_a_character_get_another(monkeypatch):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(nets, "run", lambda options: print("98–99 ± 1"))
+    assert cli.main(["nets"]) == 0
+    assert terminal.buffer.getvalue().decode("latin-1") == "98?99 ± 1\n"

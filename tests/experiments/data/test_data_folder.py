@@ -1,8 +1,13 @@
-"""A folder of real JPEG and PNG files, as people have them."""
+"""A folder of real image files, as people have them."""
+
+import os
+import struct
+import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from experiments.data import image_folder, load
 
@@ -167,3 +172,133 @@ def test_progress_is_shown_on_stderr_when_checking_takes_long(
     captured = capsys.readouterr()
     assert "checked 20 of 20 images" in captured.err
     assert captured.out == ""
+
+
+def in_classes(folder, save, names=("a", "b"), count=3):
+    """`save(path without a suffix)` for each image of each class."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for i in range(count):
+            save(folder / name / f"{i}")
+
+
+@pytest.mark.parametrize("suffix", ["webp", "bmp", "gif", "jfif"])
+@pytest.mark.parametrize("mode", ["RGB", "P"])
+def test_other_formats(tmp_path, suffix, mode):
+    kinds = {"jfif": "JPEG"}
+    picture = Image.new("RGB", (40, 30), (200, 100, 48))
+    if mode == "P" and suffix in ("bmp", "gif"):
+        picture = picture.quantize(4)
+
+    def save(path):
+        picture.save(f"{path}.{suffix}", kinds.get(suffix, suffix.upper()))
+
+    in_classes(tmp_path, save)
+    images = load(f"folder:{tmp_path}").train.images
+    assert images.shape[1:] == (30, 30, 3)
+    assert abs(images.astype(int) - (200, 100, 48)).max() <= 3
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_photographs_are_turned_as_people_see_them(tmp_path, suffix, orientation):
+    """Pillow is the independent reference."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    corner = np.zeros((32, 32, 3), np.uint8)
+    corner[:16, :16], corner[:16, 16:] = 250, 120  # no two turns look alike
+    in_classes(
+        tmp_path,
+        lambda path: Image.fromarray(corner).save(f"{path}.{suffix}", exif=exif),
+    )
+    with Image.open(tmp_path / "a" / f"0.{suffix}") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), int)
+    images = load(f"folder:{tmp_path}").train.images
+    assert images.shape[1:] == (32, 32, 3)
+    assert abs(images[0] - expected).max() < 60  # decoders differ at edges
+    assert abs(images[0] - expected).mean() < 3
+
+
+def test_a_train_and_a_test_folder(tmp_path):
+    rng = np.random.default_rng(0)
+
+    def save(path):
+        pixels = rng.integers(0, 256, (30, 30, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"{path}.png")
+
+    in_classes(tmp_path / "train", save, count=10)
+    in_classes(tmp_path / "test", save, names=("b",), count=2)
+    data = load(f"folder:{tmp_path}")
+    assert data.class_names == ("a", "b")
+    assert (data.train.size, data.validation.size, data.test.size) == (18, 2, 2)
+    np.testing.assert_array_equal(data.test.labels, [1, 1])
+    np.testing.assert_array_equal(np.bincount(data.validation.labels), [1, 1])
+    in_classes(tmp_path / "val", save, count=4)
+    data = load(f"folder:{tmp_path}")
+    assert (data.train.size, data.validation.size, data.test.size) == (20, 8, 2)
+    with pytest.raises(ValueError, match="validation images of its own.*got 5"):
+        load(f"folder:{tmp_path}", validation=5)
+
+
+def test_validation_images_are_the_test_where_there_are_no_others(tmp_path):
+    picture = photograph(30, 30, seed=0)
+    in_classes(tmp_path / "train", lambda path: picture.save(f"{path}.png"), count=10)
+    in_classes(tmp_path / "val", lambda path: picture.save(f"{path}.png"))
+    data = load(f"folder:{tmp_path}")
+    assert (data.train.size, data.validation.size, data.test.size) == (18, 2, 6)
+
+
+def test_the_size_is_the_median_of_all_images(tmp_path):
+    """Every second one is large: no regular sample may see those only."""
+    sizes = iter([30, 60] * 1010)
+
+    def save(path):
+        side = next(sizes)
+        Image.new("L", (side, side)).save(f"{path}.png")
+
+    in_classes(tmp_path, save, count=1010)
+    assert load(f"folder:{tmp_path}").image_shape == (45, 45, 3)
+
+
+def test_names_that_are_no_text(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    picture = photograph(30, 30, seed=0)
+    names = [os.fsdecode(name) for name in (b"\xff", b"b", b"\xfe")]
+    in_classes(folder, lambda path: picture.save(f"{path}{names[2]}.png"), names[:2])
+    data = load(f"folder:{folder}")
+    assert data.class_names == ("b", "\\xff")
+    assert data.name.endswith("caf\\xe9")
+    assert data.train.size == 2
+    (folder / "b" / f"9{names[2]}.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match=r"cannot read the .*9\\xfe.png") as error:
+        load(f"folder:{folder}")
+    str(error.value).encode()  # can be printed
+    data = load(f"folder:{folder}", skip_bad_images=True)
+    assert len(data.bad_images) == 1 and data.bad_images[0].endswith("9\\xfe.png")
+
+
+def png_header(width, height):
+    """A PNG of that size, with a hundred bytes of pixels."""
+
+    def chunk(kind, body):
+        crc = struct.pack(">I", zlib.crc32(kind + body))
+        return struct.pack(">I", len(body)) + kind + body + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(b"\0" * 100)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows)
+
+
+@pytest.mark.parametrize("side", [12_000, 20_000, 10**6])
+def test_huge_images_are_refused_by_their_header(folder, side):
+    huge = folder / "oak" / "huge.png"
+    huge.write_bytes(png_header(side, side))
+    assert image_folder._short_sides([huge]) == [image_folder.TOO_LARGE]  # not decoded
+    with pytest.raises(ValueError, match=r"huge.png has more than 134,217,728 pixels;"):
+        load(f"folder:{folder}")
+
+
+def test_what_is_not_taken_is_named(folder):
+    with pytest.warns(UserWarning, match="1 files of type .txt, not read: oak/notes"):
+        data = load(f"folder:{folder}")
+    assert "1 hidden files: oak/.hidden.jpg" in data.left_out

@@ -1,5 +1,7 @@
 """A user's own .keras file: in a recipe, as a stage, and as a start."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from keras import layers
 
 from compression import export, measure
 from experiments.data import load, pipeline
+from experiments.deployment import Deployment
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
@@ -108,3 +111,18 @@ def test_it_teaches_and_is_pruned_from_labels_alone(file, tmp_path, digits):
     for layer in (pruned.layers[2], pruned.layers[-1]):
         kernel = keras.ops.convert_to_numpy(layer.kernel)
         assert (kernel == 0).sum() == round(0.5 * kernel.size)
+
+
+def test_a_file_whose_classes_have_another_order_is_refused(tmp_path):
+    data = load("digits")
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    )
+    model.save(tmp_path / "net.keras")
+    start = File(str(tmp_path / "net.keras"))
+    Deployment.of(data).write(tmp_path / "deploy.json")
+    start.built(data)
+    turned = dataclasses.replace(data, class_names=data.class_names[::-1])
+    Deployment.of(turned).write(tmp_path / "deploy.json")
+    with pytest.raises(ValueError, match="classes of digits in another order: 9, 8, 7"):
+        start.built(data)

@@ -7,6 +7,7 @@ Formed by Hidden Neurons" (AAAI 2019), https://arxiv.org/abs/1811.03233
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import (
     FeatureLoss,
     where_channels_differ,
@@ -61,6 +62,7 @@ class ActivationBoundaries(FeatureLoss):
         name="activation_boundaries",
     ):
         super().__init__(teacher, student, weight, name)
+        require_number("margin", margin)
         if margin <= 0:
             raise ValueError(f"margin must be positive, got {margin}")
         self.margin = margin

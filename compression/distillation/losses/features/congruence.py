@@ -9,6 +9,7 @@ import math
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.geometry import cosines, flat
 
@@ -84,6 +85,8 @@ class CorrelationCongruence(FeatureLoss):
         name="correlation_congruence",
     ):
         super().__init__(teacher, student, weight, name)
+        require_number("sharpness", sharpness)
+        require_number("order", order)
         if sharpness <= 0:
             raise ValueError(f"sharpness must be positive, got {sharpness}")
         if order != int(order) or order < 1:

@@ -9,6 +9,7 @@ import math
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_classes, require_number
 from compression.distillation.losses.feature_loss import FeatureLoss
 
 UNKNOWN = -1  # the class of an image that was not trained on yet
@@ -94,8 +95,11 @@ class ContrastiveRepresentation(FeatureLoss):
             "dimension": dimension,
             "temperature": temperature,
         }.items():
+            require_number(setting, value, whole=setting != "temperature")
             if value <= 0:
                 raise ValueError(f"{setting} must be positive, got {value}")
+        require_number("seed", seed, whole=True)
+        require_number("momentum", momentum)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum}")
         self.images, self.negatives, self.dimension = images, negatives, dimension
@@ -135,6 +139,8 @@ class ContrastiveRepresentation(FeatureLoss):
         )
 
     def values(self, teacher, student, batch):
+        if batch.labels is not None:
+            require_classes(batch.labels, self.name)
         target = ops.normalize(self.embed_teacher(_over_positions(teacher[0])))
         own = ops.normalize(self.embed_student(_over_positions(student[0])))
         rows = self._rows(batch.index, ops.shape(own)[0])

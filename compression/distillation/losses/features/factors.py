@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.features.hints import hint_loss
 
@@ -80,6 +81,7 @@ class FactorTransfer(FeatureLoss):
         self, teacher, student, weight=1.0, rate: float = 0.5, name="factor_transfer"
     ):
         super().__init__(teacher, student, weight, name)
+        require_number("rate", rate)
         if not 0 < rate <= 1:
             raise ValueError(f"rate must be in (0, 1], got {rate}")
         self.rate = rate

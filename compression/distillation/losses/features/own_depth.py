@@ -6,6 +6,11 @@ Zhang et al., "Be Your Own Teacher" (ICCV 2019), https://arxiv.org/abs/1905.0809
 import keras
 from keras import layers, ops
 
+from compression.distillation.arguments import (
+    layer_names,
+    require_classes,
+    require_number,
+)
 from compression.distillation.label_loss import label_cross_entropy
 from compression.distillation.losses.batch import Schedule
 from compression.distillation.losses.feature_loss import FeatureLoss
@@ -45,8 +50,14 @@ class OwnDepth(FeatureLoss):
         weight: float | Schedule = 1.0,
         name: str = "own_depth",
     ):
-        stages = (student,) if isinstance(student, str) else tuple(student)
+        stages = layer_names("student", student)
         super().__init__((), (*stages, "embedding", "output"), weight, name)
+        for setting, value in {
+            "temperature": temperature,
+            "soft_weight": soft_weight,
+            "hint_weight": hint_weight,
+        }.items():
+            require_number(setting, value)
         if not 0 <= soft_weight <= 1:
             raise ValueError(f"soft_weight must be from 0 to 1, got {soft_weight}")
         if hint_weight < 0:
@@ -74,6 +85,8 @@ class OwnDepth(FeatureLoss):
             self.heads.append(head)
 
     def values(self, teacher, student, batch):
+        if batch.labels is not None:
+            require_classes(batch.labels, self.name)
         *maps, embedding, logits = student
         embedding = ops.stop_gradient(embedding)
         if len(embedding.shape) > 2:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.features.regressor import batch_norm
 from compression.distillation.losses.pooling import average_to
@@ -111,8 +112,10 @@ class KnowledgeReview(FeatureLoss):
     ):
         super().__init__(teacher, student, weight, name)
         self.match_sizes = average_teacher
-        if channels is not None and channels <= 0:
-            raise ValueError(f"channels must be positive, got {channels}")
+        if channels is not None:
+            require_number("channels", channels, whole=True)
+            if channels <= 0:
+                raise ValueError(f"channels must be positive, got {channels}")
         self.channels = channels
 
     def prepare(self, teacher_shapes, student_shapes):

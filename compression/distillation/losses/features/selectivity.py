@@ -7,6 +7,7 @@ Huang & Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity Tran
 import keras
 from keras import ops
 
+from compression.distillation.arguments import shown
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.geometry import unit_length
 
@@ -79,8 +80,10 @@ def require_kernel(kernel: str) -> str:
     Raises:
         ValueError: there is no such kernel.
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"no kernel called {kernel!r}; choose from {sorted(KERNELS)}")
+    if not isinstance(kernel, str) or kernel not in KERNELS:
+        raise ValueError(
+            f"no kernel called {shown(kernel)}; choose from {sorted(KERNELS)}"
+        )
     return kernel
 
 

@@ -7,6 +7,7 @@ Decomposition" (ECCV 2018), https://arxiv.org/abs/1807.06819
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import (
     FeatureLoss,
     projector,
@@ -114,6 +115,7 @@ class SingularVectors(FeatureLoss):
                 f"{name} goes from layer to layer: name at least two, got "
                 f"{list(self.teacher_layers)}"
             )
+        require_number("vectors", vectors, whole=True)
         if vectors < 1:
             raise ValueError(f"vectors must be at least 1, got {vectors}")
         self.vectors = vectors

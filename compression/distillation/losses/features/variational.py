@@ -9,6 +9,7 @@ import math
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, projector
 
 LEAST_VARIANCE = 1e-5  # the paper's epsilon; the authors' value
@@ -58,6 +59,7 @@ class VariationalInformation(FeatureLoss):
         name="variational_information",
     ):
         super().__init__(teacher, student, weight, name)
+        require_number("initial_variance", initial_variance)
         if initial_variance <= LEAST_VARIANCE:
             raise ValueError(
                 f"initial_variance must be above {LEAST_VARIANCE}, got "

@@ -7,6 +7,7 @@ https://arxiv.org/abs/2203.08679
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_classes
 from compression.distillation.losses.batch import (
     Schedule,
     at_step,
@@ -121,8 +122,7 @@ class DecoupledSoftTargets(LogitLoss):
         self.non_target_weight = require_weight(non_target_weight, "non_target_weight")
 
     def values(self, teacher_logits, student_logits, batch):
-        if batch.labels is None:
-            raise ValueError(f"{self.name} needs the labels of the batch, got none")
+        require_classes(batch.labels, self.name)
         temperature = at_step(self.temperature, batch)
         target, rest = (
             loss(teacher_logits, student_logits, batch.labels, temperature=temperature)

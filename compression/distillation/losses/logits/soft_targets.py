@@ -7,6 +7,7 @@ https://arxiv.org/abs/1503.02531
 import keras
 from keras import ops
 
+from compression.distillation.arguments import require_tensors
 from compression.distillation.losses.batch import Schedule, at_step, serialized
 from compression.distillation.losses.logit_loss import LogitLoss, require_temperature
 
@@ -27,8 +28,9 @@ def soft_target_loss(teacher_logits, student_logits, *, temperature: float):
         (batch,) tensor, zero where the two softmaxes agree.
 
     Raises:
-        ValueError: `temperature` is not positive.
+        ValueError: `temperature` is not positive, or logits are no tensors.
     """
+    require_tensors(teacher_logits=teacher_logits, student_logits=student_logits)
     return softened_divergence(
         two_classes(teacher_logits),
         two_classes(student_logits),

@@ -1,0 +1,76 @@
+"""Data as a model file takes them: its image size, its normalisation, its classes."""
+
+import sys
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from experiments.cli.options import DATA_HELP, add_image_size
+
+if TYPE_CHECKING:  # they need Keras
+    from compression.export.runners import Runner
+    from experiments.data import Data
+
+
+def add_options(command, use: str) -> None:
+    """`--data`, with what data of a model need.
+
+    Args:
+        command: the verb's parser.
+        use: what the data are for.
+    """
+    command.add_argument("--data", metavar="NAME", help=f"{use}: {DATA_HELP}")
+    add_image_size(command)
+    command.add_argument(
+        "--skip-bad-images",
+        action="store_true",
+        help="leave unreadable images of a folder out",
+    )
+
+
+def load_for(runner: "Runner", options: Namespace) -> "Data":
+    """`options.data`, fitted to the model.
+
+    What lies beside the file (`experiments/deployment.py`) says how pixels are
+    normalised and what the classes are called; without it, the data's own statistics
+    and positions are taken, with a word on stderr.
+
+    Raises:
+        ValueError: the data do not fit the model; names how.
+    """
+    from experiments import deployment
+    from experiments.data import load
+
+    *sides, channels = runner.input_shape
+    size = options.image_size
+    if size is None and None not in sides:
+        if len(set(sides)) != 1:
+            raise ValueError(
+                f"{runner.path} takes images of {' x '.join(map(str, sides))} px: data "
+                "are cut to squares only"
+            )
+        size = sides[0]
+    data = load(options.data, image_size=size, skip_bad_images=options.skip_bad_images)
+    if channels not in (None, data.image_shape[-1]):
+        raise ValueError(
+            f"{runner.path} takes images of {channels} channels, {data.name} has "
+            f"{data.image_shape[-1]}"
+        )
+    known = deployment.beside(runner.path)
+    if known is not None:
+        data = known.fitted(data)
+    classes = runner(np.zeros((1, *data.image_shape))).shape[-1]
+    if max(classes, 2) != len(data.class_names):  # one logit stands for two classes
+        raise ValueError(
+            f"{runner.path} gives {classes} logits, {data.name} has "
+            f"{len(data.class_names)} classes: which is which?"
+        )
+    if known is None:
+        print(
+            f"limbeck: there is no {deployment.NAME} beside {runner.path}: pixels are "
+            f"normalised by the train images of {data.name}, and its "
+            f"{len(data.class_names)} classes are matched by position",
+            file=sys.stderr,
+        )
+    return data

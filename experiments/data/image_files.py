@@ -1,0 +1,182 @@
+"""Which files of a folder are images of which class, and what is left out, and why."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".png", ".bmp", ".gif", ".webp"),
+}
+# How people call the parts of a folder that is split already, in lower case.
+PARTS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+ARCHIVER = "__MACOSX"  # what macOS puts beside a zipped folder
+SHOWN = 3  # examples of each reason
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The images of a folder, sorted by part, class and path.
+
+    Attributes:
+        class_names: sorted.
+        paths: of all images.
+        labels: (n,) int64 positions in `class_names`.
+        parts: (n,) "train", "validation" or "test"; None where nobody has split them.
+        left_out: a line for each reason why something was not taken.
+    """
+
+    class_names: tuple[str, ...]
+    paths: list[Path]
+    labels: np.ndarray
+    parts: np.ndarray | None
+    left_out: tuple[str, ...]
+
+
+def find_images(folder: Path) -> ImageFiles:
+    """Every image in the sub-folders of `folder`, however deep in the class's own.
+
+    `folder` has a sub-folder for each class, or `train` and others (see `PARTS`) that
+    have one each.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a part has a class that the train part lacks, or two sub-folders
+            are the same part.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder of images at {folder}")
+    folder = folder.absolute()
+    left_out = _LeftOut(folder)
+    parts = _parts(folder)
+    if parts is None:
+        homes = [(None, child) for child in _folders(folder, left_out)]
+    else:
+        children = {child: PARTS[child.name.lower()] for child in parts}
+        _folders(folder, left_out)
+        homes = [
+            (part, child)
+            for home, part in children.items()
+            for child in _folders(home, left_out)
+        ]
+        _check_parts(folder, children, homes)
+    class_names = sorted({child.name for _, child in homes})
+    paths, labels, of = [], [], []
+    for part, child in homes:
+        images = sorted(_images(child, left_out))
+        paths += images
+        labels += [class_names.index(child.name)] * len(images)
+        of += [part] * len(images)
+    return ImageFiles(
+        class_names=tuple(map(readable, class_names)),
+        paths=paths,
+        labels=np.array(labels, np.int64),
+        parts=None if parts is None else np.array(of),
+        left_out=left_out.lines(),
+    )
+
+
+def readable(name: object) -> str:
+    """A file name that can be printed: bytes that are no text are shown by number."""
+    return os.fsencode(str(name)).decode("utf-8", "backslashreplace")
+
+
+class _LeftOut:
+    """Counts what is not taken, by reason, with some examples."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.counts, self.examples = Counter(), {}
+
+    def add(self, reason, path):
+        self.counts[reason] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < SHOWN:
+            examples.append(readable(path.relative_to(self.folder)))
+
+    def lines(self):
+        return tuple(
+            f"{count} {reason}: {', '.join(self.examples[reason])}"
+            + (", ..." if count > len(self.examples[reason]) else "")
+            for reason, count in self.counts.items()
+        )
+
+
+def _parts(folder):
+    """The sub-folders of a folder that is split already; None of any other."""
+    children = sorted(
+        child
+        for child in folder.iterdir()
+        if child.is_dir() and not child.name.startswith(".") and child.name != ARCHIVER
+    )
+    named = {PARTS.get(child.name.lower()) for child in children}
+    if None in named or "train" not in named or len(children) < 2:
+        return None
+    classes_inside = all(
+        any(inner.is_dir() for inner in child.iterdir()) for child in children
+    )
+    return children if classes_inside else None
+
+
+def _check_parts(folder, children, homes):
+    twice = [part for part, n in Counter(children.values()).items() if n > 1]
+    if twice:
+        names = [child.name for child, part in children.items() if part in twice]
+        raise ValueError(f"{folder} has {twice[0]} images twice: in {names}")
+    trained = {child.name for part, child in homes if part == "train"}
+    for part, child in homes:
+        if child.name not in trained:
+            raise ValueError(
+                f"{child} is a class of the {part} images that the train images lack; "
+                f"they have {sorted(map(readable, trained))}"
+            )
+
+
+def _folders(folder, left_out) -> Iterator[Path]:
+    """The visible sub-folders, sorted."""
+    found = []
+    for child in sorted(folder.iterdir()):
+        if not child.is_dir():
+            kind = "hidden files" if child.name.startswith(".") else "files in no class"
+            left_out.add(kind, child)
+        elif child.name.startswith("."):
+            left_out.add("hidden folders", child)
+        elif child.name == ARCHIVER:
+            left_out.add("folders of an archiver", child)
+        else:
+            found.append(child)
+    return found
+
+
+def _images(folder, left_out) -> Iterator[Path]:
+    for home, folders, files in os.walk(folder):
+        home = Path(home)
+        folders.sort()
+        for name in list(folders):
+            path = home / name
+            if name.startswith("."):
+                left_out.add("hidden folders", path)
+                folders.remove(name)
+            elif path.is_symlink():  # which may lead back here
+                left_out.add("links to folders", path)
+        for name in sorted(files):
+            path = home / name
+            suffix = path.suffix.lower()
+            if name.startswith("."):
+                left_out.add("hidden files", path)
+            elif suffix in SUFFIXES:
+                yield path
+            else:
+                left_out.add(f"files of type {suffix or '(none)'}, not read", path)
