@@ -31,7 +31,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
     Raises:
         ValueError: the file is damaged or of another kind, or holds no state dict of
-            tensors that numpy can hold. The message names `path`.
+            tensors that NumPy can hold. The message names `path`.
         ImportError: the file needs PyTorch, which is not installed.
         OSError: the file is not there or cannot be opened.
     """
@@ -76,10 +76,12 @@ def _read_safetensors(path):
 
 
 def _once(pairs):
-    names = [name for name, _ in pairs]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ValueError(f"{', '.join(sorted(twice))} stands there twice")
-    return dict(pairs)
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name} is in its header twice")
+        found[name] = value
+    return found
 
 
 def _read_torch(path, torch):
@@ -125,7 +127,7 @@ def _state_dicts(content, tensor, where="", depth=DEPTH):
 
 def _array(tensor, name, path, torch):
     try:
-        if tensor.dtype == torch.bfloat16:  # which PyTorch does not give to numpy
+        if tensor.dtype == torch.bfloat16:  # which PyTorch does not give to NumPy
             tensor = tensor.float()
         return tensor.detach().numpy()
     except Exception as error:  # sparse, quantized, without values, float8, nested, ...
