@@ -1,5 +1,6 @@
 """A teacher's outputs for a run's images, from the cache that all runs share."""
 
+import errno
 import math
 import os
 from dataclasses import asdict
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 256  # images that the teacher looks at together
 BUDGET_GB = 20.0
+OTHER_ROOT = "name a folder that can be written with LIMBECK_CACHE or XDG_CACHE_HOME"
 
 
 class CachedTeacher(NamedTuple):
@@ -63,7 +65,9 @@ def cached_teacher(
 
     Raises:
         ValueError: as `cached_outputs`, or LIMBECK_CACHE_GB is no size.
+        OSError: nothing can be written into `root`.
     """
+    _require_writable(root)
 
     def view_batches(view, first):
         return pipeline.view_batches(
@@ -114,11 +118,35 @@ def shared_outputs(
 
 
 def default_root() -> Path:
-    """LIMBECK_CACHE, or `limbeck/teachers` in the user's folder for caches."""
-    if os.environ.get("LIMBECK_CACHE"):  # an empty one would be the working directory
-        return Path(os.environ["LIMBECK_CACHE"]).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "limbeck" / "teachers"
+    """LIMBECK_CACHE, or `limbeck/teachers` in the user's folder for caches.
+
+    Raises:
+        OSError: there is no home folder.
+    """
+    # An empty one would be the working directory.
+    own, home = os.environ.get("LIMBECK_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    try:
+        if own:
+            return Path(own).expanduser()
+        home = Path(home).expanduser() if home else Path.home() / ".cache"
+    except RuntimeError as error:  # of pathlib's
+        raise OSError(
+            f"teachers' outputs cannot be kept in {own or home or '~/.cache'}, there "
+            f"is no home folder: {OTHER_ROOT}"
+        ) from error
+    return home / "limbeck" / "teachers"
+
+
+def _require_writable(root):
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if not os.access(root, os.W_OK):
+            raise PermissionError(errno.EACCES, "read-only")
+    except OSError as error:
+        raise OSError(
+            f"teachers' outputs cannot be kept in {root} ({error.strerror}): "
+            f"{OTHER_ROOT}"
+        ) from error
 
 
 def _budget():

@@ -187,6 +187,7 @@ def test_no_refusal_advises_to_run_the_file(torch, tmp_path):
     assert "trust" not in str(refusal.value)
 
 
+@pytest.mark.filterwarnings("ignore")  # PyTorch's, of versions that bytes now spell
 @pytest.mark.parametrize("form", ["safetensors", "pth", "old pth"])
 def test_damaged_files_are_named_or_read(form, tmp_path, request):
     """Cut at any length, or with bytes that changed."""
@@ -198,7 +199,7 @@ def test_damaged_files_are_named_or_read(form, tmp_path, request):
         torch = request.getfixturevalue("torch")
         torch.save(tensors(torch), path, _use_new_zipfile_serialization=form == "pth")
     whole = path.read_bytes()
-    for length in range(0, len(whole), 1 if len(whole) < 500 else 17):
+    for length in range(0, len(whole), 1 if len(whole) < 500 else 31):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=f"{path} is no whole"):
             read(path)

@@ -193,6 +193,21 @@ def test_interrupted_in_the_second_view(filled, tmp_path, monkeypatch):
     )
 
 
+def test_a_cache_without_a_place_names_the_way_out(monkeypatch, tmp_path):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("LIMBECK_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(OSError, match="in ~/.cache, .* LIMBECK_CACHE or XDG_CACHE"):
+        room.default_root()
+    (tmp_path / "file").touch()
+    root = tmp_path / "file" / "cache"
+    with pytest.raises(OSError, match=f"kept in {root} .*: .* LIMBECK_CACHE or XDG"):
+        asked(root)
+
+
 def test_where_and_how_much(monkeypatch, tmp_path):
     monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "mine"))
     assert room.default_root() == tmp_path / "mine"
