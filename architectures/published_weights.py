@@ -1,32 +1,30 @@
 """Weights that others published: PyTorch state dicts poured into our nets.
 
 Two layouts are known: torchvision's (AlexNet, VGG, GoogLeNet, ResNet) and that of
-https://github.com/akamaster/pytorch_resnet_cifar10 (CIFAR ResNets).
+https://github.com/akamaster/pytorch_resnet_cifar10 (CIFAR ResNets). CIFAR ResNets may
+also have torchvision's names, as in
+https://github.com/chenyaofo/pytorch-cifar-models,
+https://github.com/HobbitLong/RepDistiller and
+https://github.com/megvii-research/mdistiller, whose nets are ours with `shortcut="B"`.
 """
 
-import hashlib
-import os
 import re
-import tempfile
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
+from architectures import state_dict, weight_files
 from architectures.catalogue import CARDS
-from architectures.weight_files import pytorch, read
+from architectures.download import default_cache, fetch
 
 # What published weights expect of pixels from 0 to 1: (RGB - MEAN) / STD.
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 MOST_PROBLEMS = 20  # of those that a refusal lists; a wrong net has hundreds
-PREFIXES = ("module.", "_orig_mod.", "model.")
-# CIFAR ResNets in chenyaofo/pytorch-cifar-models, mdistiller and RepDistiller.
-OTHER_WORDS = ((r"^fc\.", "linear."), (r"\.downsample\.", ".shortcut."))
-TIMEOUT = 60  # seconds without a byte from the server
 
 
 def load_published_weights(
@@ -38,7 +36,7 @@ def load_published_weights(
 ) -> None:
     """Loads published weights into `model`.
 
-    Nothing is assigned unless every name and shape fits. The weights expect the
+    Nothing is assigned unless every name, shape and value fits. The weights expect the
     pixels that they were trained on: RGB / 255, then minus (0.485, 0.456, 0.406), over
     (0.229, 0.224, 0.225); for `googlenet_bn`, minus 0.5, over 0.5.
 
@@ -47,15 +45,15 @@ def load_published_weights(
             this package, with as many classes as the file has and an image size that
             leaves the first dense layer as it is published.
         path: a `.safetensors` file, or a `.pth`, `.pt` or `.th` one, which needs
-            PyTorch.
+            PyTorch. Weights may lie in a container, see `weight_files.CONTAINERS`.
         download: fetch the file that the catalogue names for `model.name` instead.
         cache: folder for fetched files; `~/.cache/limbeck` (or under
             `XDG_CACHE_HOME`) where it is left out.
 
     Raises:
-        ValueError: the file cannot be read, or does not fit: the message lists
-            what; there is no published file for this net; or both or neither of
-            `path` and `download` are given.
+        ValueError: the file cannot be read, does not fit, or has values that are not
+            finite: the message names the file and lists what; there is no published
+            file for this net; or both or neither of `path` and `download` are given.
         ImportError: the file needs PyTorch, which is not installed.
         OSError: the file is not there or cannot be fetched.
     """
@@ -65,9 +63,10 @@ def load_published_weights(
         address = CARDS[model.name].weights if model.name in CARDS else ""
         if not address:
             raise ValueError(f"no published weights are known for {model.name!r}")
-        pytorch(address)  # better known before than after half a gigabyte
-        path = fetch(address, _default_cache() if cache is None else Path(cache))
-    load_state_dict(model, read(Path(path).expanduser()), source=str(path))
+        weight_files.pytorch(address)  # better now than after half a gigabyte
+        path = fetch(address, default_cache() if cache is None else cache)
+    path = weight_files.given_path(path)
+    load_state_dict(model, weight_files.read(path), source=str(path))
 
 
 def load_state_dict(
@@ -77,36 +76,29 @@ def load_state_dict(
 
     Args:
         model: as for `load_published_weights`.
-        state: PyTorch's names and arrays; counters (`num_batches_tracked`) and a
-            leading `module.`, `_orig_mod.` or `model.` do not matter, nor do
-            GoogLeNet's heads where the model has none. CIFAR ResNets may say `fc` for
-            `linear` and `downsample` for `shortcut`.
+        state: PyTorch's names and arrays; counters (`num_batches_tracked`) and
+            prefixes that all names have (`state_dict.PREFIXES`) do not matter, nor do
+            GoogLeNet's heads where the model has none.
         source: what a refusal calls the state.
 
     Raises:
-        ValueError: a name is missing, too many or there twice, a shape differs,
-            numbers are not finite float32 ones or a variance is negative, or the model
-            is none that has a published layout.
+        ValueError: a name is missing, too many or there twice, a shape differs, values
+            are no finite floats or variances are negative, or the model is none that
+            has a published layout. Nothing is loaded then.
     """
-    slots = _slots(model)
+    found = state_dict.renamed(state, source)
+    slots = _slots(model, found)
     found = {
-        name: array
-        for name, array in _named(state, slots, source).items()
+        name: _plain(array, name, source)
+        for name, array in found.items()
         if not name.endswith("num_batches_tracked")
         and (name in slots or not re.match(r"aux\d\.", name))
     }
     problems = [f"{name} is missing" for name in slots if name not in found]
     problems += [f"{name} has no place" for name in found if name not in slots]
-    problems += [
-        f"{name} {fault}"
-        for name in slots
-        if name in found and (fault := _fault(name, found[name]))
-    ]
-    problems += [
-        f"{name} is {tuple(found[name].shape)}, should be {slot.shape}"
-        for name, slot in slots.items()
-        if name in found and tuple(found[name].shape) != slot.shape
-    ]
+    for name, slot in slots.items():
+        if name in found and (wrong := slot.problem(found[name])):
+            problems.append(f"{name} {wrong}")
     if problems:
         more = len(problems) - MOST_PROBLEMS
         listed = problems[:MOST_PROBLEMS] + ([f"and {more} more"] if more > 0 else [])
@@ -115,40 +107,16 @@ def load_state_dict(
             + "\n  ".join(listed)
         )
     for name, slot in slots.items():
-        slot.variable.assign(slot.ours(np.asarray(found[name])))
+        slot.variable.assign(slot.ours(found[name]).astype(slot.dtype))
 
 
-def _named(state, slots, source):
-    """The arrays by the names of `slots`, whatever prefixes or words they came with."""
-    named = {}
-    for name, array in state.items():
-        plain = name
-        while plain not in slots and plain.startswith(PREFIXES):
-            plain = plain.split(".", 1)[1]
-        if plain not in slots:
-            for theirs, ours in OTHER_WORDS:
-                other = re.sub(theirs, ours, plain)
-                plain = other if other in slots else plain
-        if plain in named:
-            raise ValueError(
-                f"{source} has {plain} twice, once as {name}: nothing was loaded"
-            )
-        named[plain] = array
-    return named
-
-
-def _fault(name, array):
-    """What is wrong with the numbers of an array, "" if nothing is."""
-    array = np.asarray(array)
-    if array.dtype.kind != "f":
-        return f"holds {array.dtype} numbers, not floating-point ones"
-    with np.errstate(over="ignore"):
-        single = array.astype(np.float32)
-    if not np.isfinite(single).all():
-        return "is not finite in float32"
-    if name.endswith("running_var") and (single < 0).any():
-        return "has negative variances"
-    return ""
+def _plain(array, name, source):
+    try:
+        return np.asarray(array)
+    except Exception as error:  # whatever a foreign array raises
+        raise ValueError(
+            f"{source}, nothing was loaded: {name} is no plain array: {error}"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -158,11 +126,22 @@ class _Slot:
     variable: keras.Variable
     shape: tuple[int, ...]
     ours: Callable[[np.ndarray], np.ndarray] = lambda array: array
+    variance: bool = False
+
+    @property
+    def dtype(self):
+        return keras.backend.standardize_dtype(self.variable.dtype)
+
+    def problem(self, array):
+        """What is wrong with `array`, "" if it fits."""
+        if array.shape != self.shape:
+            return f"is {array.shape}, should be {self.shape}"
+        return state_dict.problem(array, self.dtype, variance=self.variance)
 
 
-def _slots(model):
-    """PyTorch's name -> slot, for every weight of `model`."""
-    naming = _naming(model)
+def _slots(model, names=()):
+    """PyTorch's name -> slot, for every weight of `model`, as `names` are spelt."""
+    naming = _naming(model, names)
     slots = {}
     for layer in model.layers:
         if layer.weights:
@@ -179,15 +158,11 @@ def _slots(model):
 
 def _layer_slots(model, layer):
     if isinstance(layer, layers.BatchNormalization):
-        yield from (
-            (suffix, _Slot(variable, tuple(variable.shape)))
-            for suffix, variable in (
-                ("weight", layer.gamma),
-                ("bias", layer.beta),
-                ("running_mean", layer.moving_mean),
-                ("running_var", layer.moving_variance),
-            )
-        )
+        shape = tuple(layer.gamma.shape)
+        yield "weight", _Slot(layer.gamma, shape)
+        yield "bias", _Slot(layer.beta, shape)
+        yield "running_mean", _Slot(layer.moving_mean, shape)
+        yield "running_var", _Slot(layer.moving_variance, shape, variance=True)
         return
     if type(layer) is layers.Conv2D:  # a depthwise one has no published layout
         high, wide, inputs, outputs = layer.kernel.shape
@@ -220,13 +195,15 @@ def _after_flatten(model, layer):
     return turn
 
 
-def _naming(model):
+def _naming(model, names):
     """The function from our layers' names to PyTorch's, by what the net looks like."""
     own = [layer.name for layer in model.layers]
     if "inception_3a" in own:
         return _googlenet_name
+    if "stage4_block1_out" in own:
+        return _resnet_name
     if "stage1_block1_out" in own:
-        return _resnet_name if "stage4_block1_out" in own else _resnet_cifar_name
+        return _resnet_cifar_naming(names)
     if "fc6" in own:
         return _sequential_names(own).__getitem__
     raise ValueError(f"{model.name!r} has no published layout")
@@ -253,8 +230,15 @@ def _resnet_name(name, *, last="fc", shortcut="downsample"):
     return f"layer{stage}.{int(number) - 1}.{part.get(what, what)}"
 
 
-def _resnet_cifar_name(name):
-    return _resnet_name(name, last="linear", shortcut="shortcut")
+def _resnet_cifar_naming(names):
+    """Some have akamaster's names, some torchvision's: as `names` are spelt."""
+    return partial(
+        _resnet_name,
+        last="fc" if "fc.weight" in names else "linear",
+        shortcut="downsample"
+        if any(".downsample." in name for name in names)
+        else "shortcut",
+    )
 
 
 def _googlenet_name(name):
@@ -280,48 +264,3 @@ def _googlenet_name(name):
         prefix = f"{head[1]}.{heads[head[2]]}"
         return f"{prefix}.{kind}" if head[2] == "conv" else prefix
     return whole[unit] if unit == "logits" else f"{whole[unit]}.{kind}"
-
-
-def fetch(address: str, cache: Path) -> Path:
-    """The file at `address`, fetched once into the folder `cache`.
-
-    The name must carry the first digits of its sha256, as PyTorch's do
-    (`resnet18-f37072fd.pth`); a file that does not hash to them is never kept.
-
-    Raises:
-        ValueError: the name carries no hash, or what came does not have it.
-        OSError: the server cannot be reached, or does not have the file.
-    """
-    name = address.rsplit("/", 1)[-1]
-    digits = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
-    if digits is None:
-        raise ValueError(f"{name} carries no hash to check it by, fetch it yourself")
-    target = cache / name
-    if target.exists() and _sha256(target).startswith(digits[1]):
-        return target
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache) as folder:
-        part = Path(folder) / name
-        with (
-            urllib.request.urlopen(address, timeout=TIMEOUT) as answer,
-            part.open("wb") as file,
-        ):
-            while block := answer.read(1 << 20):
-                file.write(block)
-        if not (came := _sha256(part)).startswith(digits[1]):
-            raise ValueError(
-                f"{address} came with sha256 {came}, which should begin with "
-                f"{digits[1]}; nothing was kept"
-            )
-        part.replace(target)  # at once: another process never sees half a file
-    return target
-
-
-def _sha256(path):
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _default_cache():
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "limbeck"

@@ -1,5 +1,6 @@
 """Files of weights: safetensors, and PyTorch's, which are read without running code."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -7,72 +8,46 @@ from types import ModuleType
 import numpy as np
 from safetensors.numpy import load_file
 
-# Under which key a PyTorch file may keep its state dict, beside an epoch and the like.
-CONTAINERS = ("state_dict", "model", "model_state_dict", "net", "weights")
-SUFFIXES = (".safetensors", ".pth", ".pt", ".th")
+SUFFIXES = (".pth", ".pt", ".th")  # of PyTorch's files
+# Under these names training scripts save the weights, beside the epoch and others.
+CONTAINERS = ("state_dict", "model_state_dict", "model", "net", "weights")
+DEPTH = 2  # containers inside one another
+
+
+def given_path(path: str | Path) -> Path:
+    """`path` with a leading `~` expanded.
+
+    Raises:
+        ValueError: there is no such user, or no home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"no home folder is known for {path}: write it out") from error
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """The arrays in a file, by name.
+    """The names and arrays in a .safetensors, .pth, .pt or .th file.
 
     Raises:
-        ValueError: it is no such file, or damaged; names it.
-        FileNotFoundError: there is none.
+        ValueError: the file is damaged or of another kind, or holds no state dict of
+            tensors that NumPy can hold. The message names `path`.
         ImportError: the file needs PyTorch, which is not installed.
+        OSError: the file is not there or cannot be opened.
     """
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} must end in {', '.join(SUFFIXES[:-1])} or .th")
+    suffix = path.suffix.lower()
+    if suffix != ".safetensors" and suffix not in SUFFIXES:
+        raise ValueError(f"{path} must end in .safetensors, {', '.join(SUFFIXES)}")
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, not a file of weights")
-    if path.suffix != ".safetensors":
-        return _read_pytorch(path, pytorch(path))
-    _require_file(path)
-    try:
-        return load_file(path)
-    except Exception as error:  # SafetensorError, or of a dtype NumPy lacks
-        raise ValueError(
-            f"{path} is no whole safetensors file that NumPy can hold: {error!r}"
-        ) from error
+        raise ValueError(f"{path} is a folder: give the file with the weights")
+    torch = None if suffix == ".safetensors" else pytorch(path)
+    with path.open("rb"):  # what the system refuses is no damage
+        pass
+    return _read_torch(path, torch) if torch else _read_safetensors(path)
 
 
-def _require_file(path):
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file of weights at {path}")
-
-
-def _read_pytorch(path, torch):
-    _require_file(path)
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # whatever a damaged pickle or zip raises
-        raise ValueError(f"{path} is no whole PyTorch file: {error}") from error
-    for key in CONTAINERS * 2:
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
-    if not isinstance(state, Mapping):
-        raise ValueError(f"{path} holds a {type(state).__name__}, not a state dict")
-    # What is no tensor (an epoch) is no weight.
-    return {
-        str(name): _array(path, name, value)
-        for name, value in state.items()
-        if isinstance(value, torch.Tensor)
-    }
-
-
-def _array(path, name, tensor):
-    """NumPy's array of a PyTorch tensor."""
-    try:
-        if tensor.is_floating_point() and tensor.element_size() < 4:
-            tensor = tensor.float()  # NumPy has no bfloat16
-        return tensor.numpy()
-    except Exception as error:  # sparse, quantized, on no device
-        raise ValueError(
-            f"{path}: {name} is no plain tensor of numbers: {error}"
-        ) from error
-
-
-def pytorch(path: Path | str) -> ModuleType:
-    """PyTorch, to read `path` with.
+def pytorch(path: str | Path) -> ModuleType:
+    """PyTorch, to read `path`.
 
     Raises:
         ImportError: it is not installed.
@@ -84,3 +59,86 @@ def pytorch(path: Path | str) -> ModuleType:
             f"{path} is a PyTorch file: install torch, or convert it to .safetensors"
         ) from error
     return torch
+
+
+def _read_safetensors(path):
+    try:
+        state = load_file(path)
+        with path.open("rb") as file:
+            header = file.read(int.from_bytes(file.read(8), "little"))
+        # load_file takes the last of equal names, the format forbids them.
+        json.loads(header, object_pairs_hook=_once)
+    except Exception as error:  # besides its own AttributeError, for float8, and others
+        raise ValueError(
+            f"{path} is no whole safetensors file that NumPy can hold: {_reason(error)}"
+        ) from error
+    return state
+
+
+def _once(pairs):
+    found = {}
+    for name, value in pairs:
+        if name in found:
+            raise ValueError(f"{name} is in its header twice")
+        found[name] = value
+    return found
+
+
+def _read_torch(path, torch):
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # anything, from KeyError to AssertionError
+        raise ValueError(
+            f"{path} is no whole PyTorch file: {_reason(error)}"
+        ) from error
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds a {type(content).__name__}, not a state dict")
+    found = _state_dicts(content, torch.Tensor)
+    if not found:
+        held = ", ".join(f"{n!r}: {type(content[n]).__name__}" for n in [*content][:8])
+        raise ValueError(
+            f"{path} holds no tensors by name, not at the top nor in one of "
+            f"{', '.join(CONTAINERS)}; it holds {{{held}}}"
+        )
+    if len(found) > 1:
+        raise ValueError(
+            f"{path} holds several state dicts, in {' and in '.join(found)}: save the "
+            "one that is meant"
+        )
+    [state] = found.values()
+    return {
+        name: _array(tensor, name, path, torch)
+        for name, tensor in state.items()
+        if isinstance(tensor, torch.Tensor)  # an epoch is no weight
+    }
+
+
+def _state_dicts(content, tensor, where="", depth=DEPTH):
+    """Where in `content` -> mapping with tensors; the innermost ones."""
+    found = {}
+    for name in CONTAINERS if depth else ():
+        if isinstance(content.get(name), Mapping):
+            inside = f"{where}[{name!r}]"
+            found |= _state_dicts(content[name], tensor, inside, depth - 1)
+    if not found and any(isinstance(value, tensor) for value in content.values()):
+        found[where] = content
+    return found
+
+
+def _array(tensor, name, path, torch):
+    try:
+        if tensor.dtype == torch.bfloat16:  # which PyTorch does not give to NumPy
+            tensor = tensor.float()
+        return tensor.detach().numpy()
+    except Exception as error:  # sparse, quantized, without values, float8, nested, ...
+        raise ValueError(
+            f"{path}, nothing was loaded: {name} is no plain array: {_reason(error)}"
+        ) from error
+
+
+def _reason(error):
+    """The line of a message that says what is wrong."""
+    lines = str(error).strip().splitlines() or [""]
+    # PyTorch's first line advises to run the file.
+    telling = [line for line in lines if "WeightsUnpickler error" in line]
+    return f"{type(error).__name__}: {(telling or lines)[0].strip()[:200]}"

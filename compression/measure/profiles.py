@@ -88,7 +88,7 @@ def profile(
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged; `data` is not
             as above; there is a reference and no data; the image size is open and
-            not given, or given and another.
+            not given, or given and another; logits on `data` are not finite.
     """
     if reference is not None and data is None:
         raise ValueError("agreement with a reference needs data")
@@ -154,9 +154,11 @@ def _answers(runner, data, reference, threads):
     if not logits:
         raise ValueError("data holds no batches")
     logits, labels = np.concatenate(logits), np.concatenate(labels)
-    scores.require_finite(logits, runner)
+    scores.require_finite(logits, scores.name_of(runner))
     if other is not None:
-        reference = scores.require_finite(np.concatenate(other_logits), other)
+        reference = scores.require_finite(
+            np.concatenate(other_logits), f"the reference {scores.name_of(other)}"
+        )
     errors = scores.errors_by_class(logits, labels)
     return {
         "top1": scores.accuracy(logits, labels),

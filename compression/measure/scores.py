@@ -1,4 +1,8 @@
-"""How right logits are: accuracy, cross-entropy, agreement. Plain numpy."""
+"""How right logits are: accuracy, cross-entropy, agreement. Plain numpy.
+
+One logit z an image, (n, 1), stands for two classes with logits (0, z): z above 0 is
+class 1. NaN and infinite logits are refused: their argmax would be a class, too.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,11 +19,12 @@ def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
     """Fraction of images whose largest logit is their label's; of equals the first.
 
     Args:
-        logits: (n, classes).
+        logits: (n, classes), or (n, 1) for two classes.
         labels: (n,) or (n, 1) integer classes.
 
     Raises:
-        ValueError: the shapes do not fit, or a label is no class.
+        ValueError: the shapes do not fit, a label is no class, or logits are not
+            finite.
     """
     return top_accuracy(logits, labels, k=1)
 
@@ -67,20 +72,42 @@ def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
     """Fraction of images for which both have their largest logit at the same class.
 
     Args:
-        logits: (n, classes).
-        reference: logits of the same images, (n, classes).
+        logits: (n, classes), or (n, 1) for two classes.
+        reference: logits of the same images, likewise.
 
     Raises:
-        ValueError: the shapes differ.
+        ValueError: the shapes differ, there are no images, or logits are not finite.
     """
     logits, reference = np.asarray(logits), np.asarray(reference)
-    if logits.shape != reference.shape or logits.ndim != 2:
+    ours, theirs = _two_classes(logits), _two_classes(reference)
+    if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):
         raise ValueError(
             "both must be logits (n, classes) of the same images, "
             f"got {logits.shape} and {reference.shape}"
         )
-    logits, reference = _of_two(logits), _of_two(reference)
-    return float((logits.argmax(axis=1) == reference.argmax(axis=1)).mean())
+    require_finite(ours, "the model")
+    require_finite(theirs, "the reference")
+    return float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
+
+
+def require_finite(logits: np.ndarray, name: str) -> np.ndarray:
+    """The logits, if all are finite: others are no answer.
+
+    Args:
+        logits: (n, classes).
+        name: of the model or file that they are of.
+
+    Raises:
+        ValueError: some are NaN or infinite; the message says for how many images.
+    """
+    finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"{name} gives logits that are not finite for "
+            f"{np.count_nonzero(~finite)} of {len(finite)} images: look for NaN and "
+            "infinite values in its weights and in the images"
+        )
+    return logits
 
 
 def logits(
@@ -103,23 +130,14 @@ def logits(
     ]
     if not outputs:
         raise ValueError("there are no images to run")
-    return require_finite(np.concatenate(outputs), runner)
+    return require_finite(np.concatenate(outputs), name_of(runner))
 
 
-def require_finite(logits: np.ndarray, runner: Runner) -> np.ndarray:
-    """The logits, if all are finite.
-
-    Raises:
-        ValueError: some are not; says of how many images, and of which file or model.
-    """
-    finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
-    if not finite.all():
-        who = runner.path or f"model {runner.model.name!r}"
-        raise ValueError(
-            f"{who} gives logits that are not finite for {int((~finite).sum())} of "
-            f"{len(logits)} images"
-        )
-    return logits
+def name_of(runner: Runner) -> str:
+    """What a message calls it: the file, or the model's name."""
+    if runner.path is not None:
+        return str(runner.path)
+    return f"model {runner.model.name!r}" if runner.model is not None else runner.kind
 
 
 def runner_of(
@@ -178,8 +196,15 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
     return of_model(sized, runner.path)
 
 
+def _two_classes(logits):
+    """(n, 2) of one logit an image, others as they are."""
+    if logits.ndim != 2 or logits.shape[1] != 1:
+        return logits
+    return np.concatenate([np.zeros_like(logits), logits], axis=1)
+
+
 def _checked(logits, labels):
-    logits, labels = np.asarray(logits), np.asarray(labels)
+    logits, labels = _two_classes(np.asarray(logits)), np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR gives them
         labels = labels[:, 0]
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
@@ -187,7 +212,6 @@ def _checked(logits, labels):
             "logits must be (n, classes) and labels (n,) integer classes, "
             f"got {logits.shape} and {labels.shape}"
         )
-    logits = _of_two(logits)
     if labels.dtype.kind not in "iu":
         raise ValueError(f"labels must be integer classes, got {labels.dtype}")
     if labels.min() < 0 or labels.max() >= logits.shape[1]:
@@ -195,11 +219,4 @@ def _checked(logits, labels):
             f"labels must be 0 to {logits.shape[1] - 1}, "
             f"got {labels.min()} to {labels.max()}"
         )
-    return logits, labels
-
-
-def _of_two(logits):
-    """One logit z for two classes stands for the logits (0, z)."""
-    if logits.shape[1] != 1:
-        return logits
-    return np.concatenate([np.zeros_like(logits), logits], axis=1)
+    return require_finite(logits, "the model"), labels

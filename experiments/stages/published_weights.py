@@ -32,7 +32,7 @@ def _found(name):
     folder = os.environ.get(FOLDER)
     if not folder:
         return None
-    found = sorted(Path(folder).glob(f"*{name}.safetensors"))
+    found = sorted(Path(folder).expanduser().glob(f"*{name}.safetensors"))
     if not found:
         raise FileNotFoundError(f"{FOLDER}={folder} has no file *{name}.safetensors")
     return found[0]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 256  # images that the teacher looks at together
 BUDGET_GB = 20.0
+OTHER_ROOT = "set LIMBECK_CACHE or XDG_CACHE_HOME to a folder that can be written"
 
 
 class CachedTeacher(NamedTuple):
@@ -120,19 +121,20 @@ def default_root() -> Path:
     """LIMBECK_CACHE, or `limbeck/teachers` in the user's folder for caches.
 
     Raises:
-        OSError: there is no such user, or none at all.
+        OSError: there is no home folder.
     """
-    given = os.environ.get("LIMBECK_CACHE")
+    # An empty one would be the working directory.
+    own, home = os.environ.get("LIMBECK_CACHE"), os.environ.get("XDG_CACHE_HOME")
     try:
-        if given:  # an empty one would be the working directory
-            return Path(given).expanduser()
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError as error:  # no home
+        if own:
+            return Path(own).expanduser()
+        home = Path(home).expanduser() if home else Path.home() / ".cache"
+    except RuntimeError as error:  # of pathlib's
         raise OSError(
-            f"there is no folder for the cache of teachers' outputs ({error}): set "
-            f"LIMBECK_CACHE to one that can be written, it is {given!r}"
+            f"teachers' outputs cannot be kept in {own or home or '~/.cache'}, there "
+            f"is no home folder: {OTHER_ROOT}"
         ) from error
-    return Path(home) / "limbeck" / "teachers"
+    return home / "limbeck" / "teachers"
 
 
 def require_writable(root: Path) -> None:
@@ -146,9 +148,8 @@ def require_writable(root: Path) -> None:
         tempfile.TemporaryFile(dir=root).close()
     except OSError as error:
         raise OSError(
-            f"the cache of teachers' outputs cannot be written in {root} "
-            f"({error.strerror}): set LIMBECK_CACHE to a folder that can be written, "
-            "or views=None, which runs the teacher in every step"
+            f"teachers' outputs cannot be kept in {root} ({error.strerror}): "
+            f"{OTHER_ROOT}, or views=None, which runs the teacher in every step"
         ) from error
 
 

@@ -3,9 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-import http.server
 import sys
-import threading
 
 import keras
 import numpy as np
@@ -15,7 +13,7 @@ from safetensors.numpy import save_file
 import architectures
 from architectures import load_published_weights, published_weights
 from architectures.catalogue import CARDS
-from architectures.published_weights import fetch, load_state_dict
+from architectures.published_weights import load_state_dict
 from architectures.resnet import resnet_cifar
 
 
@@ -231,79 +229,17 @@ def test_a_torch_file_must_hold_a_state_dict(model, tmp_path):
         architectures.load_published_weights(model, tmp_path / "net.pth")
 
 
-@pytest.fixture
-def server(tmp_path):
-    """A file server over an empty folder: (address, folder, what was asked for)."""
+@pytest.mark.parametrize("given", [True, False])
+def test_download_end_to_end(given, model, state, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
     folder = tmp_path / "served"
     folder.mkdir()
-    asked = []
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            asked.append(self.path)
-
-    handler = functools.partial(Handler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
-        threading.Thread(target=serving.serve_forever).start()
-        yield f"http://127.0.0.1:{serving.server_port}", folder, asked
-        serving.shutdown()
-
-
-def hashed(content):
-    return f"net-{hashlib.sha256(content).hexdigest()[:8]}.pth"
-
-
-def test_a_file_is_fetched_once(server, tmp_path):
-    address, folder, asked = server
-    name = hashed(b"weights")
-    (folder / name).write_bytes(b"weights")
-    for _ in range(2):
-        path = fetch(f"{address}/{name}", tmp_path / "deep" / "cache")
-        assert path.read_bytes() == b"weights"
-    assert len(asked) == 1
-    assert [p.name for p in path.parent.iterdir()] == [name]
-
-
-def test_a_wrong_file_is_not_kept(server, tmp_path):
-    address, folder, _ = server
-    name = hashed(b"weights")
-    (folder / name).write_bytes(b"weigh")  # cut short on its way
-    with pytest.raises(ValueError, match=f"should begin with {name[4:12]}"):
-        fetch(f"{address}/{name}", tmp_path / "cache")
-    assert not list((tmp_path / "cache").iterdir())
-
-
-def test_a_spoilt_file_in_the_cache_is_fetched_again(server, tmp_path):
-    address, folder, _ = server
-    name = hashed(b"weights")
-    (folder / name).write_bytes(b"weights")
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / name).write_bytes(b"spoilt")
-    assert fetch(f"{address}/{name}", tmp_path / "cache").read_bytes() == b"weights"
-
-
-def test_an_absent_file_or_server_is_an_oserror(server, tmp_path):
-    address, _, _ = server
-    with pytest.raises(OSError, match="404"):
-        fetch(f"{address}/net-00000000.pth", tmp_path)
-    with pytest.raises(OSError, match="refused"):
-        fetch("http://127.0.0.1:9/net-00000000.pth", tmp_path)
-
-
-def test_a_name_without_a_hash_is_not_fetched(tmp_path):
-    with pytest.raises(ValueError, match="net.pth carries no hash"):
-        fetch("http://127.0.0.1:9/net.pth", tmp_path)
-
-
-@pytest.mark.parametrize("given", [True, False])
-def test_download_end_to_end(given, server, model, state, tmp_path, monkeypatch):
-    torch = pytest.importorskip("torch")
-    address, folder, _ = server
     tensors = {name: torch.from_numpy(array) for name, array in state.items()}
     torch.save(tensors, folder / "net.pth")
-    name = hashed((folder / "net.pth").read_bytes())
+    digits = hashlib.sha256((folder / "net.pth").read_bytes()).hexdigest()[:8]
+    name = f"net-{digits}.pth"
     (folder / "net.pth").rename(folder / name)
-    card = dataclasses.replace(CARDS["resnet20"], weights=f"{address}/{name}")
+    card = dataclasses.replace(CARDS["resnet20"], weights=f"{folder.as_uri()}/{name}")
     monkeypatch.setitem(CARDS, "resnet20", card)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     cache = tmp_path / "cache" if given else None
@@ -356,7 +292,9 @@ def test_a_name_that_is_there_twice_is_refused():
         load_state_dict(model, state)
 
 
-@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize(
+    "prefix", ["", "module.", "_orig_mod.", "model.", "module._orig_mod.model."]
+)
 def test_names_of_other_repositories(prefix):
     model, other = small_resnet("B"), small_resnet("B")
     state = state_of(model)
@@ -371,33 +309,38 @@ def test_names_of_other_repositories(prefix):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize(
-    "container", ["state_dict", "model", "net", "model_state_dict"]
-)
-def test_containers_of_pytorch_files(container, tmp_path):
-    torch = pytest.importorskip("torch")
+def test_a_prefix_that_only_some_names_have_is_no_prefix():
     model = small_resnet()
-    state = {name: torch.tensor(w) for name, w in state_of(model).items()}
-    torch.save({container: state, "epoch": 3}, tmp_path / "net.pth")
-    load_published_weights(model, tmp_path / "net.pth")
+    state = state_of(model)
+    state["module.linear.bias"] = state.pop("linear.bias")
+    refused(model, state, "linear.bias is missing", "module.linear.bias has no place")
 
 
-def test_odd_pytorch_files_are_named(tmp_path):
-    torch = pytest.importorskip("torch")
+def test_projections_are_refused_by_a_net_without():
+    theirs = state_of(small_resnet("B"))
+    theirs = {name.replace("shortcut", "downsample"): w for name, w in theirs.items()}
+    refused(small_resnet(), theirs, "layer2.0.downsample.0.weight has no place")
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
+def test_other_floats_that_fit_are_taken(dtype):
     model = small_resnet()
-    good = {name: torch.tensor(w) for name, w in state_of(model).items()}
-    odd = {
-        "none": {"state_dict": None},
-        "numbers": {1: torch.ones(2), 2: torch.ones(3)},
-        "list": [torch.ones(2)],
-        "sparse": good | {"linear.bias": torch.ones(4).to_sparse()},
-        "meta": good | {"linear.bias": torch.ones(4, device="meta")},
+    state = {name: w.astype(dtype) for name, w in state_of(model).items()}
+    load_state_dict(model, state)
+    got = model.get_layer("logits").bias.numpy()
+    np.testing.assert_array_equal(got, state["linear.bias"].astype("float32"))
+
+
+def test_the_variables_type_sets_the_range():
+    image = keras.Input((1, 1, 3))
+    image = keras.layers.Flatten(name="flatten")(keras.layers.ReLU(name="relu1")(image))
+    fc6 = keras.layers.Dense(2, name="fc6", dtype="float16")
+    model = keras.Model(image._keras_history.operation.input, fc6(image))
+    state = {
+        "classifier.0.weight": np.full((2, 3), 1e5, "float32"),
+        "classifier.0.bias": np.zeros(2, "float32"),
     }
-    for kind, content in odd.items():
-        path = tmp_path / f"{kind}.pth"
-        torch.save(content, path)
-        with pytest.raises(ValueError, match=f"{kind}.pth"):
-            load_published_weights(model, path)
+    refused(model, state, "is not finite in float16: of 6 numbers 0 are NaN, 0 inf")
 
 
 @pytest.mark.parametrize("suffix", ["pth", "safetensors"])

@@ -297,3 +297,10 @@ def test_a_mutual_distiller_names_bad_labels_and_batches():
         made.fit(IMAGES, verbose=0)
     with pytest.raises(ValueError, match='"image"'):
         made.fit({"picture": IMAGES}, LABELS, verbose=0)
+
+
+@pytest.mark.parametrize("wrong", ["x", None, 3, two_inputs(), Subclassed()])
+@pytest.mark.parametrize("many", [MutualDistiller, distillation.ensemble])
+def test_one_wrong_net_among_several_is_named(many, wrong):
+    with pytest.raises(ValueError, match=r"students\[0\]|teachers\[0\]"):
+        many([wrong, net()])

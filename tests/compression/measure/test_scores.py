@@ -64,11 +64,46 @@ def test_shapes_of_scores_are_checked():
         measure.logits(on_images(layers.Flatten()), [])
 
 
-def test_logits_that_are_not_finite_are_refused():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    model.layers[0].bias.assign([np.nan, 0.0])
-    with pytest.raises(ValueError, match="not finite for 5 of 5 images"):
-        measure.profile(model, [(np.zeros((5, 3)), np.zeros(5, int))], latency=False)
+def three_numbers(bias):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(len(bias))], name="mine")
+    model.layers[0].kernel.assign(np.ones((3, len(bias))))
+    model.layers[0].bias.assign(bias)
+    return model
+
+
+def test_logits_that_are_not_finite_are_refused(tmp_path):
+    sick, well = three_numbers([np.nan, 0.0]), three_numbers([1.0, 0.0])
+    sick.save(tmp_path / "sick.keras")
+    data = [(np.zeros((5, 3)), np.zeros(5, int))]
+    for subject, name in {
+        sick: "model 'mine'",
+        tmp_path / "sick.keras": "sick.keras",
+    }.items():
+        message = f"{name} gives logits that are not finite for 5 of 5 images"
+        with pytest.raises(ValueError, match=message):
+            measure.profile(subject, data, latency=False)
+        with pytest.raises(ValueError, match=message):
+            measure.logits(subject, data)
+        with pytest.raises(ValueError, match=f"the reference .*{message}"):
+            measure.profile(well, data, reference=subject, latency=False)
+    some = np.zeros((4, 3))
+    some[1], some[3, 2] = np.inf, np.nan
+    with pytest.raises(ValueError, match="for 2 of 4 images"):
+        measure.logits(well, [some[:2], some[2:]])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_scores_of_logits_that_are_not_finite_are_refused(value):
+    sick, labels = LOGITS.copy(), np.zeros(4, int)
+    sick[1, 2] = sick[1, 3] = sick[3, 0] = value
+    message = "not finite for 2 of 4 images"
+    for score in (measure.accuracy, measure.errors_by_class, measure.cross_entropy):
+        with pytest.raises(ValueError, match=f"the model gives logits .*{message}"):
+            score(sick, labels)
+    with pytest.raises(ValueError, match=f"the model gives logits .*{message}"):
+        measure.agreement(sick, LOGITS)
+    with pytest.raises(ValueError, match=f"the reference gives logits .*{message}"):
+        measure.agreement(LOGITS, sick)
 
 
 def test_one_logit_stands_for_two_classes():
@@ -80,3 +115,17 @@ def test_one_logit_stands_for_two_classes():
     )
     assert measure.agreement(logits, -logits) == 0.0
     np.testing.assert_array_equal(measure.errors_by_class(logits, labels), [1, 1])
+    assert measure.agreement(logits, two) == 1.0
+    assert measure.accuracy(np.zeros((1, 1)), np.array([0])) == 1.0  # of equals, 0
+    with pytest.raises(ValueError, match="labels must be 0 to 1, got 0 to 2"):
+        measure.accuracy(logits, np.array([0, 1, 2, 0]))
+
+
+def test_a_model_of_one_logit_is_measured():
+    model = three_numbers([-1.5])  # the sum of three numbers against 1.5
+    images, labels = np.array([[0, 0, 0], [1, 1, 0], [1, 1, 1]]), np.array([0, 0, 1])
+    got = measure.profile(model, [(images, labels)], reference=model, latency=False)
+    assert got.top1 == pytest.approx(2 / 3)
+    assert (got.errors_by_class, got.agreement, got.top5) == ([1, 0], 1.0, None)
+    expected = np.log1p(np.exp([-1.5, 0.5, -1.5])).mean()
+    assert got.loss == pytest.approx(expected)

@@ -31,6 +31,10 @@ def test_a_folder_is_searched_for_the_net(asked, tmp_path, monkeypatch):
     monkeypatch.setenv("LIMBECK_WEIGHTS", str(tmp_path))
     published.load_into(architectures.build("resnet20"), "published")
     assert asked == [(tmp_path / "cifar10_resnet20.safetensors", False)]
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.setenv("LIMBECK_WEIGHTS", f"~/{tmp_path.name}")
+    published.load_into(architectures.build("resnet20"), "published")
+    assert asked[1] == asked[0]
     with pytest.raises(FileNotFoundError, match=r"no file \*resnet44.safetensors"):
         published.load_into(architectures.build("resnet44"), "published")
 

@@ -193,6 +193,17 @@ def test_interrupted_in_the_second_view(filled, tmp_path, monkeypatch):
     )
 
 
+def test_a_cache_without_a_place_names_the_way_out(monkeypatch):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("LIMBECK_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(OSError, match="in ~/.cache, .* LIMBECK_CACHE or XDG_CACHE"):
+        room.default_root()
+
+
 def test_where_and_how_much(monkeypatch, tmp_path):
     monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "mine"))
     assert room.default_root() == tmp_path / "mine"
@@ -205,7 +216,7 @@ def test_where_and_how_much(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert room.default_root() == tmp_path / "home/.cache/limbeck/teachers"
     monkeypatch.setenv("LIMBECK_CACHE", "~nobody-of-this-name/mine")
-    with pytest.raises(OSError, match="set LIMBECK_CACHE to one .*'~nobody-of-this"):
+    with pytest.raises(OSError, match="in ~nobody-of-this.*, .*: set LIMBECK_CACHE"):
         room.default_root()
     monkeypatch.setenv("LIMBECK_CACHE_GB", "0.000001")
     with pytest.raises(ValueError, match="its budget in .* is 1 kB"):
@@ -222,5 +233,5 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, kind):
     if kind == "a file above it":
         (tmp_path / "file").write_text("")
         root = tmp_path / "file" / "teachers"
-    with pytest.raises(OSError, match=rf"cannot be written in {root} .*LIMBECK_CACHE"):
+    with pytest.raises(OSError, match=rf"cannot be kept in {root} .*set LIMBECK_CACHE"):
         asked(root)
