@@ -70,8 +70,8 @@ class MutualDistiller(keras.Model):
             )
         for at, student in enumerate(students):
             require_net(student, f"students[{at}]")
-        for name, value in {"weight": weight, "temperature": temperature}.items():
-            require_number(name, value)  # here no schedule of the step
+        require_number("weight", weight)  # here no schedule of the step
+        require_number("temperature", temperature)
         names = [student.name for student in students]
         if len(set(names)) != len(names):
             raise ValueError(f"students need different names, got {names}")

@@ -237,3 +237,9 @@ def test_own_depth_refuses_bad_settings():
         Distiller(net("s"), losses=[OwnDepth("gap")], label_weight=1.0)
     with pytest.raises(ValueError, match="no layer or stage called 'stage9'.*stage1"):
         Distiller(net("s"), losses=[OwnDepth("stage9")], label_weight=1.0)
+
+
+def test_a_mutual_distiller_has_the_name_that_it_is_given():
+    students = [net(f"s{i}", seed=i) for i in range(2)]
+    assert MutualDistiller(students, name="peers").name == "peers"
+    assert MutualDistiller(students).name == "mutual_distiller"
