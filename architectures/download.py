@@ -78,8 +78,12 @@ def _sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def default_cache() -> Path:
+def default_cache(kept: str = "fetched weights", way_out: str = OTHER_CACHE) -> Path:
     """`limbeck` in the user's folder for caches.
+
+    Args:
+        kept: what is kept there, for the message.
+        way_out: how another folder is named, for the message.
 
     Raises:
         OSError: there is no home folder.
@@ -89,7 +93,7 @@ def default_cache() -> Path:
         home = Path(home).expanduser() if home else Path.home() / ".cache"
     except RuntimeError as error:  # of pathlib's
         raise OSError(
-            f"fetched weights cannot be kept in {home or '~/.cache'}, there is no home "
-            f"folder: {OTHER_CACHE}"
+            f"{kept} cannot be kept in {home or '~/.cache'}, there is no home folder: "
+            f"{way_out}"
         ) from error
     return home / "limbeck"

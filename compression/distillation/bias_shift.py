@@ -18,6 +18,7 @@ from compression.distillation.arguments import (
     shown,
 )
 from compression.graph import last_call
+from compression.measure.scores import two_classes
 
 
 def best_bias_shift(
@@ -44,8 +45,7 @@ def best_bias_shift(
             "logits must be (n, classes) and labels (n,) integer classes, "
             f"got {logits.shape} and {labels.shape}"
         )
-    if logits.shape[1] == 1:  # a logit z for two classes means (0, z)
-        logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+    logits = two_classes(logits)
     shifted = _among(classes, logits.shape[1])
     inside = np.where(shifted, logits, -np.inf)
     outside = np.where(shifted, -np.inf, logits)

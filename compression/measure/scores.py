@@ -79,7 +79,7 @@ def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
         ValueError: the shapes differ, there are no images, or logits are not finite.
     """
     logits, reference = np.asarray(logits), np.asarray(reference)
-    ours, theirs = _two_classes(logits), _two_classes(reference)
+    ours, theirs = two_classes(logits), two_classes(reference)
     if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):
         raise ValueError(
             "both must be logits (n, classes) of the same images, "
@@ -196,15 +196,15 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
     return of_model(sized, runner.path)
 
 
-def _two_classes(logits):
-    """(n, 2) of one logit an image, others as they are."""
+def two_classes(logits: np.ndarray) -> np.ndarray:
+    """Logits (n, 2) of one logit an image, (n, 1); others as they are."""
     if logits.ndim != 2 or logits.shape[1] != 1:
         return logits
     return np.concatenate([np.zeros_like(logits), logits], axis=1)
 
 
 def _checked(logits, labels):
-    logits, labels = _two_classes(np.asarray(logits)), np.asarray(labels)
+    logits, labels = two_classes(np.asarray(logits)), np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:  # as Keras's CIFAR gives them
         labels = labels[:, 0]
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):

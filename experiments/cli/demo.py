@@ -6,6 +6,7 @@ from experiments.cli.options import (
     DATA_HELP,
     add_image_size,
     add_run_options,
+    add_skip_bad_images,
     start_tensorflow,
 )
 from experiments.cli.running import run_recipe
@@ -30,11 +31,7 @@ def add(commands):
     )
     command.add_argument("--data", metavar="NAME", help=f"{DATA_HELP} (mnist5k)")
     add_image_size(command)
-    command.add_argument(
-        "--skip-bad-images",
-        action="store_true",
-        help="leave unreadable images of a folder out, instead of stopping",
-    )
+    add_skip_bad_images(command)
     add_run_options(command, seeds=1)
     command.set_defaults(run=run)
 

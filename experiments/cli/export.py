@@ -8,21 +8,11 @@ limbeck export net.keras net.tflite
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck export net.keras saved_model --precision float16
 """
-# Endings of model files of other kinds: nobody means a folder by them,
-# nor by ".TFLITE".
+# Of model files of other kinds: nobody means a folder by them, nor by ".TFLITE".
 OTHER_FILES = {
     *(".onnx", ".pb", ".h5", ".hdf5", ".keras", ".pt", ".pth", ".safetensors"),
-    *(
-        ".tflite",
-        ".lite",
-        ".tfl",
-        ".mlmodel",
-        ".mlpackage",
-        ".engine",
-        ".xml",
-        ".bin",
-        ".zip",
-    ),
+    *(".tflite", ".lite", ".tfl", ".mlmodel", ".mlpackage"),
+    *(".engine", ".xml", ".bin", ".zip"),
 }
 
 

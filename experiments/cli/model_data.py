@@ -4,9 +4,7 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from experiments.cli.options import DATA_HELP, add_image_size
+from experiments.cli.options import DATA_HELP, add_image_size, add_skip_bad_images
 
 if TYPE_CHECKING:  # they need Keras
     from compression.export.runners import Runner
@@ -22,11 +20,7 @@ def add_options(command, use: str) -> None:
     """
     command.add_argument("--data", metavar="NAME", help=f"{use}: {DATA_HELP}")
     add_image_size(command)
-    command.add_argument(
-        "--skip-bad-images",
-        action="store_true",
-        help="leave unreadable images of a folder out",
-    )
+    add_skip_bad_images(command)
 
 
 def load_for(runner: "Runner", options: Namespace) -> "Data":
@@ -39,6 +33,8 @@ def load_for(runner: "Runner", options: Namespace) -> "Data":
     Raises:
         ValueError: the data do not fit the model; names how.
     """
+    import numpy as np
+
     from experiments import deployment
     from experiments.data import load
 

@@ -51,6 +51,15 @@ def add_image_size(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_skip_bad_images(command: argparse.ArgumentParser) -> None:
+    """`--skip-bad-images`: goes with `--data`."""
+    command.add_argument(
+        "--skip-bad-images",
+        action="store_true",
+        help="leave unreadable images of a folder out, instead of stopping",
+    )
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """`--json`: what is printed is for a program."""
     command.add_argument("--json", action="store_true", help="print JSON")

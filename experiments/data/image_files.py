@@ -1,7 +1,7 @@
 """Which files of a folder are images of which class, and what is left out, and why."""
 
 import os
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,18 +60,17 @@ def find_images(folder: Path) -> ImageFiles:
         raise FileNotFoundError(f"no folder of images at {folder}")
     folder = folder.absolute()
     left_out = _LeftOut(folder)
-    parts = _parts(folder)
+    children = _folders(folder, left_out)
+    parts = _parts(children)
     if parts is None:
-        homes = [(None, child) for child in _folders(folder, left_out)]
+        homes = [(None, child) for child in children]
     else:
-        children = {child: PARTS[child.name.lower()] for child in parts}
-        _folders(folder, left_out)
         homes = [
             (part, child)
-            for home, part in children.items()
+            for home, part in parts.items()
             for child in _folders(home, left_out)
         ]
-        _check_parts(folder, children, homes)
+        _check_parts(folder, parts, homes)
     class_names = sorted({child.name for _, child in homes})
     paths, labels, of = [], [], []
     for part, child in homes:
@@ -94,46 +93,39 @@ def readable(name: object) -> str:
 
 
 class _LeftOut:
-    """Counts what is not taken, by reason, with some examples."""
+    """What is not taken, by reason."""
 
     def __init__(self, folder):
         self.folder = folder
-        self.counts, self.examples = Counter(), {}
+        self.paths = defaultdict(list)
 
     def add(self, reason, path):
-        self.counts[reason] += 1
-        examples = self.examples.setdefault(reason, [])
-        if len(examples) < SHOWN:
-            examples.append(readable(path.relative_to(self.folder)))
+        self.paths[reason].append(path)
 
     def lines(self):
         return tuple(
-            f"{count} {reason}: {', '.join(self.examples[reason])}"
-            + (", ..." if count > len(self.examples[reason]) else "")
-            for reason, count in self.counts.items()
+            f"{len(paths)} {reason}: "
+            + ", ".join(readable(p.relative_to(self.folder)) for p in paths[:SHOWN])
+            + (", ..." if len(paths) > SHOWN else "")
+            for reason, paths in self.paths.items()
         )
 
 
-def _parts(folder):
-    """The sub-folders of a folder that is split already; None of any other."""
-    children = sorted(
-        child
-        for child in folder.iterdir()
-        if child.is_dir() and not child.name.startswith(".") and child.name != ARCHIVER
-    )
-    named = {PARTS.get(child.name.lower()) for child in children}
-    if None in named or "train" not in named or len(children) < 2:
+def _parts(children):
+    """Sub-folder -> its part, of a folder that is split already; None of any other."""
+    parts = {child: PARTS.get(child.name.lower()) for child in children}
+    if None in parts.values() or "train" not in parts.values() or len(parts) < 2:
         return None
     classes_inside = all(
         any(inner.is_dir() for inner in child.iterdir()) for child in children
     )
-    return children if classes_inside else None
+    return parts if classes_inside else None
 
 
-def _check_parts(folder, children, homes):
-    twice = [part for part, n in Counter(children.values()).items() if n > 1]
+def _check_parts(folder, parts, homes):
+    twice = [part for part, n in Counter(parts.values()).items() if n > 1]
     if twice:
-        names = [child.name for child, part in children.items() if part in twice]
+        names = [child.name for child, part in parts.items() if part in twice]
         raise ValueError(f"{folder} has {twice[0]} images twice: in {names}")
     trained = {child.name for part, child in homes if part == "train"}
     for part, child in homes:
@@ -144,7 +136,7 @@ def _check_parts(folder, children, homes):
             )
 
 
-def _folders(folder, left_out) -> Iterator[Path]:
+def _folders(folder, left_out) -> list[Path]:
     """The visible sub-folders, sorted."""
     found = []
     for child in sorted(folder.iterdir()):

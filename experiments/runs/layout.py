@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments import deployment
+
 PARTIAL = ".partial"
 
 
@@ -44,7 +46,7 @@ class StageFolder:
     @property
     def deploy(self) -> Path:
         """What whoever ships the files must know of input and output."""
-        return self.path / "deploy.json"
+        return self.path / deployment.NAME
 
     @property
     def about(self) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 
+from architectures.download import default_cache
 from compression.distillation import (
     CachedOutputs,
     Views,
@@ -123,18 +124,16 @@ def default_root() -> Path:
     Raises:
         OSError: there is no home folder.
     """
-    # An empty one would be the working directory.
-    own, home = os.environ.get("LIMBECK_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    own = os.environ.get("LIMBECK_CACHE")
+    if not own:  # an empty one would be the working directory
+        return default_cache("teachers' outputs", OTHER_ROOT) / "teachers"
     try:
-        if own:
-            return Path(own).expanduser()
-        home = Path(home).expanduser() if home else Path.home() / ".cache"
+        return Path(own).expanduser()
     except RuntimeError as error:  # of pathlib's
         raise OSError(
-            f"teachers' outputs cannot be kept in {own or home or '~/.cache'}, there "
-            f"is no home folder: {OTHER_ROOT}"
+            f"teachers' outputs cannot be kept in {own}, there is no home folder: "
+            f"{OTHER_ROOT}"
         ) from error
-    return home / "limbeck" / "teachers"
 
 
 def require_writable(root: Path) -> None:

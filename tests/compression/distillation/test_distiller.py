@@ -1,6 +1,6 @@
 """The distiller: what it adds, what it leaves as it was, what it refuses.
 
-Run on TensorFlow, and again on JAX by tests/compression/on_jax.
+Run on TensorFlow, and again on JAX by tests/compression/test_on_jax.py.
 """
 
 import keras

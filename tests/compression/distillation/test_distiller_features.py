@@ -1,6 +1,6 @@
 """The distiller with losses between features: what they get, what is kept, resuming.
 
-Run on TensorFlow, and again on JAX by tests/compression/on_jax.
+Run on TensorFlow, and again on JAX by tests/compression/test_on_jax.py.
 """
 
 import keras

@@ -1,6 +1,6 @@
 """Pruning as a projection: exact sparsity through schedules, reloads and averaging.
 
-Run on TensorFlow, and again on JAX by tests/compression/on_jax.
+Run on TensorFlow, and again on JAX by tests/compression/test_on_jax.py.
 """
 
 import warnings
