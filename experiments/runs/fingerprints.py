@@ -8,6 +8,7 @@ that it was made from; rows keep those of the files that they measured.
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,25 @@ def outdated(folder: StageFolder, inputs: Mapping[str, StageFolder]) -> list[str
 
 
 def of_model(path: Path) -> str:
-    """SHA-256, in hex, of the net and the weights in a .keras file."""
+    """SHA-256, in hex, of the net and the weights in a .keras file.
+
+    Raises:
+        ValueError: the file of a stage is damaged; names it and the way out.
+    """
     digest = hashlib.sha256()
-    with zipfile.ZipFile(path) as archive:
-        for name in sorted(set(archive.namelist()) - {DATED}):
-            content = archive.read(name)
-            if name == "config.json":
-                net = _lasting(json.loads(content))
-                content = json.dumps(net, sort_keys=True).encode()
-            digest.update(name.encode() + content)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(set(archive.namelist()) - {DATED}):
+                content = archive.read(name)
+                if name == "config.json":
+                    net = _lasting(json.loads(content))
+                    content = json.dumps(net, sort_keys=True).encode()
+                digest.update(name.encode() + content)
+    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
+        raise ValueError(
+            f"{path} is not a readable Keras file ({error}); delete the folder "
+            f"{path.parent} to run that stage again"
+        ) from error
     return digest.hexdigest()
 
 

@@ -16,6 +16,9 @@ FOLDER = "folder:"  # how the name of a folder of images begins
 def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
     """A run goes on in a folder of its own recipe, or begins in an empty one.
 
+    Only stages that are finished must be the same, so that a mistake in the settings
+    of a later stage can be corrected without losing the earlier ones.
+
     Raises:
         ValueError: the folder holds another run, or something else; names
             what differs.
@@ -27,14 +30,15 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
                 f"{path} is not empty and not a run folder; choose another --out"
             )
         return
-    there = _anywhere(upgraded(read_json(folder.recipe)), "data")
-    asked = _anywhere(json.loads(json.dumps(recipe.as_dict())), "data")
-    different = sorted(_differences(there, asked))
+    finished = folder.finished()
+    there = _settled(upgraded(read_json(folder.recipe)), finished)
+    asked = _settled(json.loads(json.dumps(recipe.as_dict())), finished)
+    different = sorted(differences(there, asked))
     if different:
         shown = "; ".join(different[:3]) + ("; ..." if len(different) > 3 else "")
         raise ValueError(
             f"{folder.path} holds a run of another recipe ({shown}); choose another "
-            "--out, or delete that folder"
+            f"--out, or delete that folder{_or_less(different)}"
         )
 
 
@@ -47,7 +51,7 @@ def require_same_data(data: Data, folder: RunFolder) -> None:
     if not folder.data.exists():
         return
     there = _anywhere(read_json(folder.data), "name")
-    different = sorted(_differences(there, _anywhere(described(data), "name")))
+    different = sorted(differences(there, _anywhere(described(data), "name")))
     if different:
         raise ValueError(
             f"the data have changed since the run in {folder.path} began "
@@ -72,6 +76,21 @@ def described(data: Data) -> dict[str, Any]:
     }
 
 
+def _settled(recipe: dict[str, Any], finished: set[str]) -> dict[str, Any]:
+    """A recipe without what may still be corrected: stages that are not finished."""
+    stages = {stage["name"]: stage for stage in recipe["stages"]}
+    kept = {name: stages[name] for name in stages.keys() & finished}
+    return _anywhere(recipe, "data") | {"stages": kept}
+
+
+def _or_less(different: list[str]) -> str:
+    """The way out that loses least, where nothing but stages differs."""
+    if not all(line.startswith("stages.") for line in different):
+        return ""
+    names = sorted({line.split(":")[0].split(".")[1] for line in different})
+    return f", or in its stages folder only {' and '.join(names)}"
+
+
 def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
@@ -82,10 +101,11 @@ def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     return record
 
 
-def _differences(there, asked, path="") -> Iterator[str]:
+def differences(there: Any, asked: Any, path: str = "") -> Iterator[str]:
+    """Where two records differ, in words: "training.epochs: 2 there, 3 asked for"."""
     if isinstance(there, dict) and isinstance(asked, dict):
         for key in there.keys() | asked.keys():
-            yield from _differences(
+            yield from differences(
                 there.get(key), asked.get(key), f"{path}.{key}".strip(".")
             )
     elif (
@@ -93,6 +113,8 @@ def _differences(there, asked, path="") -> Iterator[str]:
     ):
         for i, pair in enumerate(zip(there, asked, strict=True)):
             name = pair[0].get("name", i) if isinstance(pair[0], dict) else i
-            yield from _differences(*pair, f"{path}.{name}")
+            yield from differences(*pair, f"{path}.{name}")
+    elif isinstance(there, dict) and asked is None:
+        yield f"{path}: there, not asked for"
     elif there != asked:
         yield f"{path}: {there} there, {asked} asked for"

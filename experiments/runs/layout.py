@@ -20,7 +20,7 @@ from typing import Any
 
 from experiments import deployment
 
-PARTIAL = ".partial"
+PARTIAL, MEASURE = ".partial", "measure"
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class StageFolder:
     def fingerprints(self) -> Path:
         """What the stage read and wrote, by content; see `fingerprints.py`."""
         return self.path / "fingerprints.json"
+
+    @property
+    def begun(self) -> Path:
+        """What the stage was begun with, while it is not finished; see `begun.py`."""
+        return self.path / "begun.json"
 
     @property
     def environment(self) -> Path:
@@ -134,11 +139,16 @@ class RunFolder:
         return StageFolder(self.path / "stages" / home / name)
 
     def measure(self, seed: int) -> MeasureFolder:
-        return MeasureFolder(self.path / "stages" / f"seed{seed}" / "measure")
+        return MeasureFolder(self.path / "stages" / f"seed{seed}" / MEASURE)
+
+    def finished(self) -> set[str]:
+        """Names of the stages that are finished for at least one seed."""
+        homes = self.path.glob("stages/*/*/")
+        return {home.name for home in homes if home.suffix != PARTIAL} - {MEASURE}
 
     def measured(self) -> list[MeasureFolder]:
         """Those of all seeds that have been measured."""
-        found = sorted(self.path.glob("stages/seed*/measure/rows.json"))
+        found = sorted(self.path.glob(f"stages/seed*/{MEASURE}/rows.json"))
         return [MeasureFolder(path.parent) for path in found]
 
     def read_rows(self) -> list[dict[str, Any]]:

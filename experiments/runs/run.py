@@ -19,6 +19,7 @@ from experiments.data import Data
 from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
+from experiments.runs.begun import begin
 from experiments.runs.environment import differences, environment, peak_memory
 from experiments.runs.fingerprints import (
     of_file,
@@ -152,7 +153,7 @@ def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913
         )
     print(f"[seed {seed}] {stage.name}: {stage.what}", flush=True)
     unfinished = StageFolder(partial(done.path))
-    unfinished.path.mkdir(parents=True, exist_ok=True)
+    begin(unfinished, stage, recipe, inputs)
     keras.backend.clear_session()
     # Seeded for each stage, so that it does not matter which ones were finished
     # before; the same seed, so that nets that are compared start from the same weights.
@@ -172,6 +173,7 @@ def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913
     seconds = time.perf_counter() - start
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
     unfinished.checkpoint.unlink(missing_ok=True)
+    unfinished.begun.unlink()
     write_json(unfinished.environment, here | peak_memory())
     seal(unfinished, inputs)
     shutil.rmtree(done.path, ignore_errors=True)  # of another input, see above

@@ -219,6 +219,36 @@ def test_the_folder_of_another_recipe_is_refused(whole):
     assert (whole / "recipe.json").read_bytes() == before
 
 
+def test_a_later_stage_is_corrected_and_the_finished_ones_are_kept(
+    dense, tmp_path, monkeypatch, capsys
+):
+    """Also where it was begun with wrong settings: their checkpoint is not used."""
+    out = tmp_path / "corrected"
+    shutil.copytree(dense, out)
+    for name in ("prune", "measure"):
+        shutil.rmtree(out / "stages/seed0" / name)
+    *earlier, prune = DENSE.stages
+    wrong = dataclasses.replace(prune, sparsity=0.2)
+
+    def interrupt(self, epoch, logs=None):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Progress, "on_epoch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(dataclasses.replace(DENSE, stages=(*earlier, wrong)), out)
+    assert (out / "stages/seed0/prune.partial/checkpoint.npz").exists()
+    run(DENSE, out)
+    printed = capsys.readouterr().out
+    assert printed.count("distill: finished before") == 2
+    assert "settings (sparsity: 0.2 there, 0.8 asked for): begins again" in printed
+    assert lasting(rows_of(out)) == lasting(rows_of(dense))
+    with pytest.raises(ValueError, match="sparsity: 0.8 there, 0.2.*folder only prune"):
+        run(dataclasses.replace(DENSE, stages=(*earlier, wrong)), out)
+    with pytest.raises(ValueError, match="stages.prune: there, not asked for"):
+        run(dataclasses.replace(DENSE, stages=tuple(earlier)), out)
+
+
 def test_a_folder_of_images_that_changed_is_refused(tmp_path):
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):

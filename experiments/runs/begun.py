@@ -1,0 +1,55 @@
+"""What a stage was begun with, kept beside its checkpoint until it is finished.
+
+A stage that is not finished may be asked for with other settings, and the model that
+it reads may be another one by then: a checkpoint of before would not be of this stage.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+
+from experiments.files import read_json, write_json
+from experiments.recipe import Recipe
+from experiments.runs.fingerprints import of_model
+from experiments.runs.identity import differences
+from experiments.runs.layout import StageFolder
+from experiments.stages.base import Stage
+
+
+def begin(
+    folder: StageFolder,
+    stage: Stage,
+    recipe: Recipe,
+    inputs: Mapping[str, StageFolder],
+) -> None:
+    """Makes the folder that a stage works in, or keeps one that the stage has begun.
+
+    What was begun otherwise is given up, with a line that says why.
+
+    Args:
+        folder: where the stage works until it is finished.
+        stage: of `recipe`.
+        recipe: that is run.
+        inputs: the folders of the stages that it reads, by name.
+    """
+    begun = {
+        "settings": recipe.as_dict()["stages"][recipe.stages.index(stage)],
+        "read": {name: of_model(source.model) for name, source in inputs.items()},
+    }
+    begun = json.loads(json.dumps(begun))
+    if folder.begun.is_file():
+        there = read_json(folder.begun)
+        if there == begun:
+            return
+        if folder.checkpoint.exists():
+            print(f"  begun {_otherwise(there, begun)}: begins again", flush=True)
+    shutil.rmtree(folder.path, ignore_errors=True)
+    folder.path.mkdir(parents=True)
+    write_json(folder.begun, begun)
+
+
+def _otherwise(there, begun):
+    changed = sorted(differences(there.get("settings"), begun["settings"]))
+    if changed:
+        return f"with other settings ({'; '.join(changed[:3])})"
+    return f"with another {' and '.join(begun['read'])} than there is now"
