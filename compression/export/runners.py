@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.export.saved_model_ops import check_ops
 from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
@@ -76,7 +77,8 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: what is there is none of the three, or is damaged.
+        ValueError: what is there is none of the three, or is damaged; or a SavedModel
+            has operators that reach files, the network or native code.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -124,6 +126,7 @@ def _load_keras(path):
 def _load_saved_model(path):
     import tensorflow as tf
 
+    check_ops(path)
     try:
         with quiet():
             loaded = tf.saved_model.load(str(path))
