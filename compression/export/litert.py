@@ -1,5 +1,6 @@
 """Models as .tflite files for LiteRT, TensorFlow Lite's new name."""
 
+import gc
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -93,7 +94,12 @@ def litert(
     if calibrated:
         logits = check_before(model, calibration, functions)
     with replacing(path) as file:
-        file.write_bytes(_converted(serving, model, precision, calibration, batch))
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            serving.save(folder)
+            del serving  # the converter needs the memory that its copy of weights takes
+            file.write_bytes(
+                _converted(folder, model.name, precision, calibration, batch)
+            )
         probe = first_images(model, None if calibration is None else [calibration])
         check_file(file, model, probe, exact=precision == "float32", path=path)
         if calibrated:
@@ -111,32 +117,43 @@ def _carries_fake_quantization(functions):
     return any(node.op.startswith("FakeQuant") for nodes in functions for node in nodes)
 
 
-def _converted(serving, model, precision, calibration, batch):
-    """The bytes of the .tflite file."""
+def _converted(folder, name, precision, calibration, batch):
+    """The bytes of the .tflite file, from a SavedModel; `name` is for the message."""
     import tensorflow as tf
+    from tensorflow.lite.python.convert import mlir_quantize
 
-    with tempfile.TemporaryDirectory() as folder, quiet():
-        serving.save(folder)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
-        if precision != "float32":
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if precision == "float16":
-            converter.target_spec.supported_types = [tf.float16]
-        if precision in CALIBRATED and calibration is not None:
-            converter.representative_dataset = lambda: samples(calibration, batch or 1)
-        if precision == "int8":
-            converter.inference_input_type = tf.int8
-            converter.inference_output_type = tf.int8
-            if calibration is not None:  # the converter takes one only with the other
-                builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
-                converter.target_spec.supported_ops = [builtins]
-        if precision == "int16x8":
-            int16x8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
-            converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, int16x8)]
-        try:
-            return converter.convert()
-        except Exception as error:  # ConverterError is no public name
-            raise RuntimeError(
-                f"LiteRT cannot hold {model.name!r} in {precision}: "
-                f"{str(error).strip().splitlines()[0]}"
-            ) from error
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    if precision != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if precision == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if precision in CALIBRATED and calibration is not None:
+        converter.representative_dataset = lambda: samples(calibration, batch or 1)
+    if precision == "int8":
+        converter.inference_input_type = tf.int8
+        converter.inference_output_type = tf.int8
+        if calibration is not None:  # the converter takes one only with the other
+            builtins = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
+            converter.target_spec.supported_ops = [builtins]
+    if precision == "int16x8":
+        int16x8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
+        converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, int16x8)]
+    # What `convert` does at once, in two steps: the copies of the weights that the
+    # first one makes are gone before the second one makes its own.
+    in_steps = precision == "int8" and calibration is not None
+    converter._experimental_calibrate_only = in_steps  # noqa: SLF001
+    converter.exclude_conversion_metadata = in_steps  # lost in the second one
+    try:
+        converted = converter.convert()
+        if not in_steps:
+            return converted
+        del converter
+        gc.collect()
+        return mlir_quantize(
+            converted, input_data_type=tf.int8, output_data_type=tf.int8
+        )
+    except Exception as error:  # ConverterError is no public name
+        raise RuntimeError(
+            f"LiteRT cannot hold {name!r} in {precision}: "
+            f"{str(error).strip().splitlines()[0]}"
+        ) from error
