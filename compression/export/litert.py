@@ -31,8 +31,9 @@ def litert(
 ) -> Path:
     """Writes `model` as a .tflite file, checks it and moves it to `path`.
 
-    The file has one signature, "serving_default": "image" in, "logits" out. Batch
-    norm is folded into the convolution before it.
+    The file has one signature, "serving_default": "image" in, "logits" out, or
+    "probabilities" if the model ends in a softmax or sigmoid. Batch norm is folded
+    into the convolution before it.
 
     Args:
         model: built, functional or Sequential, with one input and one output.

@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.export.outputs import as_logits
 from compression.export.runners import load, of_model
 from compression.graph import all_layers, read
 
@@ -45,7 +46,8 @@ def check_before(model: keras.Model, images: np.ndarray, functions) -> np.ndarra
             f"{model.name!r} loops, in {', '.join(recurrent) or 'a layer of its own'}: "
             "LiteRT cannot calibrate that; choose precision float32, float16 or dynamic"
         )
-    logits = of_model(model)(images[:COMPARED])
+    runner = of_model(model)
+    logits = as_logits(runner(images[:COMPARED]), runner)
     if not np.isfinite(logits).all():
         raise ValueError(
             f"{model.name!r} gives logits that are not finite on calibration images, "
@@ -81,7 +83,8 @@ def warn_after(
             stacklevel=4,
         )
     images = images[:COMPARED]
-    share = _agreement(load(file)(images), logits)
+    runner = load(file)
+    share = _agreement(as_logits(runner(images), runner), logits)
     # Two standard errors below: a few images alone are no reason to warn.
     error = (LEAST_AGREEMENT * (1 - LEAST_AGREEMENT) / len(images)) ** 0.5
     if len(images) < FEWEST or share >= LEAST_AGREEMENT - 2 * error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compression.export.saved_model_ops import check_ops
+from compression.export.saved_model_ops import BeyondTheModel, check_ops
 from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
@@ -18,7 +18,7 @@ CHUNK = 256  # images at once where a file takes any number: bounds the memory
 
 @dataclass(frozen=True)
 class Runner:
-    """Images (n, height, width, channels) in, logits (n, classes) out, both float32.
+    """Images (n, height, width, channels) in, (n, classes) out, both float32.
 
     Attributes:
         kind: "litert", "saved_model" or "keras".
@@ -27,6 +27,8 @@ class Runner:
         batch: number of images in every call of the file, None for any. Calling the
             runner takes any number, this is what it is cut into.
         model: the Keras model, where there is one.
+        output: what the file calls its output, "logits" or "probabilities" if limbeck
+            wrote it; `outputs.as_logits` makes logits of either.
     """
 
     kind: str
@@ -35,9 +37,10 @@ class Runner:
     batch: int | None
     run: Callable[[np.ndarray], np.ndarray] = field(repr=False)
     model: keras.Model | None = field(default=None, repr=False)
+    output: str | None = None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """The logits of `images`.
+        """What the model gives for `images`, as it is.
 
         Raises:
             ValueError: there are no images, or they have another shape.
@@ -126,21 +129,23 @@ def _load_keras(path):
 def _load_saved_model(path):
     import tensorflow as tf
 
-    check_ops(path)
     try:
+        check_ops(path)
         with quiet():
             loaded = tf.saved_model.load(str(path))
         signature = loaded.signatures["serving_default"]
         [(name, spec)] = signature.structured_input_signature[1].items()
         [output] = signature.structured_outputs
         batch, *shape = spec.shape.as_list()
+    except BeyondTheModel:
+        raise
     except Exception as error:  # OSError, DataLossError, DecodeError, KeyError, ...
         raise ValueError(_damaged(path, "SavedModel with one input", error)) from error
 
     def run(images, loaded=loaded):  # signatures hold variables weakly: keep them
         return signature(**{name: tf.constant(images)})[output].numpy()
 
-    return Runner("saved_model", path, tuple(shape), batch, run)
+    return Runner("saved_model", path, tuple(shape), batch, run, output=output)
 
 
 def _load_litert(path, threads):
@@ -168,7 +173,9 @@ def _load_litert(path, threads):
 
     signature = source.get("shape_signature", source["shape"])
     batch, *shape = (None if n < 0 else int(n) for n in signature)
-    return Runner("litert", path, tuple(shape), batch, run)
+    named = interpreter.get_signature_list().values()
+    output = next((names["outputs"][0] for names in named), None)
+    return Runner("litert", path, tuple(shape), batch, run, output=output)
 
 
 def _codes(reals, tensor):

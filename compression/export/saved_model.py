@@ -21,10 +21,11 @@ def saved_model(
     """Writes `model` as a SavedModel folder, checks it and moves it to `path`.
 
     The folder holds one signature, "serving_default": "image" (batch, height, width,
-    channels) float32 in, "logits" (batch, classes) float32 out. Kernels are stored
-    as `weights` says and widened when the model runs, so that the folder is smaller
-    and not faster; biases and batch norm stay float32. The int8 codes are symmetric
-    and have a float32 scale for each output channel. No optimizer is stored.
+    channels) float32 in, "logits" (batch, classes) float32 out ("probabilities" if
+    the model ends in a softmax or sigmoid). Kernels are stored as `weights` says and
+    widened when the model runs, so that the folder is smaller and not faster; biases
+    and batch norm stay float32. The int8 codes are symmetric and have a float32 scale
+    for each output channel. No optimizer is stored.
 
     Args:
         model: built, functional or Sequential, with one input and one output.

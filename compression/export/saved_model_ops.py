@@ -27,6 +27,10 @@ STREAMS = {b"", b"stdout", b"stderr", b"log(info)", b"log(warning)", b"log(error
 INITIAL = ("saved_model_main_op", "legacy_init_op")
 
 
+class BeyondTheModel(ValueError):
+    """A SavedModel that is not loaded, for what it would do."""
+
+
 def check_ops(folder: Path) -> None:
     """Whether a SavedModel can be loaded and run without reaching beyond its folder.
 
@@ -34,23 +38,22 @@ def check_ops(folder: Path) -> None:
         folder: of the SavedModel; nothing in it is run.
 
     Raises:
+        BeyondTheModel: operators of the model touch files or the network; names them.
+            Or it is of a kind that is not looked into.
         FileNotFoundError: it holds no saved_model.pb.
-        ValueError: operators of the model touch files or the network; names them.
-            Or the file is damaged, or of a kind that is not looked into.
+        google.protobuf.message.DecodeError: saved_model.pb is damaged.
     """
-    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     if (folder / "saved_model.cpb").exists():  # TensorFlow would take it first
-        raise ValueError(f"{folder} is split into chunks, which cannot be looked into")
-    path = folder / "saved_model.pb"
-    try:
-        saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    except DecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
+        raise BeyondTheModel(
+            f"{folder} is split into chunks, which cannot be looked into"
+        )
+    content = (folder / "saved_model.pb").read_bytes()
+    saved = saved_model_pb2.SavedModel.FromString(content)
     found = sorted(set(chain.from_iterable(map(_reaching, saved.meta_graphs))))
     if found:
-        raise ValueError(
+        raise BeyondTheModel(
             f"{folder} reaches beyond the model when it is run, to files, other "
             f"machines or native code ({', '.join(found)}): not loaded. Export the "
             "net without these operators"

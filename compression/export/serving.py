@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from compression.export.outputs import name_of
 from compression.export.stable_names import stabilise
 from compression.graph import all_layers, rebuild
 from compression.quantization.codes import symmetric_codes
@@ -19,6 +20,8 @@ LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 class Serving(tf.Module):
     """The weights and the function `serve(image) -> {"logits": ...}`, both float32.
+
+    Of a net that ends in a softmax or sigmoid the output is called "probabilities".
 
     The attribute names are the keys of the variables on disk, and `measure` reads
     them: `parameters` (float32, float16 or int8 codes), `scales` of the codes,
@@ -57,6 +60,7 @@ class Serving(tf.Module):
 
         trainable = [stored(v) for v in model.trainable_variables]
         non_trainable = [stored(v) for v in model.non_trainable_variables]
+        output = name_of(model)
         image = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, "image")
 
         @tf.function(input_signature=[image], autograph=False)
@@ -67,8 +71,8 @@ class Serving(tf.Module):
                 image,
                 training=False,
             )
-            [logits] = keras.tree.flatten(outputs)
-            return {"logits": tf.cast(logits, tf.float32)}
+            [given] = keras.tree.flatten(outputs)
+            return {output: tf.cast(given, tf.float32)}
 
         self.serve = serve
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
 from compression.measure.latency import Latency, latencies
@@ -153,11 +154,13 @@ def _answers(runner, data, reference, threads):
             other_logits.append(other(images))
     if not logits:
         raise ValueError("data holds no batches")
-    logits, labels = np.concatenate(logits), np.concatenate(labels)
+    logits = as_logits(np.concatenate(logits), runner)
+    labels = np.concatenate(labels)
     scores.require_finite(logits, scores.name_of(runner))
     if other is not None:
         reference = scores.require_finite(
-            np.concatenate(other_logits), f"the reference {scores.name_of(other)}"
+            as_logits(np.concatenate(other_logits), other),
+            f"the reference {scores.name_of(other)}",
         )
     errors = scores.errors_by_class(logits, labels)
     return {

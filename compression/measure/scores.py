@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
 from compression.graph import rebuild
 
@@ -115,6 +116,8 @@ def logits(
 ) -> np.ndarray:
     """The logits (n, classes) of all images of `batches`, in their order.
 
+    Of what ends in a softmax or sigmoid, too: see `compression.export.outputs`.
+
     Args:
         model_or_path: a model or an exported file.
         batches: of images (n, height, width, channels), or of tuples that begin with
@@ -130,7 +133,8 @@ def logits(
     ]
     if not outputs:
         raise ValueError("there are no images to run")
-    return require_finite(np.concatenate(outputs), name_of(runner))
+    found = as_logits(np.concatenate(outputs), runner)
+    return require_finite(found, name_of(runner))
 
 
 def name_of(runner: Runner) -> str:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from compression import export, measure
+from compression.measure.scores import two_classes
 from experiments.data import Data, pipeline
 from experiments.files import read_json
 from experiments.runs.fingerprints import of_file
@@ -121,4 +122,4 @@ def _pixels(images, data):
 
 
 def _softmax(logits):
-    return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    return keras.ops.convert_to_numpy(keras.ops.softmax(two_classes(logits)))
