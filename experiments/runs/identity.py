@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.data import Data
-from experiments.files import read_json
 from experiments.recipe import Recipe
 from experiments.runs.former import upgraded
 from experiments.runs.layout import RunFolder
@@ -27,7 +26,7 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
                 f"{path} is not empty and not a run folder; choose another --out"
             )
         return
-    there = _anywhere(upgraded(read_json(folder.recipe)), "data")
+    there = _anywhere(upgraded(folder.read_recipe()), "data")
     asked = _anywhere(json.loads(json.dumps(recipe.as_dict())), "data")
     different = sorted(_differences(there, asked))
     if different:
@@ -46,7 +45,7 @@ def require_same_data(data: Data, folder: RunFolder) -> None:
     """
     if not folder.data.exists():
         return
-    there = _anywhere(read_json(folder.data), "name")
+    there = _anywhere(folder.read_data(), "name")
     different = sorted(_differences(there, _anywhere(described(data), "name")))
     if different:
         raise ValueError(
@@ -75,7 +74,7 @@ def described(data: Data) -> dict[str, Any]:
 def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
-    if record[key].startswith(FOLDER):
+    if record.get(key, "").startswith(FOLDER):
         record[key] = FOLDER
         bad = record.get("bad_images", [])
         record |= {"bad_images": ["/".join(p.split("/")[-2:]) for p in bad]}

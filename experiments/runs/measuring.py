@@ -8,7 +8,6 @@ import numpy as np
 
 from compression import export, measure
 from experiments.data import Data, pipeline
-from experiments.files import read_json
 from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
 from experiments.stages.base import Stage
@@ -66,7 +65,7 @@ def measured_rows(
                 flush=True,
             )
         rows.append(
-            read_json(home.about)
+            home.read_about()
             | {"data": data.name, "split": "test"}
             | files[0]
             | _size_of_the_net(model)

@@ -15,6 +15,7 @@ VARIABLES = {
     PAPER: "--paper",
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }
+NO_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 MARGINS = 42, 10, 36, 20  # points: left, right, bottom, top
 
 
@@ -49,7 +50,7 @@ def axes(width: float, height: float):
 def caption_axes(plot, *, x: str, y: str) -> None:
     """Name the axes; y above its axis, where it can be read upright."""
     plot.set_xlabel(x, color=INK, fontsize=10.5)
-    plot.set_title(y, loc="left", color=INK, fontsize=10.5)
+    plot.set_title(y, loc="left", color=INK, fontsize=10.5, parse_math=False)
 
 
 def inline_svg(figure, *, name: str, alt: str) -> str:
@@ -67,7 +68,8 @@ def inline_svg(figure, *, name: str, alt: str) -> str:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
-    root = ElementTree.fromstring(buffer.getvalue())
+    drawn = NO_XML.sub("\N{REPLACEMENT CHARACTER}", buffer.getvalue())
+    root = ElementTree.fromstring(drawn)
     _drop_page_wide_style(root)
     _own_ids(root, name)
     root.set("width", "100%")
