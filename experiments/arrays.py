@@ -20,7 +20,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                     raise ValueError("it is compressed, which no file of ours is")
             file.seek(0)
             with np.load(file, allow_pickle=False) as stored:
-                return {name: stored[name] for name in stored}
+                found = dict(stored)
+            for name, array in found.items():
+                if not isinstance(array, np.ndarray):  # np.load gives other parts as is
+                    raise ValueError(f"its part {name!r} is no array")
+            return found
         except Exception as error:  # zip's, NumPy's, struct's: no common base
             reason = str(error).strip() or type(error).__name__
             raise ValueError(f"{path} is damaged ({reason[:200]})") from error

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from compression import export, measure
+from compression.atomic import naming
 from experiments.data import Data, pipeline
 from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
@@ -101,16 +102,17 @@ def _write_disagreements(stages, data, test, logits, folder):
         images.append(_pixels(batch_images[picked], data))
         labels.append(batch_labels[picked])
         start = stop
-    np.savez(
-        folder.disagreements,
-        images=np.concatenate(images),
-        labels=np.concatenate(labels),
-        teacher=teacher[index],
-        student=student[index],
-        index=index,
-        teacher_stage=np.array(stage.teacher),
-        student_stage=np.array(stage.name),
-    )
+    with naming(folder.disagreements):
+        np.savez(
+            folder.disagreements,
+            images=np.concatenate(images),
+            labels=np.concatenate(labels),
+            teacher=teacher[index],
+            student=student[index],
+            index=index,
+            teacher_stage=np.array(stage.teacher),
+            student_stage=np.array(stage.name),
+        )
 
 
 def _pixels(images, data):
