@@ -34,8 +34,9 @@ class Rule(NamedTuple):
 Fraction = Annotated[float, Rule("from 0 to 1", lambda x: not (x < 0 or x > 1))]
 Size = Annotated[float, Rule("from 0 to 1e18", lambda x: not (x < 0 or x > LARGEST))]
 Number = Annotated[float, Rule("from -1e18 to 1e18", lambda x: not abs(x) > LARGEST)]
-Finite = Annotated[float, Rule("and finite", lambda x: abs(x) <= LARGEST)]
+Finite = Annotated[float, Rule("that is finite", lambda x: abs(x) <= LARGEST)]
 Positive = Annotated[float, Rule("above 0", lambda x: 0 < x <= LARGEST)]
+Printable = Annotated[str, Rule("that can be printed", str.isprintable)]
 Count = Annotated[int, Rule("from 0 to 1e18", lambda x: 0 <= x <= LARGEST)]
 
 

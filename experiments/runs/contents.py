@@ -8,7 +8,7 @@ values that were not measured, may be missing or null.
 import re
 from typing import Annotated, Any, TypedDict
 
-from experiments.schema import Count, Fraction, Number, Rule, Size
+from experiments.schema import Count, Fraction, Number, Printable, Rule, Size
 
 FORMAT = re.compile(r"[+ -]?\d{0,2},?(\.\d{1,2})?[eEfgG%]?")  # of a float
 
@@ -53,7 +53,7 @@ class DataRecord(TypedDict, total=False):
 
 class Titled(TypedDict):
     key: str
-    title: str
+    title: Printable
 
 
 class LoggedSeries(Titled, total=False):
@@ -110,7 +110,7 @@ class StageFacts(FileRow, total=False):
 class About(StageFacts):
     """A stage's about.json: the beginning of its row."""
 
-    stage: str
+    stage: Printable
 
 
 class Row(About):
