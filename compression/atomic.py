@@ -10,18 +10,35 @@ UNFINISHED = ".limbeck-unfinished"  # ends the name of a folder that is being wr
 
 
 @contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """A block that writes `path`: an OSError that names no file names this one.
+
+    A full disk is noticed when the bytes are written, where no path is known any more.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or str(path) in str(error):
+            raise
+        if error.errno is None:
+            raise OSError(f"{path} cannot be written: {error}") from error
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside `path` to write to; it becomes `path` when the block ends well.
 
     When the block raises, whatever was at `path` is still there and nothing else is.
     An existing folder cannot be replaced in one step: it is moved aside first and
-    moved back should the second step fail.
+    moved back should the second step fail. Errors of a full disk name `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A folder of our own, so that the new file has the usual permissions.
-    with tempfile.TemporaryDirectory(
+    unfinished = tempfile.TemporaryDirectory(
         prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent
-    ) as folder:
+    )
+    with naming(path), unfinished as folder:
         new = Path(folder) / path.name
         yield new
         if not path.is_dir():

@@ -7,11 +7,12 @@ Every stage writes `deploy.json` beside its files, and `limbeck export` writes
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from experiments.files import read_json, write_json
+from experiments.schema import Count, Finite, Positive
 
 if TYPE_CHECKING:
     from experiments.data import Data, Split
@@ -19,6 +20,16 @@ if TYPE_CHECKING:
 NAME = "deploy.json"
 INPUT = "float32 (pixels / 255 - mean) / std, RGB or grey, rows first"
 OUTPUT = "logits, one for each class"
+WAY_OUT = "restore it, or delete it to do without"
+
+
+class DeploymentRecord(TypedDict):
+    """What must stand in the file."""
+
+    image_shape: list[Count]
+    mean: list[Finite]
+    std: list[Positive]
+    class_names: list[str]
 
 
 @dataclass(frozen=True)
@@ -91,20 +102,16 @@ def read(path: Path) -> Deployment:
     Raises:
         ValueError: it does not say it as limbeck writes it; names it.
     """
-    record = read_json(path)
-    try:
-        found = Deployment(
-            *(tuple(record[field.name]) for field in dataclasses.fields(Deployment))
-        )
-        numbers = np.array([found.mean, found.std], np.float64)
-        usable = np.isfinite(numbers).all() and (numbers[1] > 0).all()
-        names = all(isinstance(name, str) for name in found.class_names)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is no record of limbeck's: {error!r}") from error
-    if not usable or not names:
+    record = read_json(path, DeploymentRecord, way_out=WAY_OUT)
+    found = Deployment(
+        *(tuple(record[field.name]) for field in dataclasses.fields(Deployment))
+    )
+    channels = found.image_shape[2:]
+    if (len(found.mean),) != channels or (len(found.std),) != channels:
         raise ValueError(
-            f"{path} is no record of limbeck's: it needs finite mean and positive std "
-            "of each channel, and class_names that are text"
+            f"{path} must have image_shape (height, width, channels), and mean and "
+            f"std of each channel, got {found.image_shape}, {found.mean} and "
+            f"{found.std}; {WAY_OUT}"
         )
     return found
 

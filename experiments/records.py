@@ -12,10 +12,12 @@ from typing import Any
 
 from compression.atomic import replacing
 from experiments import recipes, report
-from experiments.files import read_json, write_json
+from experiments.files import read_json, read_text, write_json
+from experiments.runs.contents import Record
 from experiments.runs.layout import RunFolder
 
 README = Path(__file__).resolve().parents[1] / "README.md"  # of a checkout
+WAY_OUT = "restore it, or write it again with `limbeck table --record RUN`"
 BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -41,9 +43,9 @@ def record(run: Path, root: Path = recipes.ROOT) -> list[Path]:
     folder = RunFolder(run)
     rows = folder.read_rows()
     about = {
-        "recipe": read_json(folder.recipe),
-        "environment": read_json(folder.environment),
-        "data": read_json(folder.data),
+        "recipe": folder.read_recipe(),
+        "environment": folder.read_environment(),
+        "data": folder.read_data(),
     }
     recipe = about["recipe"].get("name")
     experiment = recipes.experiment_of(recipe)
@@ -69,12 +71,13 @@ def table(run: str, root: Path = recipes.ROOT) -> str:
 
     Raises:
         FileNotFoundError: there is no such record.
-        ValueError: the records come from different commands, commits or recipes.
+        ValueError: a record is damaged; or the records come from different commands,
+            commits or recipes.
     """
     paths = sorted(root.glob(f"*/results/{run}.seed*.json"))
     if not paths:
         raise FileNotFoundError(f"no record of {run} in {root}")
-    records = [read_json(path) for path in paths]
+    records = [read_json(path, Record, way_out=WAY_OUT) for path in paths]
     command = _common(records, run, "environment", "command")
     commit = _common(records, run, "environment", "commit")
     device = _common(records, run, "environment", "device")
@@ -85,7 +88,10 @@ def table(run: str, root: Path = recipes.ROOT) -> str:
     source = f"commit {commit[:10]}" if commit else "an unknown commit"
     rows = [row for r in records for row in r["rows"]]
     recipe = records[0]["recipe"].get("name")
-    made = report.markdown_table(rows, recipe=recipe, note=note)
+    try:
+        made = report.markdown_table(rows, recipe=recipe, note=note)
+    except ValueError as error:
+        raise ValueError(f"the records of {run} in {root}: {error}") from error
     return f"`{command}`, {source}, {device} ({cpu}):\n\n{made.strip()}\n"
 
 
@@ -100,7 +106,7 @@ def update(path: Path, *, check: bool, root: Path = recipes.ROOT) -> None:
     Raises:
         ValueError: with `check`, a table differs from its records.
     """
-    before = path.read_text(encoding="utf-8")
+    before = read_text(path)
     after = with_tables(before, root)
     if check and before != after:
         raise ValueError(

@@ -43,7 +43,8 @@ class Runner:
         """What the model gives for `images`, as it is.
 
         Raises:
-            ValueError: there are no images, or they have another shape.
+            ValueError: there are no images, or they have another shape; or what was
+                loaded cannot be run on them.
         """
         images = np.asarray(images, np.float32)
         fits = images.ndim == len(self.input_shape) + 1 and all(
@@ -106,10 +107,13 @@ def of_model(model: keras.Model, path: Path | None = None) -> Runner:
         )
 
     def run(images):
-        [logits] = keras.tree.flatten(model.predict_on_batch(images))
-        return logits
+        outputs = keras.tree.flatten(model.predict_on_batch(images))
+        if len(outputs) != 1:
+            raise ValueError(f"{model.name!r} has {len(outputs)} outputs, not one")
+        return outputs[0]
 
     batch, *shape = model.inputs[0].shape
+    run = run if path is None else _naming(path, run)
     return Runner("keras", path, tuple(shape), batch, run, model)
 
 
@@ -123,7 +127,10 @@ def _load_keras(path):
                 "module that defines it before (limbeck's own: import architectures)"
             ) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
-    return of_model(model, path)
+    try:
+        return of_model(model, path)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _load_saved_model(path):
@@ -145,7 +152,9 @@ def _load_saved_model(path):
     def run(images, loaded=loaded):  # signatures hold variables weakly: keep them
         return signature(**{name: tf.constant(images)})[output].numpy()
 
-    return Runner("saved_model", path, tuple(shape), batch, run, output=output)
+    return Runner(
+        "saved_model", path, tuple(shape), batch, _naming(path, run), output=output
+    )
 
 
 def _load_litert(path, threads):
@@ -175,6 +184,7 @@ def _load_litert(path, threads):
     batch, *shape = (None if n < 0 else int(n) for n in signature)
     named = interpreter.get_signature_list().values()
     output = next((names["outputs"][0] for names in named), None)
+    run = _naming(path, run)
     return Runner("litert", path, tuple(shape), batch, run, output=output)
 
 
@@ -196,6 +206,27 @@ def _reals(codes, tensor):
     return np.float32(scale) * (codes.astype(np.float32) - zero_point)
 
 
+def _naming(path, run):
+    """`run`, whose errors name the file: those of the runtimes have no path."""
+
+    def named(images):
+        try:
+            return run(images)
+        except MemoryError:
+            raise
+        except Exception as error:  # of Keras, TensorFlow, pybind: no common base
+            raise ValueError(
+                f"{path} cannot be run on images {images.shape}: {_reason(error)}"
+            ) from error
+
+    return named
+
+
 def _damaged(path, what, error):
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return f"{path} is not a readable {what}; truncated or not a model? {reason[:200]}"
+    return (
+        f"{path} is not a readable {what}; truncated or not a model? {_reason(error)}"
+    )
+
+
+def _reason(error):
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

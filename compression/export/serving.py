@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from compression.atomic import naming
 from compression.export.outputs import name_of
 from compression.export.stable_names import stabilise
 from compression.graph import all_layers, rebuild
@@ -77,9 +78,17 @@ class Serving(tf.Module):
         self.serve = serve
 
     def save(self, folder) -> None:
-        """Writes a SavedModel with the signature "serving_default"."""
-        tf.saved_model.save(self, str(folder), {"serving_default": self.serve})
-        stabilise(Path(folder))
+        """Writes a SavedModel with the signature "serving_default".
+
+        Raises:
+            OSError: it cannot be written, as to a full disk; names a file in it.
+        """
+        try:
+            tf.saved_model.save(self, str(folder), {"serving_default": self.serve})
+        except tf.errors.OpError as error:  # TensorFlow's own, in many lines
+            raise OSError(error.message.split("}} ")[-1].split(" [Op:")[0]) from error
+        with naming(Path(folder)):
+            stabilise(Path(folder))
 
 
 def _kept(home, value, name):

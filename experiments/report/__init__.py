@@ -52,7 +52,8 @@ def write(run: Path) -> Path:
     texts = {paths.markdown: markdown.document(found), paths.page: page.document(found)}
     for path, text in texts.items():
         with replacing(path) as beside:
-            beside.write_text(text, encoding="utf-8")
+            # A name that is no text, from an odd file system, is shown by its bytes.
+            beside.write_text(text, encoding="utf-8", errors="backslashreplace")
     return paths.page
 
 

@@ -1,6 +1,5 @@
 """What a run folder holds, read and checked; what is missing is listed in words."""
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.files import read_json
+from experiments.arrays import read_arrays
 from experiments.report.comparison import teacher_of
 from experiments.report.papers import paper_of
 from experiments.runs import former
@@ -124,11 +123,14 @@ def read(path: Path) -> Run:
     """
     folder, gaps = RunFolder(path), []
     rows = folder.read_rows()
-    recipe, environment, data = (
-        _record(file, gaps) for file in (folder.recipe, folder.environment, folder.data)
-    )
+    recipe = _record(folder.recipe, folder.read_recipe, gaps)
+    environment = _record(folder.environment, folder.read_environment, gaps)
+    data = _record(folder.data, folder.read_data, gaps)
     declared = _declared(folder, recipe)
-    summaries = stage_summaries(rows, order=list(declared))
+    try:
+        summaries = stage_summaries(rows, order=list(declared))
+    except ValueError as error:
+        raise ValueError(f"{folder.rows}: {error}") from error
     finished = [summary.stage for summary in summaries]
     gaps += [f"stage {s} is not finished" for s in declared if s not in finished]
     seeds = sorted({row["seed"] for row in rows})
@@ -157,7 +159,7 @@ def _declared(folder, recipe):
     """`stages.json`; of an older run, the same from its recipe."""
     if not folder.declared.is_file():
         return former.declarations(recipe)
-    return _object(folder.declared)
+    return folder.read_declared()
 
 
 def _teachers(declared):
@@ -165,18 +167,11 @@ def _teachers(declared):
     return [s["teacher"] for s in declared.values() if s.get("teacher")]
 
 
-def _record(path, gaps):
+def _record(path, read, gaps):
     if not path.is_file():
         gaps.append(f"{path.name} is missing")
         return {}
-    return _object(path)
-
-
-def _object(path):
-    record = read_json(path)
-    if not isinstance(record, dict):
-        raise ValueError(f"{path} holds no JSON object")
-    return record
+    return read()
 
 
 def _histories(folder, summary, gaps):
@@ -184,20 +179,18 @@ def _histories(folder, summary, gaps):
     found = {}
     for row in summary.rows:
         once = bool(row.get("once"))
-        file = folder.stage(summary.stage, row["seed"], once=once).history
+        home = folder.stage(summary.stage, row["seed"], once=once)
         which = f"training history of stage {summary.stage}, seed {row['seed']}"
-        if not file.is_file():
+        if not home.history.is_file():
             if row.get("epochs"):
                 gaps.append(f"no {which}")
             continue
         try:
-            history = read_json(file)
             found[row["seed"]] = {
                 key: [np.nan if number(v) is None else v for v in values]
-                for key, values in history.items()
-                if isinstance(values, list)
+                for key, values in home.read_history().items()
             }
-        except (ValueError, AttributeError):
+        except ValueError:
             gaps.append(f"unreadable {which}")
     return found
 
@@ -210,15 +203,8 @@ def _disagreements(folder, seeds, gaps):
         if not file.is_file():
             continue
         try:
-            with np.load(file, allow_pickle=False) as stored:
-                found = Disagreements(
-                    **{key: stored[key] for key in ("images", "labels", "index")},
-                    **{key: stored[key] for key in ("teacher", "student")},
-                    teacher_stage=str(stored["teacher_stage"]),
-                    student_stage=str(stored["student_stage"]),
-                    seed=seed,
-                )
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile):
+            found = _stored_disagreements(read_arrays(file), seed)
+        except (ValueError, KeyError):
             gaps.append(f"unreadable images of disagreement of seed {seed}")
             continue
         if len(found.images):
@@ -229,3 +215,28 @@ def _disagreements(folder, seeds, gaps):
     else:
         gaps.append("no images on which teacher and student disagree were kept")
     return None
+
+
+def _stored_disagreements(stored, seed):
+    found = Disagreements(
+        **{key: stored[key] for key in ("images", "labels", "index")},
+        **{key: stored[key] for key in ("teacher", "student")},
+        teacher_stage=str(stored["teacher_stage"]),
+        student_stage=str(stored["student_stage"]),
+        seed=seed,
+    )
+    images, classes = len(found.images), found.teacher.shape[-1:]
+    fits = (
+        found.images.dtype == np.uint8
+        and found.images.ndim == 4
+        and 0 not in found.images.shape[1:]
+        and found.teacher.shape == found.student.shape == (images, *classes)
+        and found.teacher.dtype.kind == found.student.dtype.kind == "f"
+        and found.labels.shape == found.index.shape == (images,)
+        and found.labels.dtype.kind in "iu"
+        and found.index.dtype.kind in "iu"
+        and bool((found.labels >= 0).all() and (found.labels < classes[0]).all())
+    )
+    if not fits:
+        raise ValueError("arrays of other shapes or types than a run writes")
+    return found

@@ -6,7 +6,7 @@ from functools import partial
 from experiments.report.comparison import COSTS, MOVED, moved, times_smaller
 from experiments.report.folder import Run
 from experiments.tables import units
-from experiments.tables.summary import Summary
+from experiments.tables.summary import Summary, number
 from experiments.tables.table import Cell, Column, Table, tabulate
 
 HEADINGS = {  # of a row's key
@@ -102,7 +102,8 @@ def provenance(run: Run) -> list[tuple[str, str]]:
     found.append(("commit", f"{commit or 'not recorded'}{state}"))
     for key, value in about.items():
         if key.endswith("_bytes"):
-            key, value = key.removesuffix("_bytes"), units.scaled(value, "B")
+            key = key.removesuffix("_bytes")
+            value = units.scaled(number(value), "B")
         found.append((key.replace("_", " "), str(value)))
     return found
 

@@ -8,7 +8,7 @@ import json
 import shutil
 from collections.abc import Mapping
 
-from experiments.files import read_json, write_json
+from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs.fingerprints import of_model
 from experiments.runs.identity import differences
@@ -38,7 +38,7 @@ def begin(
     }
     begun = json.loads(json.dumps(begun))
     if folder.begun.is_file():
-        there = read_json(folder.begun)
+        there = folder.read_begun()
         if there == begun:
             return
         if folder.checkpoint.exists():

@@ -8,12 +8,10 @@ that it was made from; rows keep those of the files that they measured.
 import hashlib
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from experiments.files import read_json, write_json
+from experiments.files import write_json
 from experiments.runs.layout import StageFolder
 
 # Parts of a .keras file that differ each time one and the same model is saved: the
@@ -47,7 +45,7 @@ def require_as_written(folder: StageFolder) -> None:
     Raises:
         ValueError: a file is missing or has changed; names it and the way out.
     """
-    for name, wrote in _sealed(folder, "wrote").items():
+    for name, wrote in folder.read_fingerprints()["wrote"].items():
         path = folder.path / name
         if not path.is_file() or of_file(path) != wrote:
             state = "is not what its stage wrote" if path.is_file() else "is missing"
@@ -59,7 +57,7 @@ def require_as_written(folder: StageFolder) -> None:
 
 def outdated(folder: StageFolder, inputs: Mapping[str, StageFolder]) -> list[str]:
     """Names of inputs that are other models now than when the stage was run."""
-    read = _sealed(folder, "read")
+    read = folder.read_fingerprints()["read"]
     return [
         name
         for name, source in inputs.items()
@@ -71,22 +69,20 @@ def of_model(path: Path) -> str:
     """SHA-256, in hex, of the net and the weights in a .keras file.
 
     Raises:
-        ValueError: the file of a stage is damaged; names it and the way out.
+        FileNotFoundError: there is no such file.
+        ValueError: it is damaged; names it.
     """
     digest = hashlib.sha256()
-    try:
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(set(archive.namelist()) - {DATED}):
-                content = archive.read(name)
-                if name == "config.json":
-                    net = _lasting(json.loads(content))
-                    content = json.dumps(net, sort_keys=True).encode()
-                digest.update(name.encode() + content)
-    except (zipfile.BadZipFile, zlib.error, ValueError) as error:
-        raise ValueError(
-            f"{path} is not a readable Keras file ({error}); delete the folder "
-            f"{path.parent} to run that stage again"
-        ) from error
+    with path.open("rb") as file:  # what cannot be opened is not damaged
+        try:
+            with zipfile.ZipFile(file) as archive:
+                for name in sorted(set(archive.namelist()) - {DATED}):
+                    digest.update(name.encode() + _lasting_part(archive, name))
+        except Exception as error:  # of zip, JSON and struct, no common base
+            raise ValueError(
+                f"{path} is not a readable Keras file ({error}); delete the folder "
+                f"{path.parent} to run that stage again"
+            ) from error
     return digest.hexdigest()
 
 
@@ -101,6 +97,13 @@ def of_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _lasting_part(archive, name):
+    content = archive.read(name)
+    if name != "config.json":
+        return content
+    return json.dumps(_lasting(json.loads(content)), sort_keys=True).encode()
+
+
 def _lasting(config):
     if isinstance(config, list):
         return [_lasting(part) for part in config]
@@ -108,9 +111,3 @@ def _lasting(config):
         return config
     kept = config.keys() - {COMPILED, ADDRESS}
     return {key: _lasting(config[key]) for key in kept}
-
-
-def _sealed(folder: StageFolder, part: str) -> dict[str, Any]:
-    if not folder.fingerprints.is_file():
-        return {}
-    return read_json(folder.fingerprints).get(part, {})

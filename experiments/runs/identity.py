@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from experiments.data import Data
-from experiments.files import read_json
 from experiments.recipe import Recipe
 from experiments.runs.former import upgraded
 from experiments.runs.layout import RunFolder
@@ -31,7 +30,7 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
             )
         return
     finished = folder.finished()
-    there = _settled(upgraded(read_json(folder.recipe)), finished)
+    there = _settled(upgraded(folder.read_recipe()), finished)
     asked = _settled(json.loads(json.dumps(recipe.as_dict())), finished)
     different = sorted(differences(there, asked))
     if different:
@@ -50,7 +49,7 @@ def require_same_data(data: Data, folder: RunFolder) -> None:
     """
     if not folder.data.exists():
         return
-    there = _anywhere(read_json(folder.data), "name")
+    there = _anywhere(folder.read_data(), "name")
     different = sorted(differences(there, _anywhere(described(data), "name")))
     if different:
         raise ValueError(
@@ -78,7 +77,7 @@ def described(data: Data) -> dict[str, Any]:
 
 def _settled(recipe: dict[str, Any], finished: set[str]) -> dict[str, Any]:
     """A recipe without what may still be corrected: stages that are not finished."""
-    stages = {stage["name"]: stage for stage in recipe["stages"]}
+    stages = {stage.get("name"): stage for stage in recipe.get("stages", [])}
     kept = {name: stages[name] for name in stages.keys() & finished}
     return _anywhere(recipe, "data") | {"stages": kept}
 
@@ -94,7 +93,7 @@ def _or_less(different: list[str]) -> str:
 def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
-    if record[key].startswith(FOLDER):
+    if record.get(key, "").startswith(FOLDER):
         record[key] = FOLDER
         bad = record.get("bad_images", [])
         record |= {"bad_images": ["/".join(p.split("/")[-2:]) for p in bad]}

@@ -13,14 +13,19 @@ A stage works in `NAME.partial`, which becomes `NAME` when all is written: what 
 there is whole. A training that was interrupted goes on from its checkpoint.
 """
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments import deployment
+from experiments.files import from_json, read_json, read_text
+from experiments.runs import contents
 
 PARTIAL, MEASURE = ".partial", "measure"
+# What to do with a file that cannot be read.
+MADE_AGAIN = "delete it and run the same command again, which writes it"
+KEPT = "restore it, or run again with another --out"
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,45 @@ class StageFolder:
         """The training after its last whole epoch, while it is not finished."""
         return self.path / "checkpoint.npz"
 
+    def read_about(self) -> dict[str, Any]:
+        """What the stage's row holds beside the measurements.
+
+        Raises:
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        return read_json(self.about, contents.About, way_out=self._again)
+
+    def read_fingerprints(self) -> dict[str, dict[str, str]]:
+        """The fingerprints of what it "read" and "wrote"; none of older versions.
+
+        Raises:
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        if not self.fingerprints.is_file():
+            return {"read": {}, "wrote": {}}
+        return read_json(self.fingerprints, contents.Fingerprints, way_out=self._again)
+
+    def read_begun(self) -> dict[str, Any]:
+        """The "settings" of the stage and what it has "read".
+
+        Raises:
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        return read_json(self.begun, contents.Begun, way_out=self._again)
+
+    def read_history(self) -> dict[str, list[Any]]:
+        """Every logged value; what is no number there was not measured.
+
+        Raises:
+            FileNotFoundError: the stage has not trained.
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        return read_json(self.history, contents.History, way_out=self._again)
+
+    @property
+    def _again(self):
+        return f"delete the folder {self.path} to run that stage again"
+
 
 @dataclass(frozen=True)
 class MeasureFolder:
@@ -88,6 +132,16 @@ class MeasureFolder:
     def disagreements(self) -> Path:
         """Test images that a student sees unlike its teacher."""
         return self.path / "disagreements.npz"
+
+    def read_rows(self) -> list[dict[str, Any]]:
+        """The rows of that seed.
+
+        Raises:
+            FileNotFoundError: it has not been measured.
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        way_out = f"delete the folder {self.path} to measure again"
+        return read_json(self.rows, list[contents.MeasuredRow], way_out=way_out)
 
 
 @dataclass(frozen=True)
@@ -156,7 +210,7 @@ class RunFolder:
 
         Raises:
             FileNotFoundError: nothing was measured yet, or this is no run folder.
-            ValueError: a line is no row with a stage and a seed.
+            ValueError: a line is no row with a stage and a seed; names it.
         """
         if not self.rows.is_file():
             raise FileNotFoundError(
@@ -165,32 +219,36 @@ class RunFolder:
                 "makes one"
             )
         found = []
-        lines = self.rows.read_text(encoding="utf-8").splitlines()
+        lines = read_text(self.rows, way_out=MADE_AGAIN).splitlines()
         for at, text in enumerate(lines, start=1):
-            if not text.strip():
-                continue
-            try:
-                row = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise ValueError(
-                    f"{self.rows}, line {at} is not JSON: {error}"
-                ) from error
-            if not _is_row(row):
-                raise ValueError(
-                    f"{self.rows}, line {at} is no row with a stage and a seed"
-                )
-            found.append(row)
+            if text.strip():
+                line = f"{self.rows}, line {at}"
+                found.append(from_json(text, line, contents.Row, way_out=MADE_AGAIN))
         return found
+
+    def read_recipe(self) -> Mapping[str, Any]:
+        """What was asked for, as this or an earlier version wrote it.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it cannot be read; names it and the way out.
+        """
+        return read_json(self.recipe, contents.RecipeRecord, way_out=KEPT)
+
+    def read_environment(self) -> Mapping[str, Any]:
+        """What it ran on; raises as `read_recipe`."""
+        kind = contents.EnvironmentRecord
+        return read_json(self.environment, kind, way_out=MADE_AGAIN)
+
+    def read_data(self) -> Mapping[str, Any]:
+        """The data as they were found; raises as `read_recipe`."""
+        return read_json(self.data, contents.DataRecord, way_out=MADE_AGAIN)
+
+    def read_declared(self) -> Mapping[str, Mapping[str, Any]]:
+        """What each stage declares, by its name; raises as `read_recipe`."""
+        return read_json(self.declared, contents.Declared, way_out=MADE_AGAIN)
 
 
 def partial(folder: Path) -> Path:
     """Where `folder` is written before it takes its place."""
     return folder.with_name(folder.name + PARTIAL)
-
-
-def _is_row(row):
-    return (
-        isinstance(row, dict)
-        and isinstance(row.get("stage"), str)
-        and isinstance(row.get("seed"), int)
-    )

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from compression import export, measure
+from compression.atomic import naming
 from compression.measure.scores import two_classes
 from experiments.data import Data, pipeline
-from experiments.files import read_json
 from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
 from experiments.stages.base import Stage
@@ -67,7 +67,7 @@ def measured_rows(
                 flush=True,
             )
         rows.append(
-            read_json(home.about)
+            home.read_about()
             | {"data": data.name, "split": "test"}
             | files[0]
             | _size_of_the_net(model)
@@ -103,16 +103,17 @@ def _write_disagreements(stages, data, test, logits, folder):
         images.append(_pixels(batch_images[picked], data))
         labels.append(batch_labels[picked])
         start = stop
-    np.savez(
-        folder.disagreements,
-        images=np.concatenate(images),
-        labels=np.concatenate(labels),
-        teacher=teacher[index],
-        student=student[index],
-        index=index,
-        teacher_stage=np.array(stage.teacher),
-        student_stage=np.array(stage.name),
-    )
+    with naming(folder.disagreements):
+        np.savez(
+            folder.disagreements,
+            images=np.concatenate(images),
+            labels=np.concatenate(labels),
+            teacher=teacher[index],
+            student=student[index],
+            index=index,
+            teacher_stage=np.array(stage.teacher),
+            student_stage=np.array(stage.name),
+        )
 
 
 def _pixels(images, data):

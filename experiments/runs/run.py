@@ -16,7 +16,7 @@ from compression import export
 from compression.atomic import replacing
 from experiments import data as datasets
 from experiments.data import Data
-from experiments.files import read_json, write_json
+from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
 from experiments.runs.begun import begin
@@ -100,7 +100,7 @@ def _note_environment(folder, here):
     if not folder.environment.exists():
         write_json(folder.environment, here | peak_memory())
         return
-    different = differences(read_json(folder.environment), here)
+    different = differences(folder.read_environment(), here)
     if different:
         print(
             f"note: this run began elsewhere ({'; '.join(different)}); bits may differ "
@@ -203,7 +203,7 @@ def _measure(recipe, data, folder, seed):
         if (home := _home(stage, folder, seed)).path.exists()
     }
     done = folder.measure(seed)
-    if done.rows.exists() and _files_of(read_json(done.rows)) == [
+    if done.rows.exists() and _files_of(done.read_rows()) == [
         of_file(home.exported(form.format, form.precision))
         for stage, home in finished.items()
         for form in stage.exports
@@ -228,7 +228,16 @@ def _files_of(rows):
 def _write_rows(recipe, folder):
     """Gather the rows of all seeds, also of those that an earlier call has run."""
     order = [stage.name for stage in recipe.stages]
-    gathered = [row for seed in folder.measured() for row in read_json(seed.rows)]
+    gathered = []
+    for measured in folder.measured():
+        rows = measured.read_rows()
+        strange = [row["stage"] for row in rows if row["stage"] not in order]
+        if strange:
+            raise ValueError(
+                f"{measured.rows} has a row of {strange[0]!r}, which is no stage of "
+                f"this recipe; delete the folder {measured.path} to measure again"
+            )
+        gathered += rows
     gathered.sort(key=lambda row: (row["seed"], order.index(row["stage"])))
     with replacing(folder.rows) as beside:
         beside.write_text("".join(json.dumps(row) + "\n" for row in gathered))

@@ -50,7 +50,10 @@ class File:
         model = export.load(self.path).model
         if model is None:
             raise ValueError(f"{self.path} is no .keras file: give one to start from")
-        model = as_logits(model)
+        try:
+            model = as_logits(model)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
         images, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
         if images != tuple(data.image_shape):
             raise ValueError(

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from compression import export
+from compression.atomic import naming
 from experiments.data import pipeline
 from experiments.deployment import Deployment
 from experiments.files import write_json
@@ -33,7 +34,8 @@ def finish(
         trained: what a training left, for those that train.
         calibration: number of train images that calibrate quantized exports.
     """
-    model.save(job.folder.model, include_optimizer=False)
+    with naming(job.folder.model):
+        model.save(job.folder.model, include_optimizer=False)
     calibrated = {}
     if calibration is not None:
         train = pipeline.evaluation_batches(job.data, "train", batch_size=BATCH)

@@ -3,11 +3,12 @@
 A summary never mixes nets, data, splits or forms of file.
 """
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from experiments.schema import LARGEST
 
 Row = Mapping[str, Any]
 SAME = ("net", "data", "split", "format", "precision")
@@ -56,10 +57,10 @@ class Summary:
 
 
 def number(value: Any) -> float | None:
-    """`value` if it is a finite number, else None."""
+    """`value` if it is a number of a size that can be measured, else None."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) <= LARGEST else None
 
 
 def stage_summaries(rows: Iterable[Row], order: Sequence[str] = ()) -> list[Summary]:

@@ -49,7 +49,7 @@ def axes(width: float, height: float):
 def caption_axes(plot, *, x: str, y: str) -> None:
     """Name the axes; y above its axis, where it can be read upright."""
     plot.set_xlabel(x, color=INK, fontsize=10.5)
-    plot.set_title(y, loc="left", color=INK, fontsize=10.5)
+    plot.set_title(y, loc="left", color=INK, fontsize=10.5, parse_math=False)
 
 
 def inline_svg(figure, *, name: str, alt: str) -> str:

@@ -2,16 +2,33 @@
 
 import json
 import math
-import zipfile
 from pathlib import Path
+from typing import TypedDict
 
 import keras
 import numpy as np
 from keras import ops
 
 from compression.atomic import replacing
+from experiments.arrays import read_arrays
+from experiments.files import from_json
 
 MONITOR = "val_accuracy"
+
+
+class Best(TypedDict, total=False):
+    """Both, or none while no epoch has counted."""
+
+    epoch: int
+    score: float
+
+
+class State(TypedDict):
+    """What the file holds beside arrays, as JSON."""
+
+    history: dict[str, list[float]]
+    best: Best
+    stopped: bool
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -46,24 +63,24 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.path.exists():
             return 0
         try:
-            with np.load(self.path, allow_pickle=False) as stored:
-                arrays = dict(stored)
-            state = json.loads(str(arrays.pop("state")))
-        except (zipfile.BadZipFile, ValueError, KeyError, EOFError) as error:
-            raise ValueError(
-                f"{self.path} is damaged ({error}); delete it to train afresh"
-            ) from error
+            arrays = read_arrays(self.path)
+            text = str(arrays.pop("state", ""))
+            state = from_json(text, "its state", State)
+            _require_whole(state)
+        except ValueError as error:
+            damaged = str(error)
+            if str(self.path) not in damaged:
+                damaged = f"{self.path} is damaged ({error})"
+            raise ValueError(f"{damaged}; delete it to train afresh") from error
         variables = _variables(model)
-        if {n: v.shape for n, v in variables.items()} != {
-            n: v.shape for n, v in arrays.items() if not n.startswith("best/")
-        }:
+        best = {f"best/{i}": v for i, v in enumerate(model.weights) if state["best"]}
+        if _kinds(variables | best) != _kinds(arrays):
             raise ValueError(f"{self.path} belongs to another model; delete it")
         for name, variable in variables.items():
             variable.assign(arrays[name])
         self.history, self.best = state["history"], state["best"]
         self.stopped = state["stopped"]
-        count = sum(name.startswith("best/") for name in arrays)
-        self.best_weights = [arrays[f"best/{i}"] for i in range(count)]
+        self.best_weights = [arrays[name] for name in best]
         return len(self.history["epoch"])
 
     def on_train_batch_end(self, batch, logs=None):
@@ -105,6 +122,23 @@ class Checkpoint(keras.callbacks.Callback):
         state = {"history": self.history, "best": self.best, "stopped": self.stopped}
         with replacing(self.path) as path, path.open("wb") as file:
             np.savez(file, state=np.array(json.dumps(state)), **arrays)
+
+
+def _require_whole(state):
+    """The epochs are counted from 1, and the best is one of them."""
+    history, best = state["history"], state["best"]
+    epochs = history.get("epoch", [])
+    if not epochs or epochs != list(range(1, len(epochs) + 1)):
+        raise ValueError("its epochs are not counted from 1")
+    if any(len(values) > len(epochs) for values in history.values()):
+        raise ValueError("it has values of more epochs than there were")
+    if best and (best.keys() != {"epoch", "score"} or best["epoch"] not in epochs):
+        raise ValueError("its best epoch is none of its epochs")
+
+
+def _kinds(variables):
+    """Shape and dtype of each."""
+    return {n: (tuple(v.shape), str(v.dtype)) for n, v in variables.items()}
 
 
 def _variables(model):

@@ -1,8 +1,11 @@
 """Files and folders take their place whole; what a killed writer left is removed."""
 
+import errno
+import resource
+
 import pytest
 
-from compression.atomic import remove_leftovers, replacing
+from compression.atomic import naming, remove_leftovers, replacing
 
 
 def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
@@ -13,6 +16,35 @@ def test_a_writer_that_fails_leaves_what_was_there(tmp_path):
         raise OSError("disk full")
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def small_disk():
+    """No file of this process grows beyond 4 KiB, as if the disk were full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_is_named_by_its_path(tmp_path, small_disk):
+    path = tmp_path / "file.bin"
+    with (
+        pytest.raises(OSError, match=r"file\.bin") as caught,
+        replacing(path) as beside,
+    ):
+        beside.write_bytes(bytes(10_000))
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_that_name_a_file_or_have_no_number_keep_what_they_say(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, naming(tmp_path / "a"):
+        (tmp_path / "b").read_bytes()
+    assert caught.value.filename == str(tmp_path / "b")
+    message = "a cannot be written: no room"
+    with pytest.raises(OSError, match=message), naming(tmp_path / "a"):
+        raise OSError("no room")
 
 
 def test_a_folder_is_replaced_by_the_new_one(tmp_path):

@@ -63,25 +63,29 @@ def test_fewer_classes_are_fine_and_unknown_ones_are_named():
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "problem"),
     [
-        {"mean": None},
-        {"std": [0.0]},
-        {"std": ["x"]},
-        {"mean": [float("nan")]},
-        {"mean": [0.1, 0.2]},
-        {"class_names": [1, 2]},
-        {"image_shape": 3},
+        ({"mean": None}, ": mean must be a list, got None"),
+        ({"std": [0.0]}, r": std\[0\] must be a number above 0, got 0.0"),
+        ({"std": ["x"]}, r": std\[0\] must be a number, got 'x'"),
+        (
+            {"mean": [float("nan")]},
+            r": mean\[0\] must be a number that is finite, got nan",
+        ),
+        ({"mean": [0.1, 0.2]}, " must have .* mean and std of each channel, got"),
+        ({"class_names": [1, 2]}, r": class_names\[0\] must be a text, got 1"),
+        ({"image_shape": 3}, ": image_shape must be a list, got 3"),
     ],
 )
-def test_damaged_records_are_named(tmp_path, change):
+def test_damaged_records_are_named(tmp_path, change, problem):
     path = tmp_path / "deploy.json"
     MINE.write(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ValueError, match="deploy.json is no record of limbeck's"):
+    message = f"deploy.json{problem}.*; restore it, or delete it to do without"
+    with pytest.raises(ValueError, match=message):
         deployment.read(path)
     path.write_text("[]")
-    with pytest.raises(ValueError, match="deploy.json is no record of limbeck's"):
+    with pytest.raises(ValueError, match="deploy.json: it must be an object"):
         deployment.read(path)
     path.write_text("{")
     with pytest.raises(ValueError, match="deploy.json is not JSON"):

@@ -29,7 +29,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from compression.atomic import replacing
+from compression.atomic import naming, replacing
 
 META, FINISHED = "meta.json", "chunks.jsonl"
 OLD_LINE = re.compile(rb"\[\d+, \{[^{}]*\}\]")  # number and checksums alone
@@ -137,9 +137,9 @@ class ChunkedArrays:
             with replacing(self.folder / META) as beside:
                 beside.write_bytes(self._meta)
         for name, header in self._headers.items():
-            with self.path(name).open("ab") as file:
+            with naming(self.path(name)), self.path(name).open("ab") as file:
                 file.truncate(self._length(name))
-            with self.path(name).open("r+b") as file:
+            with naming(self.path(name)), self.path(name).open("r+b") as file:
                 file.write(header)
 
     def finished(self) -> dict[int, Finished]:
@@ -150,7 +150,7 @@ class ChunkedArrays:
                 number, sums, note, check = json.loads(line)
                 if check == self._check(number, sums, note):
                     found[number] = Finished(sums, note)
-            except (ValueError, TypeError):  # cut, or damaged: not written, then
+            except (ValueError, TypeError, RecursionError):  # cut, or damaged
                 continue
         return {number: found[number] for number in range(len(self.chunks))
                 if number in found}  # fmt: skip
@@ -185,12 +185,13 @@ class ChunkedArrays:
         for name in self.arrays:
             content = np.ascontiguousarray(rows[name])
             sums[name] = zlib.crc32(content, self._seed(name, number))
-            with self.path(name).open("r+b") as file:
+            with naming(self.path(name)), self.path(name).open("r+b") as file:
                 file.seek(self._span(name, number)[0])
                 file.write(content)
                 file.flush()
                 os.fdatasync(file.fileno())
-        with (self.folder / FINISHED).open("a") as file:
+        finished = self.folder / FINISHED
+        with naming(finished), finished.open("a") as file:
             file.write(self._line(number, sums, note))
 
     def opened(self) -> dict[str, np.memmap]:

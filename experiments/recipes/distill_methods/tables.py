@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from experiments.tables import svg, units
-from experiments.tables.summary import Summary
+from experiments.tables.summary import Summary, number
 from experiments.tables.table import Column, Table, tabulate
 
 DATA = "cifar10"
@@ -53,7 +53,7 @@ def pictures(summaries: Sequence[Summary]) -> list[str]:
         plot.plot(top1, [height] * len(top1), "o", ms=4, mfc="none", c=svg.SERIES[0])
         plot.plot([statistics.fmean(top1)], [height], "|", ms=14, c=svg.INK)
     names = [summary.stage for summary in reversed(shown)]
-    plot.set_yticks(range(len(names)), names)
+    plot.set_yticks(range(len(names)), names, parse_math=False)
     svg.caption_axes(plot, x="test top-1 %: each seed, and the mean", y="")
     means = ", ".join(f"{s.stage} {units.percent(s.mean('top1'))}" for s in shown)
     alt = f"Test top-1 in percent of each method: {means}."
@@ -83,12 +83,11 @@ def _gain(summary, alone):
     """Mean and deviation, over seeds, of the difference to the same seed's student."""
     if alone is None or summary.stage in (TEACHER, ALONE):
         return ""
-    before = {row["seed"]: row["top1"] for row in alone.rows}
-    gains = [
-        100 * (row["top1"] - before[row["seed"]])
-        for row in summary.rows
-        if row["seed"] in before
-    ]
+    before, after = (
+        {row["seed"]: n for row in each.rows if (n := number(row.get("top1")))}
+        for each in (alone, summary)
+    )
+    gains = [100 * (after[seed] - before[seed]) for seed in after if seed in before]
     if not gains:
         return ""
     spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""

@@ -3,6 +3,7 @@
 Hinton, Vinyals, Dean (2015), https://arxiv.org/abs/1503.02531, section 3.
 """
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,7 +14,8 @@ from experiments.tables.table import Column, Table, tabulate
 DATA = "mnist"
 THREE = 3  # the digit that one transfer set lacks
 MANY = 0.05  # more errors than this fraction are given in percent, as in the paper
-NARROW = "units30"  # learned from labels alone; `units30_t4` from a teacher at T = 4
+# `units30` learned from labels alone, `units30_t4` from a teacher at T = 4.
+NARROW = re.compile(r"units30(?:_t(\d+(?:\.\d+)?))?")
 
 
 class Published(NamedTuple):
@@ -92,7 +94,7 @@ def _errors(summary):
     )  # fmt: skip
     if mean is None:
         return units.NOTHING
-    if mean > MANY * images:
+    if images and mean > MANY * images:
         percent = None if spread is None else spread / images
         return f"{units.percent(mean / images, percent)} %"
     return f"{mean:.1f}" + ("" if spread is None else f" ± {spread:.1f}")
@@ -101,8 +103,9 @@ def _errors(summary):
 def _threes(summary):
     if not PUBLISHED[summary.stage].on_threes:
         return ""
-    each = [row["errors_by_class"][THREE] for row in summary.rows]
-    return f"{sum(each) / len(each):.1f}"
+    by_class = [row.get("errors_by_class") or [] for row in summary.rows]
+    each = [errors[THREE] for errors in by_class if len(errors) > THREE]
+    return f"{sum(each) / len(each):.1f}" if each else units.NOTHING
 
 
 def _shift(summary):
@@ -145,8 +148,8 @@ def _narrow(summaries):
     """Temperature -> summary, lowest first; None -> that of labels alone."""
     found = {}
     for summary in summaries:
-        name, _, temperature = summary.stage.partition("_t")
-        if name == NARROW:
+        if found_name := NARROW.fullmatch(summary.stage):
+            temperature = found_name[1]
             found[float(temperature) if temperature else None] = summary
     return dict(sorted(found.items(), key=lambda item: item[0] or 0))
 

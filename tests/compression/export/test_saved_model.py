@@ -288,6 +288,22 @@ def test_a_folder_comes_back_when_its_successor_cannot_move_in(tmp_path):
     assert list(tmp_path.iterdir()) == [old]
 
 
+def test_a_full_disk_is_named_by_its_path(tmp_path, monkeypatch):
+    import tensorflow as tf
+
+    def full(serving, folder, signatures):
+        Path(folder).mkdir()
+        message = f"{{{{function_node __w}}}} {folder}/variables; No space left [Op:S]"
+        raise tf.errors.ResourceExhaustedError(None, None, message)
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    message = r"net cannot be written: \S+/net/variables; No space left$"
+    with pytest.raises(OSError, match=message) as caught:
+        export.saved_model(small_net(), tmp_path / "net")
+    assert str(tmp_path / "net") in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
 # --- damage ------------------------------------------------------------------------
 
 
@@ -341,6 +357,19 @@ for name in ("saved_model.pb", "variables/variables.index",
 """
     done = _python(code)
     assert done.returncode == 0, done.stderr[-500:]
+
+
+def test_files_that_cannot_be_run_are_named(tmp_path):
+    image = keras.Input((4, 4, 1))
+    x = layers.Flatten()(image)
+    file = tmp_path / "two.keras"
+    keras.Model(image, [layers.Dense(3)(x), layers.Dense(2)(x)]).save(file)
+    message = r"two\.keras cannot be run on images \(1, 4, 4, 1\): .* has 2 outputs"
+    with pytest.raises(ValueError, match=message):
+        export.load(file)(np.zeros((1, 4, 4, 1)))
+    keras.Model([image, keras.Input((3,))], layers.Dense(3)(x)).save(file)
+    with pytest.raises(ValueError, match=r"two\.keras: model must .* one input"):
+        export.load(file)
 
 
 def test_runners_check_images(net, tmp_path):

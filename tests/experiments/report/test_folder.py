@@ -44,8 +44,8 @@ def test_no_run_folder(tmp_path):
     ("line", "message"),
     [
         ('{"stage": "prune", ', r"rows\.jsonl, line 2 is not JSON"),
-        ("[1, 2]", "line 2 is no row with a stage and a seed"),
-        ('{"stage": "prune"}', "line 2 is no row with a stage and a seed"),
+        ("[1, 2]", "line 2: it must be an object, got a list of 2; delete it and run"),
+        ('{"stage": "prune"}', "line 2: it lacks 'seed'"),
     ],
 )
 def test_malformed_row(make_run, rows, line, message):
@@ -62,14 +62,16 @@ def test_malformed_records(make_run):
     with pytest.raises(ValueError, match=r"recipe\.json is not JSON"):
         report.write(run)
     (run / "recipe.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"recipe\.json holds no JSON object"):
+    with pytest.raises(
+        ValueError, match=r"recipe\.json: it must be an object, got a list"
+    ):
         report.write(run)
 
 
 def test_malformed_declarations(make_run):
     run = make_run()
     (run / "stages.json").write_text("[]")
-    with pytest.raises(ValueError, match=r"stages\.json holds no JSON object"):
+    with pytest.raises(ValueError, match=r"stages\.json: it must be an object"):
         report.write(run)
 
 

@@ -74,6 +74,11 @@ def test_files_that_do_not_fit_are_refused(file, tmp_path, digits):
         File(str(tmp_path / "three.keras")).built(digits)
     with pytest.raises(ValueError, match=r"takes images of \(8, 8, 1\), .* \(16, 16"):
         file.built(load("digits", image_size=16))
+    net = softmax_net()
+    two = keras.Model(net.input, [net.output, net.layers[1].output], name="two")
+    two.save(tmp_path / "two.keras")
+    with pytest.raises(ValueError, match=r"two\.keras: 'two' has 2 outputs"):
+        File(str(tmp_path / "two.keras")).built(digits)
     softmax_net(seed=1).save(tmp_path / "mine.keras")
     with pytest.raises(ValueError, match="mine.keras has changed since the run began"):
         file.built(digits)
