@@ -84,7 +84,11 @@ def _gain(summary, alone):
     if alone is None or summary.stage in (TEACHER, ALONE):
         return ""
     before, after = (
-        {row["seed"]: n for row in each.rows if (n := number(row.get("top1")))}
+        {
+            row["seed"]: top1
+            for row in each.rows
+            if (top1 := number(row.get("top1"))) is not None
+        }
         for each in (alone, summary)
     )
     gains = [100 * (after[seed] - before[seed]) for seed in after if seed in before]

@@ -50,6 +50,14 @@ def test_gains_are_over_the_same_seeds_student():
     assert "lossy JPEG copy" in table
 
 
+def test_a_net_that_gets_nothing_right_counts_too():
+    made = [row for row in rows() if row["seed"] == 0]
+    for row in made:
+        row["top1"] = 0.0 if row["stage"] == "soft_targets" else row["top1"]
+    found = cells(report.markdown_table(made, recipe="distill_methods"))
+    assert any("60.0" in cell for cell in found["soft_targets"])
+
+
 def test_the_longer_setting_has_the_same_table():
     longer = report.markdown_table(rows(), recipe="distill_methods_full")
     assert longer == report.markdown_table(rows(), recipe="distill_methods")
