@@ -18,7 +18,7 @@ SMALLEST = 1e-7  # probability: smaller ones differ by rounding only
 TOLERANCE = 1e-2  # of the sum of probabilities; integers round each of them
 
 
-def name_of(model: keras.Model) -> str:
+def output_name(model: keras.Model) -> str:
     """How an exported file calls its output: "logits" or "probabilities"."""
     return PROBABILITIES if ending(model).kind in FROM_0_TO_1 else LOGITS
 
@@ -43,7 +43,7 @@ def as_logits(outputs: np.ndarray, runner: Runner) -> np.ndarray:
 
 def _are_probabilities(outputs, runner):
     if runner.model is not None and has_graph(runner.model):
-        return name_of(runner.model) == PROBABILITIES
+        return output_name(runner.model) == PROBABILITIES
     if runner.output in (LOGITS, PROBABILITIES):
         return runner.output == PROBABILITIES
     one = outputs.shape[-1] == 1 and outputs.min() >= 0 and outputs.max() <= 1

@@ -76,7 +76,6 @@ def _reaching(meta) -> Iterable[str]:
         _node(name)
         for key in INITIAL
         for name in meta.collection_def[key].node_list.value
-        if key in meta.collection_def
     }
     run = _reached(starts, nodes, functions)
     for name in run:

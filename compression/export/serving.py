@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from compression.atomic import naming
-from compression.export.outputs import name_of
+from compression.export.outputs import output_name
 from compression.export.stable_names import stabilise
 from compression.graph import all_layers, rebuild
 from compression.quantization.codes import symmetric_codes
@@ -61,7 +61,7 @@ class Serving(tf.Module):
 
         trainable = [stored(v) for v in model.trainable_variables]
         non_trainable = [stored(v) for v in model.non_trainable_variables]
-        output = name_of(model)
+        output = output_name(model)
         image = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, "image")
 
         @tf.function(input_signature=[image], autograph=False)

@@ -21,7 +21,7 @@ def begin(
     stage: Stage,
     recipe: Recipe,
     inputs: Mapping[str, StageFolder],
-) -> None:
+) -> dict[str, str]:
     """Makes the folder that a stage works in, or keeps one that the stage has begun.
 
     What was begun otherwise is given up, with a line that says why.
@@ -31,6 +31,9 @@ def begin(
         stage: of `recipe`.
         recipe: that is run.
         inputs: the folders of the stages that it reads, by name.
+
+    Returns:
+        The fingerprints of the models that it reads, by the stage's name.
     """
     begun = {
         "settings": recipe.as_dict()["stages"][recipe.stages.index(stage)],
@@ -40,16 +43,18 @@ def begin(
     if folder.begun.is_file():
         there = folder.read_begun()
         if there == begun:
-            return
+            return begun["read"]
         if folder.checkpoint.exists():
             print(f"  begun {_otherwise(there, begun)}: begins again", flush=True)
     shutil.rmtree(folder.path, ignore_errors=True)
     folder.path.mkdir(parents=True)
     write_json(folder.begun, begun)
+    return begun["read"]
 
 
 def _otherwise(there, begun):
-    changed = sorted(differences(there.get("settings"), begun["settings"]))
+    changed = sorted(differences(there["settings"], begun["settings"]))
     if changed:
         return f"with other settings ({'; '.join(changed[:3])})"
-    return f"with another {' and '.join(begun['read'])} than there is now"
+    other = [n for n, sha in begun["read"].items() if there["read"].get(n) != sha]
+    return f"with another {' and '.join(other)} than there is now"

@@ -19,17 +19,17 @@ from experiments.runs.layout import StageFolder
 DATED, COMPILED, ADDRESS = "metadata.json", "compile_config", "shared_object_id"
 
 
-def seal(folder: StageFolder, inputs: Mapping[str, StageFolder]) -> None:
+def seal(folder: StageFolder, read: dict[str, str]) -> None:
     """Record what a stage has written, and the models that it was made from.
 
     Args:
         folder: of the stage, all of it written.
-        inputs: the folders of the stages that it read, by name.
+        read: fingerprints of the models that it read, by the stage's name.
     """
     write_json(
         folder.fingerprints,
         {
-            "read": {name: of_model(source.model) for name, source in inputs.items()},
+            "read": read,
             "wrote": {
                 str(path.relative_to(folder.path)): of_file(path)
                 for path in sorted(folder.path.rglob("*"))

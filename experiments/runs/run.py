@@ -153,7 +153,7 @@ def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913
         )
     print(f"[seed {seed}] {stage.name}: {stage.what}", flush=True)
     unfinished = StageFolder(partial(done.path))
-    begin(unfinished, stage, recipe, inputs)
+    read = begin(unfinished, stage, recipe, inputs)
     keras.backend.clear_session()
     # Seeded for each stage, so that it does not matter which ones were finished
     # before; the same seed, so that nets that are compared start from the same weights.
@@ -175,7 +175,7 @@ def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913
     unfinished.checkpoint.unlink(missing_ok=True)
     unfinished.begun.unlink()
     write_json(unfinished.environment, here | peak_memory())
-    seal(unfinished, inputs)
+    seal(unfinished, read)
     shutil.rmtree(done.path, ignore_errors=True)  # of another input, see above
     unfinished.path.rename(done.path)
     print(f"  done in {clock(seconds)}", flush=True)
