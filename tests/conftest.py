@@ -1,5 +1,6 @@
 """What tests share: real data where it lies, a quiet TensorFlow, an XLA in no hurry."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,46 @@ ROOT = Path(__file__).resolve().parents[1]
 # Tracing makes first examples slow; CI must not depend on luck.
 settings.register_profile("limbeck", deadline=None, derandomize=True)
 settings.load_profile("limbeck")
+
+
+def pytest_collection_finish():
+    """Tests are many small graphs, traced once each: that is what takes the time."""
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)  # a trace makes objects without end, all kept
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    """Steps of Keras that run without being traced first, which takes a second.
+
+    For tests of many small trainings. That the same is right when it is traced, or
+    compiled, is tested with those of `fit`, of runs and of XLA.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def traced():
+    """Of a file that runs `eagerly`, a test of many steps: tracing costs less there."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(before)
 
 
 @pytest.fixture(scope="session", autouse=True)

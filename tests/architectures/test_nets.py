@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import layers
+from keras import initializers, layers
 
 import architectures
 from architectures.googlenet import head_weights, without_heads
@@ -124,11 +124,7 @@ def count_macs(model):
     return total
 
 
-BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {
-    "vgg11_bn",
-    "resnet101",
-    "resnet152",
-}
+BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {"vgg11_bn"}
 
 
 @pytest.fixture(
@@ -140,7 +136,15 @@ BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {
 )
 def full(request):
     """A net of the catalogue at its paper's size, one after the other."""
-    return request.param, architectures.build(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        for kind in (initializers.VarianceScaling, initializers.RandomNormal):
+            patch.setattr(kind, "__call__", zeros)
+        return request.param, architectures.build(request.param)
+
+
+def zeros(self, shape, dtype=None):
+    """In the place of hundreds of millions of random numbers that nobody looks at."""
+    return keras.ops.zeros(shape, dtype)
 
 
 def test_counts_are_the_published_ones(full):
@@ -297,7 +301,7 @@ def policy():
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("mixed_float16", 0.02), ("mixed_bfloat16", 0.15)]
 )
-@pytest.mark.parametrize("net", ["lenet5", "alexnet", "vgg11_cifar", "resnet20"])
+@pytest.mark.parametrize("net", ["lenet5", "zfnet", "vgg11_cifar", "resnet20"])
 def test_half_precision_agrees_with_single(net, name, tolerance, policy):
     keras.utils.set_random_seed(0)
     single = SMALL[net](classes=5)

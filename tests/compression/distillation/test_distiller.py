@@ -10,6 +10,8 @@ from keras import layers
 
 from compression.distillation import Distiller, SoftTargets, teacher_logits
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(48, 6, 6, 1)).astype("float32")
 LABELS = RNG.integers(0, 3, 48)

@@ -24,6 +24,8 @@ from compression.distillation import (
     tap,
 )
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(48, 12, 12, 1)).astype("float32")
 LABELS = RNG.integers(0, 3, 48)
@@ -83,6 +85,7 @@ def test_a_feature_loss_gets_the_layers_that_it_names():
     assert logs["loss"] == pytest.approx(parts, rel=1e-5)
 
 
+@pytest.mark.usefixtures("traced")
 def test_projectors_learn_and_are_no_part_of_the_student():
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     names = [w.path for w in student.weights]
@@ -378,6 +381,7 @@ def test_reloads_with_projectors_and_goes_on(tmp_path):
         again.set_teacher(net("other", width=7))
 
 
+@pytest.mark.usefixtures("traced")
 def test_backup_and_restore_resumes_as_if_nothing_had_happened(tmp_path):
     class Killed(Exception):
         pass

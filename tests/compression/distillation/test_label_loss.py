@@ -8,6 +8,8 @@ from keras import layers, losses, ops
 from compression.distillation import Distiller, SoftTargets
 from compression.distillation.label_loss import label_cross_entropy
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(12, 5)).astype("float32")
 

@@ -20,6 +20,8 @@ from compression.distillation import (
 )
 from compression.distillation.losses.logits.decoupled import non_target_loss
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(24, 4, 4, 1)).astype("float32")
 LABELS = RNG.integers(0, 2, 24)

@@ -14,6 +14,8 @@ from compression.distillation import (
     generations,
 )
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(48, 8, 8, 1)).astype("float32")
 LABELS = RNG.integers(0, 3, 48)
@@ -129,6 +131,7 @@ def test_mutual_losses_are_those_of_the_paper():
     assert logs["accuracy"] == pytest.approx((mean == LABELS).mean())
 
 
+@pytest.mark.usefixtures("traced")
 def test_mutual_students_come_closer_and_are_saved(tmp_path):
     students = [net(f"s{i}", seed=i) for i in range(2)]
     made = MutualDistiller(students, weight=5.0)
@@ -176,6 +179,7 @@ def own_depth(student, **options):
     return made
 
 
+@pytest.mark.usefixtures("traced")
 def test_own_depth_needs_no_teacher_and_leaves_the_net_as_it_was(tmp_path):
     student = net("student")
     weights = len(student.weights)

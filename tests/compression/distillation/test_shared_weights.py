@@ -7,6 +7,8 @@ from keras import layers
 
 from compression.distillation import Distiller, MutualDistiller, SoftTargets, ensemble
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 6, 6, 1)).astype("float32")
 LABELS = RNG.integers(0, 3, 16)

@@ -50,6 +50,7 @@ def quick():
     return results[0], logged
 
 
+@pytest.mark.slow
 def test_a_quick_run_is_complete(quick):
     result, logged = quick
     assert json.loads(json.dumps(result)) == result
@@ -67,6 +68,7 @@ def test_a_quick_run_is_complete(quick):
         assert ("times_keras" in row) == row["case"].startswith(("limbeck", "PyT"))
 
 
+@pytest.mark.slow
 def test_ratios_agree_with_the_seconds(quick):
     result, _ = quick
     rows = {row["case"]: row for row in result["results"]}
@@ -96,6 +98,7 @@ def test_aims_by_hand():
     assert ratios == [(pytest.approx(ratio), met) for ratio, met in expected]
 
 
+@pytest.mark.slow
 def test_the_table_notes_how_it_was_measured(quick):
     result, _ = quick
     text = distill_table.as_text(result)
@@ -113,6 +116,7 @@ def test_the_table_notes_how_it_was_measured(quick):
     assert ("Left out: PyTorch, it is not installed" in words) is not HAS_TORCH
 
 
+@pytest.mark.slow
 def test_an_absent_pytorch_is_mentioned(quick, monkeypatch):
     result = quick[0] | {"skipped": {"PyTorch": "it is not installed: pip install x"}}
     text = distill_table.as_text(result)
@@ -125,6 +129,7 @@ def test_an_absent_pytorch_is_mentioned(quick, monkeypatch):
     assert device is None and "it is not installed" in why
 
 
+@pytest.mark.slow
 def test_json_is_printed(quick, monkeypatch, capsys):
     asked = {}
 

@@ -128,6 +128,7 @@ def quick():
     return result, logged
 
 
+@pytest.mark.slow
 def test_a_quick_run_is_complete(quick):
     result, logged = quick
     assert json.loads(json.dumps(result)) == result
@@ -149,6 +150,7 @@ def test_a_quick_run_is_complete(quick):
     assert "resnet20: round 2/2, 0:00 left" in logged
 
 
+@pytest.mark.slow
 def test_the_table_notes_how_it_was_measured(quick):
     result, _ = quick
     text = nets_table.as_text(result)
@@ -176,6 +178,7 @@ def test_threads_cannot_change_under_way():
         nets.run(["resnet20"], quick=True, threads=77)
 
 
+@pytest.mark.slow
 def test_the_command(quick, monkeypatch, capsys):
     asked = {}
 

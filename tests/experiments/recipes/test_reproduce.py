@@ -19,6 +19,8 @@ from experiments.runs.run import run as run_recipe
 from experiments.stages.net import Net
 from experiments.stages.training_stage import TrainingStage
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 JITTER = Augment(pad=1)
 CHOSEN = ("teacher", "distill", "units30_t4", "without_3", "without_3_bias")
 
@@ -58,7 +60,7 @@ def run(shown, tmp_path_factory):
         if stage.name == "units30_t4":
             stage = dataclasses.replace(stage, augment=JITTER)
         if isinstance(stage, TrainingStage):
-            training = dataclasses.replace(stage.training, epochs=2, batch_size=64)
+            training = dataclasses.replace(stage.training, epochs=2, batch_size=256)
             net = Net("mlp", {**stage.start.options, "widths": (24, 16)})
             stage = dataclasses.replace(stage, training=training, start=net)
         if stage.name in CHOSEN:

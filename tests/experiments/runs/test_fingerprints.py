@@ -20,6 +20,8 @@ from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=1, batch_size=256, learning_rate=3e-3)
 NET = Net("mlp", {"widths": (8,)})

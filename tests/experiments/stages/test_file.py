@@ -22,6 +22,8 @@ from experiments.stages.prune import Prune
 from experiments.stages.teaching import Teaching
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
 
