@@ -1,0 +1,81 @@
+"""Mixup and CutMix: train images that are parts of two, and so are their labels.
+
+Zhang et al. (2018), https://arxiv.org/abs/1710.09412, and Yun et al. (2019),
+https://arxiv.org/abs/1905.04899. As in both papers' code, one share is drawn for a
+batch; an image's partner is the one before it, which is any other of the epoch's
+random order.
+"""
+
+import tensorflow as tf
+
+from experiments.data.cutout import inside
+
+WHICH, FIRST, SECOND, ROW, COLUMN = range(5)  # what a seed is for
+
+
+def mixed(  # noqa: PLR0913, all by keyword
+    images: tf.Tensor,
+    labels: tf.Tensor,
+    *,
+    mixup: float | None,
+    cutmix: float | None,
+    classes: int,
+    seed: tf.Tensor,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """A batch whose images are mixed with their partners, by one of two ways.
+
+    Args:
+        images: (batch, h, w, channels) float32.
+        labels: (batch,) integers.
+        mixup: alpha of the share's Beta(alpha, alpha); None: not this way.
+        cutmix: alpha of CutMix. With both, each has every other batch by chance.
+        classes: of the labels.
+        seed: (2,) integers, of this batch.
+
+    Returns:
+        Images, and labels (batch, classes) float32 that sum to one. CutMix's share is
+        the true one, of the box after it was clipped.
+    """
+    shape = tuple(images.shape[1:3])
+    ways = []
+    if mixup is not None:
+        ways.append(tf.fill(shape, _share(mixup, seed)))
+    if cutmix is not None:
+        ways.append(1.0 - tf.cast(_box(cutmix, shape, seed), tf.float32))
+    own = ways[0] if len(ways) == 1 else tf.where(_uniform(seed, WHICH) < 0.5, *ways)
+    return (
+        _with_partners(images, own[..., None]),
+        _with_partners(tf.one_hot(labels, classes), tf.reduce_mean(own)),
+    )
+
+
+def _with_partners(values, share):
+    return share * values + (1.0 - share) * tf.roll(values, 1, axis=0)
+
+
+def _share(alpha, seed):
+    """Of Beta(alpha, alpha), as a part of two gamma draws.
+
+    float64, since both draws are near zero where alpha is; if both are zero, so is
+    the share.
+    """
+    draws = [
+        tf.random.stateless_gamma((), _fold(seed, i), alpha, dtype=tf.float64)
+        for i in (FIRST, SECOND)
+    ]
+    return tf.cast(tf.math.divide_no_nan(draws[0], sum(draws)), tf.float32)
+
+
+def _box(alpha, shape, seed):
+    """Where the partner is seen, (h, w): sides by the root of its share, section 3."""
+    root = tf.sqrt(1.0 - _share(alpha, seed))
+    sides = tuple(tf.cast(root * length, tf.int32) for length in shape)
+    return inside((_uniform(seed, ROW), _uniform(seed, COLUMN)), sides, shape)
+
+
+def _uniform(seed, number):
+    return tf.random.stateless_uniform((), _fold(seed, number))
+
+
+def _fold(seed, number):
+    return tf.random.experimental.stateless_fold_in(seed, number)
