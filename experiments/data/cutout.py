@@ -31,9 +31,7 @@ def inside(centre: tuple, sides: tuple, shape: tuple[int, int]) -> tf.Tensor:
     Returns:
         (..., height, width) bool.
     """
-    rows, columns = (
-        _covered(*each) for each in zip(centre, sides, shape, strict=True)
-    )
+    rows, columns = (_covered(*each) for each in zip(centre, sides, shape, strict=True))
     return rows[..., :, None] & columns[..., None, :]
 
 

@@ -13,28 +13,26 @@ from experiments.data.cutout import inside
 WHICH, FIRST, SECOND, ROW, COLUMN = range(5)  # what a seed is for
 
 
-def mixed(  # noqa: PLR0913, all by keyword
+def mixed(
     images: tf.Tensor,
     labels: tf.Tensor,
     *,
     mixup: float | None,
     cutmix: float | None,
-    classes: int,
     seed: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A batch whose images are mixed with their partners, by one of two ways.
 
     Args:
         images: (batch, h, w, channels) float32.
-        labels: (batch,) integers.
+        labels: (batch, classes) float32 that sum to one.
         mixup: alpha of the share's Beta(alpha, alpha); None: not this way.
         cutmix: alpha of CutMix. With both, each has every other batch by chance.
-        classes: of the labels.
         seed: (2,) integers, of this batch.
 
     Returns:
-        Images, and labels (batch, classes) float32 that sum to one. CutMix's share is
-        the true one, of the box after it was clipped.
+        Images and labels of the same shapes. CutMix's share of the label is the true
+        one, of the box after it was clipped.
     """
     shape = tuple(images.shape[1:3])
     ways = []
@@ -45,7 +43,7 @@ def mixed(  # noqa: PLR0913, all by keyword
     own = ways[0] if len(ways) == 1 else tf.where(_uniform(seed, WHICH) < 0.5, *ways)
     return (
         _with_partners(images, own[..., None]),
-        _with_partners(tf.one_hot(labels, classes), tf.reduce_mean(own)),
+        _with_partners(labels, tf.reduce_mean(own)),
     )
 
 

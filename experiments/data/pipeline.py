@@ -9,6 +9,7 @@ same view of an image in another batch may differ in the last bit of its colours
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -94,13 +95,10 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         views = len(next(iter(teacher_outputs.values())))
     if views is not None:
         _check_at_least(1, views=views)
-    if teacher_outputs and augment.mixes:
-        raise ValueError("a teacher's outputs for whole images are none of mixed ones")
-    if balanced:
-        require_labels(data, "balanced sampling")
     outputs_at = replayed(teacher_outputs, (views, split.size))
     batch_size = min(batch_size, split.size)
     steps = steps_per_epoch(data, batch_size)
+    order_of = _order_of(data, steps * batch_size, balanced)
     stream = None if split.stream is None else split.stream()
 
     def one_epoch(epoch):
@@ -111,11 +109,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
             rows = shuffled_stream(stream, seed=order_seed)
             rows = rows.map(lambda row: _with_draws(row, draws, view))
             return rows.take(steps * batch_size)
-        if balanced:
-            order = balanced_order(split.labels, steps * batch_size, seed=order_seed)
-        else:
-            order = epoch_order(split.size, seed=order_seed)[: steps * batch_size]
-        rows = _with_draws({"index": order}, draws, view)
+        rows = _with_draws({"index": order_of(seed=order_seed)}, draws, view)
         if balanced and views is None:  # an image that comes again looks different
             used = steps * batch_size
             rows["draws"] = {name: column[:used] for name, column in draws.items()}
@@ -131,21 +125,13 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         batches = batches.batch(batch_size, drop_remainder=True)
 
     finished = _finisher(data, augment)
+    mix = _mixer(data, augment, seed, teacher_outputs)
 
     def finish(number, row):
         extra = outputs_at(tf.stack([row["view"], row["index"]], axis=1))
         if with_index:
             extra["index"] = row["index"]
-        images, labels = finished(row), row["label"]
-        if augment.mixes:
-            images, labels = mixed(
-                images,
-                labels,
-                mixup=augment.mixup,
-                cutmix=augment.cutmix,
-                classes=len(data.class_names),
-                seed=fold((seed, MIXING), number),
-            )
+        images, labels = mix(number, finished(row), row["label"])
         return {"image": images, **extra} if extra else images, labels
 
     numbered = batches.enumerate(first_epoch * steps)
@@ -256,6 +242,13 @@ def _draws(data: Data, augment: Augment, seed: int, view: tf.Tensor) -> dict:
     return draw(names, seed=fold((seed, VIEW), view), count=data.train.size)
 
 
+def _order_of(data: Data, count: int, balanced: bool) -> Callable:
+    """Function of an epoch's seed that gives the indices of its `count` images."""
+    if balanced:
+        return partial(balanced_order, require_labels(data, "balanced sampling"), count)
+    return lambda seed: epoch_order(data.train.size, seed=seed)[:count]
+
+
 def _with_draws(row: dict, draws: dict, view: tf.Tensor) -> dict:
     """Adds what the image or images at row["index"] drew, and the view."""
     index = row["index"]
@@ -329,6 +322,24 @@ def _finisher(data: Data, augment: Augment) -> Callable:
         return images
 
     return finished
+
+
+def _mixer(data: Data, augment: Augment, seed: int, teacher_outputs) -> Callable:
+    """From a batch's number, images and integer labels to images and labels."""
+    if not augment.mixes:
+        return lambda number, images, labels: (images, labels)
+    if teacher_outputs:
+        raise ValueError(
+            "teacher_outputs are of whole images, but this augment mixes them: let the "
+            "teacher run in every step, or leave out mixup and cutmix"
+        )
+    return lambda number, images, labels: mixed(
+        images,
+        tf.one_hot(labels, len(data.class_names)),
+        mixup=augment.mixup,
+        cutmix=augment.cutmix,
+        seed=fold((seed, MIXING), number),
+    )
 
 
 def _on_host(values: np.ndarray) -> tf.Tensor:

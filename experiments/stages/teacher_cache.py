@@ -80,7 +80,7 @@ def cached_teacher(
             data, "validation", batch_size=BATCH, first=first
         )
 
-    made_by = {"seed": seed, "augment": asdict(augment), "flips": data.flips}
+    made_by = {"seed": seed, "augment": _changes(augment), "flips": data.flips}
     on_train = Views(
         view_batches, data.train.size, _key(data, "train") | made_by, count=views
     )
@@ -173,6 +173,16 @@ def _key(data, split_name) -> dict[str, Any]:
         "mean": list(data.mean),
         "std": list(data.std),
         "version": pipeline.VIEWS_VERSION,
+    }
+
+
+def _changes(augment) -> dict[str, Any]:
+    """Without what came later and is off: older caches stay those of their views."""
+    later = ("cutout", "rand_augment", "mixup", "cutmix")
+    return {
+        name: value
+        for name, value in asdict(augment).items()
+        if name not in later or value is not None
     }
 
 
