@@ -52,16 +52,19 @@ def _with_partners(values, share):
 
 
 def _share(alpha, seed):
-    """Of Beta(alpha, alpha), as a part of two gamma draws.
+    """Of Beta(alpha, alpha): a gamma draw's part of two.
 
-    float64, since both draws are near zero where alpha is; if both are zero, so is
-    the share.
+    Gamma draws are too small for floats where alpha is small, their logarithms are not:
+    a draw of alpha is one of alpha + 1 times u^(1 / alpha).
     """
-    draws = [
-        tf.random.stateless_gamma((), _fold(seed, i), alpha, dtype=tf.float64)
-        for i in (FIRST, SECOND)
-    ]
-    return tf.cast(tf.math.divide_no_nan(draws[0], sum(draws)), tf.float32)
+
+    def logarithm(which):
+        own = _fold(seed, which)
+        gamma = tf.random.stateless_gamma((), own, alpha + 1.0, dtype=tf.float64)
+        uniform = tf.random.stateless_uniform((), _fold(own, 0), dtype=tf.float64)
+        return tf.math.log(gamma) + tf.math.log(uniform) / alpha
+
+    return tf.cast(tf.sigmoid(logarithm(FIRST) - logarithm(SECOND)), tf.float32)
 
 
 def _box(alpha, shape, seed):
