@@ -74,7 +74,7 @@ class Augment:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"{name} must be positive or None, got {value}")
-        if self.cutout is not None and (self.cutout < 1 or self.cutout % 1):
+        if self.cutout is not None and not _is_whole(self.cutout, least=1):
             raise ValueError(
                 f"cutout must be 1 or more whole pixels, or None, got {self.cutout}"
             )
@@ -89,9 +89,8 @@ class Augment:
                 "rand_augment must be the number of operations and their magnitude, as "
                 f"(2, 9), got {self.rand_augment}"
             ) from error
-        if layers not in range(1, len(OPERATIONS) + 1) or not (
-            0 <= magnitude <= STRONGEST
-        ):
+        few = _is_whole(layers, least=1) and layers <= len(OPERATIONS)
+        if not few or not 0 <= magnitude <= STRONGEST:
             raise ValueError(
                 f"rand_augment takes 1 to {len(OPERATIONS)} operations and a magnitude "
                 f"from 0 to {STRONGEST}, got {self.rand_augment}"
@@ -121,6 +120,10 @@ class Augment:
             OPERATIONS[: self.rand_augment[0] if self.rand_augment else 0]: True,
         }
         return tuple(name for names, on in wanted.items() if on for name in names)
+
+
+def _is_whole(value, *, least: int) -> bool:
+    return isinstance(value, int) and value >= least
 
 
 def draw(names: tuple[str, ...], *, seed: tf.Tensor, count: int) -> dict:

@@ -20,6 +20,7 @@ from compression.distillation import (
 from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
 from experiments.data.fingerprint import fingerprint
+from experiments.runs.former import LATER
 from experiments.stages.base import Job
 
 if TYPE_CHECKING:
@@ -178,11 +179,10 @@ def _key(data, split_name) -> dict[str, Any]:
 
 def _changes(augment) -> dict[str, Any]:
     """Without what came later and is off: older caches stay those of their views."""
-    later = ("cutout", "rand_augment", "mixup", "cutmix")
     return {
         name: value
         for name, value in asdict(augment).items()
-        if name not in later or value is not None
+        if name not in LATER["augment"] or value is not None
     }
 
 

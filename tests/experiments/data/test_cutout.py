@@ -36,7 +36,7 @@ def test_every_pixel_is_a_centre():
     assert one.numpy()[:, :, 0].sum(axis=0).tolist() == [7] * HEIGHT
 
 
-@pytest.mark.parametrize("size", [0, -2, 1.5])
+@pytest.mark.parametrize("size", [0, -2, 1.5, 2.0])
 def test_bad_sizes(size):
     with pytest.raises(ValueError, match=f"cutout must be 1 or more whole.*got {size}"):
         Augment(cutout=size)

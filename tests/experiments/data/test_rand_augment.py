@@ -137,7 +137,9 @@ def test_after_the_crop_and_before_the_colours():
     np.testing.assert_array_equal(augmented(images, draws, augment), step)
 
 
-@pytest.mark.parametrize("value", [(0, 9), (5, 9), (2, 11), (2, -1), (1.5, 9)])
+@pytest.mark.parametrize(
+    "value", [(0, 9), (5, 9), (2, 11), (2, -1), (1.5, 9), (2.0, 9)]
+)
 def test_bad_numbers(value):
     with pytest.raises(ValueError, match="1 to 4 operations and a magnitude from 0"):
         Augment(rand_augment=value)

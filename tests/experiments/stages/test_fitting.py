@@ -24,7 +24,7 @@ from experiments.training.settings import Training
 
 NET = Net("mlp", {"widths": (8,)})
 STILL = Training(epochs=1, batch_size=100, learning_rate=1e-12, keep="last")
-EVERYTHING = Augment(pad=1, rand_augment=(2, 5), cutout=3, mixup=0.4, cutmix=1.0)
+EVERYTHING = Augment(pad=1, rand_augment=(1, 5), cutout=3, mixup=0.4, cutmix=1.0)
 
 
 @pytest.fixture(scope="module")
