@@ -12,14 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from experiments.data.decoding import to_uint8
+from experiments.data.rand_augment import STRONGEST, rand_augmented
 
 AREA = (0.08, 1.0)  # of the image, Szegedy et al. (2015)
 RATIO = (3 / 4, 4 / 3)  # width over height of the window
 GREY = (0.299, 0.587, 0.114)  # luma of RGB, ITU-R BT.601
+OPERATIONS = ("operation1", "operation2", "operation3", "operation4")
 # The position of a name seeds its draws: append, never reorder.
 NAMES = (
     *("pad_top", "pad_left", "flip", "area", "ratio", "window_top", "window_left"),
     *("brightness", "contrast", "saturation", "component1", "component2", "component3"),
+    *("cutout_row", "cutout_column", *OPERATIONS),
 )
 
 
@@ -37,9 +40,16 @@ class Augment:
             from [max(0, 1 - jitter), 1 + jitter]. Grey images have no saturation.
         pca_shift: standard deviation of the shift along the colours' principal
             components (0.1 in the paper). Grey images are left alone.
+        cutout: a square of that many pixels a side gets the mean pixel value.
+        rand_augment: how many of RandAugment's operations an image goes through (1 to
+            4), after it was mirrored, and their magnitude (0 to 10): (2, 9).
+        mixup: images and labels of a batch are mixed in pairs, shares being drawn from
+            Beta(mixup, mixup); labels become distributions, (batch, classes) float32.
+        cutmix: a box of each image comes from another of the batch, labels by area.
+            With `mixup`, too, each batch goes one way of the two by chance.
 
     Raises:
-        ValueError: a value is negative, or `pad` is not a whole number.
+        ValueError: a value is out of its range, or no whole number where it must be.
     """
 
     pad: int = 0
@@ -47,6 +57,11 @@ class Augment:
     flip: bool | None = None
     colour_jitter: float = 0.0
     pca_shift: float = 0.0
+    # None is off: run folders from before these settings have nothing there.
+    cutout: int | None = None
+    rand_augment: tuple[int, int] | None = None
+    mixup: float | None = None
+    cutmix: float | None = None
 
     def __post_init__(self):
         if self.pad < 0 or self.pad != int(self.pad):
@@ -55,6 +70,36 @@ class Augment:
             value = getattr(self, name)
             if not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be 0 or more, got {value}")
+        for name in ("mixup", "cutmix"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ValueError(f"{name} must be positive or None, got {value}")
+        if self.cutout is not None and not _is_whole(self.cutout, least=1):
+            raise ValueError(
+                f"cutout must be 1 or more whole pixels, or None, got {self.cutout}"
+            )
+        if self.rand_augment is not None:
+            self._check_rand_augment()
+
+    def _check_rand_augment(self):
+        try:
+            layers, magnitude = self.rand_augment
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                "rand_augment must be the number of operations and their magnitude, as "
+                f"(2, 9), got {self.rand_augment}"
+            ) from error
+        few = _is_whole(layers, least=1) and layers <= len(OPERATIONS)
+        if not few or not 0 <= magnitude <= STRONGEST:
+            raise ValueError(
+                f"rand_augment takes 1 to {len(OPERATIONS)} operations and a magnitude "
+                f"from 0 to {STRONGEST}, got {self.rand_augment}"
+            )
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images are mixed, and labels are distributions."""
+        return self.mixup is not None or self.cutmix is not None
 
     def draws(self, *, flips: bool, channels: int) -> tuple[str, ...]:
         """Names of the random numbers that an image needs.
@@ -71,8 +116,14 @@ class Augment:
             ("brightness", "contrast"): self.colour_jitter > 0,
             ("saturation",): self.colour_jitter > 0 and colour,
             ("component1", "component2", "component3"): self.pca_shift > 0 and colour,
+            ("cutout_row", "cutout_column"): self.cutout is not None,
+            OPERATIONS[: self.rand_augment[0] if self.rand_augment else 0]: True,
         }
         return tuple(name for names, on in wanted.items() if on for name in names)
+
+
+def _is_whole(value, *, least: int) -> bool:
+    return isinstance(value, int) and value >= least
 
 
 def draw(names: tuple[str, ...], *, seed: tf.Tensor, count: int) -> dict:
@@ -115,6 +166,9 @@ def augmented(
         images = _resized_windows(images, draws)
     if "pad_top" in draws or "flip" in draws:
         images = _shifted_and_mirrored(images, draws, augment.pad)
+    if operations := [draws[name] for name in OPERATIONS if name in draws]:
+        images = to_uint8(tf.cast(images, tf.float32))  # of a resized window
+        images = rand_augmented(images, operations, augment.rand_augment[1])
     images = tf.cast(images, tf.float32)
     if "brightness" in draws:
         images = _jittered(images, draws, augment.colour_jitter)

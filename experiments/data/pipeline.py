@@ -1,26 +1,35 @@
 """The way from a split to the device: one tf.data pipeline, bit-exact on resume.
 
 Every random choice is a function of the recipe's seed: an epoch's order of (seed,
-epoch), the augmentation of an image of (seed, view, its index in the train split).
+epoch), the augmentation of an image of (seed, view, its index in the train split),
+the mixing of a batch of (seed, its number since the start of training).
 A view is one augmented version of every train image: the epoch's own, or one of a
 fixed number, so that a teacher's outputs can be computed once and replayed. The
 same view of an image in another batch may differ in the last bit of its colours.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from experiments.data.augment import Augment, augmented, draw, random_window
+from experiments.data.cutout import cut_out
 from experiments.data.decoding import fitted
+from experiments.data.mixing import mixed
 from experiments.data.replay import HOST, replayed
-from experiments.data.shuffling import epoch_order, fold, shuffled_stream
-from experiments.data.splits import Data, Split
+from experiments.data.shuffling import (
+    balanced_order,
+    epoch_order,
+    fold,
+    shuffled_stream,
+)
+from experiments.data.splits import Data, Split, require_labels
 
 EPOCHS = 2**31 - 1  # more than anyone trains: the stream has no end
-ORDER, VIEW = 0, 1  # what a seed is for; keeps the two apart
+ORDER, VIEW, MIXING = 0, 1, 2  # what a seed is for; keeps them apart
 VIEWS_VERSION = 1  # higher whenever a view of an image changes: caches hang on it
 OFF = Augment(flip=False)
 
@@ -43,6 +52,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
     teacher_outputs: Mapping[str, np.ndarray] | None = None,
     with_index: bool = False,
     view_seed: int | None = None,
+    balanced: bool = False,
 ) -> Batches:
     """One endless stream of shuffled, augmented, normalised train batches.
 
@@ -64,15 +74,19 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
             in the memory map stay there if they are large.
         with_index: whether batches hold each image's index in the train split.
         view_seed: of the views, where it is not `seed`.
+        balanced: whether an epoch shows each class equally often, see
+            `shuffling.balanced_order`, instead of each image once.
 
     Returns:
         Batches of (image, label), image (batch, h, w, c) float32 and label (batch,)
-        int64. If more is asked for, ({"image", "index", each teacher output}, label):
-        index (batch,) int64, and the outputs in their own dtypes.
+        int64, or (batch, classes) float32 where `augment` mixes images. If more is
+        asked for, ({"image", "index", each teacher output}, label): index (batch,)
+        int64, and the outputs in their own dtypes.
 
     Raises:
-        ValueError: a number is out of range, or one of `teacher_outputs` has another
-            shape or the name of something else.
+        ValueError: a number is out of range, one of `teacher_outputs` has another
+            shape or the name of something else, or they are not of mixed images; a
+            stream, whose labels are not known, cannot be balanced.
     """
     _check_at_least(1, batch_size=batch_size)
     _check_at_least(0, seed=seed, first_epoch=first_epoch)
@@ -84,6 +98,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
     outputs_at = replayed(teacher_outputs, (views, split.size))
     batch_size = min(batch_size, split.size)
     steps = steps_per_epoch(data, batch_size)
+    order_of = _order_of(data, steps * batch_size, balanced)
     stream = None if split.stream is None else split.stream()
 
     def one_epoch(epoch):
@@ -94,8 +109,10 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
             rows = shuffled_stream(stream, seed=order_seed)
             rows = rows.map(lambda row: _with_draws(row, draws, view))
             return rows.take(steps * batch_size)
-        order = epoch_order(split.size, seed=order_seed)[: steps * batch_size]
-        rows = _with_draws({"index": order}, draws, view)
+        rows = _with_draws({"index": order_of(seed=order_seed)}, draws, view)
+        if balanced and views is None:  # an image that comes again looks different
+            used = steps * batch_size
+            rows["draws"] = {name: column[:used] for name, column in draws.items()}
         if split.in_memory:  # whole batches spare the work of joining single rows
             rows = tf.nest.map_structure(
                 lambda column: tf.reshape(column, (steps, batch_size)), rows
@@ -108,15 +125,17 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         batches = batches.batch(batch_size, drop_remainder=True)
 
     finished = _finisher(data, augment)
+    mix = _mixer(data, augment, seed, teacher_outputs)
 
-    def finish(row):
+    def finish(number, row):
         extra = outputs_at(tf.stack([row["view"], row["index"]], axis=1))
         if with_index:
             extra["index"] = row["index"]
-        images = finished(row)
-        return {"image": images, **extra} if extra else images, row["label"]
+        images, labels = mix(number, finished(row), row["label"])
+        return {"image": images, **extra} if extra else images, labels
 
-    return Batches(_to_device(_parallel(batches, finish)), steps)
+    numbered = batches.enumerate(first_epoch * steps)
+    return Batches(_to_device(_parallel(numbered, finish)), steps)
 
 
 def steps_per_epoch(data: Data, batch_size: int) -> int:
@@ -161,6 +180,7 @@ def evaluation_batches(
     first: int = 0,
     teacher_outputs: Mapping[str, np.ndarray] | None = None,
     with_index: bool = False,
+    as_distributions: bool = False,
 ) -> tf.data.Dataset:
     """A split in order, once, not augmented; the last batch may be smaller.
 
@@ -171,6 +191,8 @@ def evaluation_batches(
         first: index of the image to begin with.
         teacher_outputs: name -> (size of the split, ...).
         with_index: as in training, but -1 for every image: it is none to learn from.
+        as_distributions: whether labels are (batch, classes) float32, as those of
+            mixed train images are: Keras's metrics take one form only.
 
     Returns:
         Batches as in training.
@@ -192,8 +214,10 @@ def evaluation_batches(
         extra = outputs_at(row["index"][:, None])
         if with_index:
             extra["index"] = tf.fill(tf.shape(row["index"]), tf.constant(-1, tf.int64))
-        images = normalise(data, row["image"])
-        return {"image": images, **extra} if extra else images, row["label"]
+        images, labels = normalise(data, row["image"]), row["label"]
+        if as_distributions:
+            labels = tf.one_hot(labels, len(data.class_names))
+        return {"image": images, **extra} if extra else images, labels
 
     return _to_device(_parallel(batches, finish))
 
@@ -216,6 +240,13 @@ def normalise(data: Data, images: tf.Tensor) -> tf.Tensor:
 def _draws(data: Data, augment: Augment, seed: int, view: tf.Tensor) -> dict:
     names = augment.draws(flips=data.flips, channels=data.image_shape[-1])
     return draw(names, seed=fold((seed, VIEW), view), count=data.train.size)
+
+
+def _order_of(data: Data, count: int, balanced: bool) -> Callable:
+    """Function of an epoch's seed that gives the indices of its `count` images."""
+    if balanced:
+        return partial(balanced_order, require_labels(data, "balanced sampling"), count)
+    return lambda seed: epoch_order(data.train.size, seed=seed)[:count]
 
 
 def _with_draws(row: dict, draws: dict, view: tf.Tensor) -> dict:
@@ -285,9 +316,30 @@ def _finisher(data: Data, augment: Augment) -> Callable:
             components=components,
             windows=data.train.in_memory,
         )
-        return tf.ensure_shape(normalise(data, images), (None, *data.image_shape))
+        images = tf.ensure_shape(normalise(data, images), (None, *data.image_shape))
+        if augment.cutout is not None:
+            images = cut_out(images, row["draws"], augment.cutout)
+        return images
 
     return finished
+
+
+def _mixer(data: Data, augment: Augment, seed: int, teacher_outputs) -> Callable:
+    """From a batch's number, images and integer labels to images and labels."""
+    if not augment.mixes:
+        return lambda number, images, labels: (images, labels)
+    if teacher_outputs:
+        raise ValueError(
+            "teacher_outputs are of whole images, but this augment mixes them: let the "
+            "teacher run in every step, or leave out mixup and cutmix"
+        )
+    return lambda number, images, labels: mixed(
+        images,
+        tf.one_hot(labels, len(data.class_names)),
+        mixup=augment.mixup,
+        cutmix=augment.cutmix,
+        seed=fold((seed, MIXING), number),
+    )
 
 
 def _on_host(values: np.ndarray) -> tf.Tensor:

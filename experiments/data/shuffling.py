@@ -5,6 +5,7 @@ one, so a stream that starts at a later epoch could not repeat what an uninterru
 one gives.
 """
 
+import numpy as np
 import tensorflow as tf
 
 BLOCK = 8192  # streamed records that are mixed at a time; about three blocks wait
@@ -21,6 +22,25 @@ def epoch_order(size: int, *, seed: tf.Tensor) -> tf.Tensor:
     """(size,) int64: every index once."""
     indices = tf.range(size, dtype=tf.int64)
     return tf.random.experimental.stateless_shuffle(indices, seed=seed)
+
+
+def balanced_order(labels: np.ndarray, count: int, *, seed: tf.Tensor) -> tf.Tensor:
+    """(count,) int64 indices: of each class equally many, or one more, in mixed order.
+
+    Of a class with more images than that, others in each epoch; of one with fewer, all
+    equally often, or once more. Classes without images are left out.
+    """
+    by_seed = tf.random.experimental.stateless_fold_in
+    images = epoch_order(len(labels), seed=by_seed(seed, 0))
+    kinds, counts = np.unique(labels, return_counts=True)
+    # Images class by class, in random order within each.
+    images = tf.gather(images, tf.argsort(tf.gather(labels, images), stable=True))
+    first = tf.constant(np.cumsum(counts) - counts)
+    turns = tf.range(count, dtype=tf.int64)
+    kind = tf.gather(epoch_order(len(kinds), seed=by_seed(seed, 1)), turns % len(kinds))
+    rank = turns // len(kinds) % tf.gather(tf.constant(counts), kind)
+    order = tf.gather(images, tf.gather(first, kind) + rank)
+    return tf.random.experimental.stateless_shuffle(order, seed=by_seed(seed, 2))
 
 
 def shuffled_stream(stream: tf.data.Dataset, *, seed: tf.Tensor) -> tf.data.Dataset:

@@ -181,6 +181,24 @@ def stratified_cut(
     return order[~is_test & ~is_validation], order[is_validation], order[is_test]
 
 
+def require_labels(data: Data, user: str) -> np.ndarray:
+    """Labels of the train split, before it is gone through.
+
+    Args:
+        data: the dataset.
+        user: what needs them, for the message.
+
+    Raises:
+        ValueError: the split is a stream.
+    """
+    if data.train.labels is None:
+        raise ValueError(
+            f"{user} needs the labels of the train split at hand, but {data.name} is "
+            "streamed: use a folder of images (folder:PATH), or images in memory"
+        )
+    return data.train.labels
+
+
 def check_validation(validation: int, available: int) -> None:
     """Raises ValueError unless 1 <= `validation` < `available` train images."""
     if not 1 <= validation < available:

@@ -17,6 +17,11 @@ SHIFT = {
     "format": "+.2f",
 }
 LOGS, FACTS = {"Prune": [SPARSITY]}, {"CorrectBias": [SHIFT]}
+# Settings that came later, in records within a stage or recipe; None is off.
+LATER = {
+    "augment": dict.fromkeys(("cutout", "rand_augment", "mixup", "cutmix")),
+    "training": dict.fromkeys(("class_weights", "sampling")),
+}
 ADDED = {"Prune": {"augment": None, "classes": None}, "Train": {"classes": None}}
 
 
@@ -29,7 +34,7 @@ def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
     stages = [_stage(stage) for stage in recipe.get("stages", [])]
     if "stages" not in recipe:
         return dict(recipe)
-    return {"normalisation": None, **recipe, "stages": stages}
+    return _with_later({"normalisation": None, **recipe, "stages": stages})
 
 
 def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -59,4 +64,9 @@ def _stage(stage):
             inner[path[-1]] = value
     if changed.get("kind") == "Train":
         changed.setdefault("teaching", None)
-    return ADDED.get(changed.get("kind"), {}) | changed
+    return _with_later(ADDED.get(changed.get("kind"), {}) | changed)
+
+
+def _with_later(record):
+    there = {n: record[n] for n in LATER if isinstance(record.get(n), Mapping)}
+    return record | {name: LATER[name] | fields for name, fields in there.items()}

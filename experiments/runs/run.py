@@ -125,6 +125,7 @@ def _check(recipe: Recipe, data: Data) -> None:
     """Whatever can be refused is refused before the first stage runs."""
     models: dict[str, keras.Model] = {}
     for stage in recipe.stages:
+        stage.check_images(data, recipe.augment)
         models[stage.name] = stage.check(data, models)
 
 

@@ -135,6 +135,17 @@ class Stage:
             return models[self.start]
         return self.start.built(data)
 
+    def check_images(self, data: Data, augment: Augment) -> None:
+        """Can it be shown such train images?
+
+        Args:
+            data: the dataset.
+            augment: the recipe's.
+
+        Raises:
+            ValueError: a setting does not suit them.
+        """
+
     def shortened(self, epochs: int) -> "Stage":
         """The same stage, for a trial of that many epochs; itself if it has none."""
         del epochs

@@ -7,8 +7,10 @@ import keras
 
 from compression.distillation import Distiller
 from experiments.data import pipeline
+from experiments.data.splits import require_labels
 from experiments.stages.base import Job
 from experiments.stages.teacher_cache import cached_teacher, shared_outputs
+from experiments.training import class_weights
 from experiments.training import fit as training
 from experiments.training.optimizers import LabelLoss
 
@@ -21,7 +23,7 @@ def fit(
 ) -> tuple[training.Trained, dict[str, Any]]:
     """Train `model` in place; returns what came of it, and facts for the row."""
     if stage.teaching is None:
-        loss = LabelLoss(stage.training.label_smoothing)
+        loss = LabelLoss(stage.training.label_smoothing, _class_weights(stage, job))
         return _fit(stage, model, job, loss=loss), {}
     return _distill(stage, model, job)
 
@@ -34,6 +36,7 @@ def _distill(stage, student, job):
         teacher=teacher,
         losses=teaching.losses(job.data.train.size),
         label_weight=teaching.label_weight,
+        label_loss=_label_loss_beside_a_teacher(stage, job),
         name=stage.name,
     )
     train, validation = {"view_seed": view_seed, "with_index": True}, {}
@@ -56,6 +59,21 @@ def _distill(stage, student, job):
     return _fit(stage, distiller, job, train, validation), about
 
 
+def _class_weights(stage, job):
+    if stage.training.class_weights is None:
+        return None
+    labels = require_labels(job.data, "class_weights")
+    return class_weights.balanced(labels, len(job.data.class_names))
+
+
+def _label_loss_beside_a_teacher(stage, job):
+    """None is the distiller's own, of plain integer labels."""
+    weights = _class_weights(stage, job)
+    if weights is None and not job.augment.mixes:
+        return None
+    return LabelLoss(class_weights=weights)
+
+
 def _fit(  # noqa: PLR0913, two of them are options of the batches
     stage,
     model,
@@ -75,13 +93,19 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
             seed=job.seed,
             augment=job.augment,
             first_epoch=first_epoch,
+            balanced=settings.sampling == "balanced",
             **train or {},
         )
 
     return training.fit(
         model,
         batches,
-        pipeline.evaluation_batches(job.data, "validation", **validation or {}),
+        pipeline.evaluation_batches(
+            job.data,
+            "validation",
+            as_distributions=job.augment.mixes,
+            **validation or {},
+        ),
         settings,
         loss=loss,
         title=stage.name,

@@ -20,6 +20,7 @@ from compression.distillation import (
 from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
 from experiments.data.fingerprint import fingerprint
+from experiments.runs.former import LATER
 from experiments.stages.base import Job
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def cached_teacher(
             data, "validation", batch_size=BATCH, first=first
         )
 
-    made_by = {"seed": seed, "augment": asdict(augment), "flips": data.flips}
+    made_by = {"seed": seed, "augment": _changes(augment), "flips": data.flips}
     on_train = Views(
         view_batches, data.train.size, _key(data, "train") | made_by, count=views
     )
@@ -173,6 +174,15 @@ def _key(data, split_name) -> dict[str, Any]:
         "mean": list(data.mean),
         "std": list(data.std),
         "version": pipeline.VIEWS_VERSION,
+    }
+
+
+def _changes(augment) -> dict[str, Any]:
+    """Without what came later and is off: older caches stay those of their views."""
+    return {
+        name: value
+        for name, value in asdict(augment).items()
+        if name not in LATER["augment"] or value is not None
     }
 
 

@@ -61,6 +61,21 @@ class Teaching:
             losses.append(SoftTargets(self.temperature, weight=self.soft_weight))
         return losses + [_part(*part, images) for part in self.parts.items()]
 
+    def check_mixing(self, stage: str) -> None:
+        """Raises ValueError unless `stage` can be taught on mixed images."""
+        if self.views is not None:
+            raise ValueError(
+                f"stage {stage!r}: mixup and cutmix make new images in every batch, "
+                "for which no teacher's outputs are kept: set teaching.views=None, and "
+                "the teacher runs in every step"
+            )
+        for loss in self.losses(images=1):
+            if loss.needs_classes:
+                raise ValueError(
+                    f"stage {stage!r}: {type(loss).__name__} compares whole images of "
+                    "one class each, not those of mixup and cutmix"
+                )
+
 
 def _part(kind, options, images):
     found = getattr(distillation, kind, None)

@@ -9,6 +9,7 @@ import keras
 from compression.distillation import teacher_features
 from experiments.data import Data
 from experiments.data.augment import Augment
+from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
 from experiments.stages.base import Job, Stage
@@ -66,6 +67,20 @@ class TrainingStage(Stage):
             for loss in self.teaching.losses(data.train.size):
                 teacher_features(loss, models[self.teacher], model)
         return model
+
+    def check_images(self, data: Data, augment: Augment) -> None:
+        augment = augment if self.augment is None else self.augment
+        side = min(data.image_shape[:2])
+        if augment.cutout is not None and augment.cutout > side:
+            raise ValueError(
+                f"stage {self.name!r}: a cutout of {augment.cutout} pixels is larger "
+                f"than an image of {data.name}, {side} pixels a side"
+            )
+        for setting in ("class_weights", "sampling"):
+            if getattr(self.training, setting) is not None:
+                require_labels(data, f"stage {self.name!r}: {setting}")
+        if self.teaching is not None and augment.mixes:
+            self.teaching.check_mixing(self.name)
 
     def run(self, job: Job) -> dict[str, Any]:
         own = self._with_own_images(job)

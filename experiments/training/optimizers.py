@@ -34,25 +34,42 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 @keras.saving.register_keras_serializable("limbeck")
 class LabelLoss(keras.losses.Loss):
-    """Cross-entropy of integer labels and logits, labels smoothed by `smoothing`.
+    """Cross-entropy of labels and logits, labels smoothed by `smoothing`.
 
     Szegedy et al. (2016), section 7: the target is `1 - smoothing` on the label plus
-    `smoothing / classes` everywhere.
+    `smoothing / classes` everywhere. Labels are integer classes, (batch,) or (batch,
+    1), or distributions, (batch, classes): the loss of one is the mean of its classes'.
+
+    Args:
+        smoothing: from 0 to 1.
+        class_weights: factor of the loss for each label; None: all 1.
     """
 
-    def __init__(self, smoothing=0.0, name="label_loss", **kwargs):
+    def __init__(self, smoothing=0.0, class_weights=None, name="label_loss", **kwargs):
         super().__init__(name=name, **kwargs)
         self.smoothing = smoothing
+        self.class_weights = class_weights
 
     def call(self, y_true, y_pred):
-        log_p = ops.log_softmax(y_pred)
+        # A distiller calls this itself, with the logits of a float16 net.
+        log_p = ops.log_softmax(ops.cast(y_pred, self.dtype))
+        mean = ops.mean(log_p, axis=-1)
+        if len(y_true.shape) == 2 and y_true.shape[1] == y_pred.shape[1] > 1:
+            each = -(1 - self.smoothing) * log_p - self.smoothing * mean[:, None]
+            if self.class_weights is not None:
+                each *= ops.convert_to_tensor(self.class_weights, each.dtype)
+            return ops.sum(ops.cast(y_true, each.dtype) * each, axis=-1)
         labels = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")
         picked = ops.squeeze(ops.take_along_axis(log_p, labels, axis=-1), -1)
-        mean = ops.mean(log_p, axis=-1)
-        return -(1 - self.smoothing) * picked - self.smoothing * mean
+        values = -(1 - self.smoothing) * picked - self.smoothing * mean
+        if self.class_weights is not None:
+            weights = ops.convert_to_tensor(self.class_weights, values.dtype)
+            values *= ops.take(weights, labels[:, 0])
+        return values
 
     def get_config(self):
-        return super().get_config() | {"smoothing": self.smoothing}
+        own = {"smoothing": self.smoothing, "class_weights": self.class_weights}
+        return super().get_config() | own
 
 
 def learning_rate(settings: Training, steps_per_epoch: int):

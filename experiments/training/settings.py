@@ -25,6 +25,10 @@ class Training:
         drops: fractions of the training after which "step" drops.
         drop_factor: of "step".
         label_smoothing: 0 <= label_smoothing < 1, where labels are learned alone.
+        class_weights: "balanced": the loss of a label counts in inverse proportion to
+            its train images, on average once; None: all alike. Validation's loss, too.
+        sampling: "balanced": an epoch, as long as ever, shows each class equally
+            often; None: each image once.
         clip_norm: largest norm of all gradients together; None: unclipped.
         keep: the epoch whose weights are kept: "best" validation top-1, or "last",
             where validation does not measure what the net is for.
@@ -50,6 +54,8 @@ class Training:
     patience: int | None = None
     precision: str = "auto"
     jit_compile: bool | str = "auto"
+    class_weights: str | None = None
+    sampling: str | None = None
 
     def __post_init__(self):
         for field, valid in (
@@ -58,6 +64,8 @@ class Training:
             ("keep", ("best", "last")),
             ("precision", PRECISIONS),
             ("jit_compile", ("auto", "measure", True, False)),
+            ("class_weights", (None, "balanced")),
+            ("sampling", (None, "balanced")),
         ):
             if getattr(self, field) not in valid:
                 choices = ", ".join(map(str, valid))
@@ -71,6 +79,10 @@ class Training:
                 )
         if self.keep == "last" and self.patience is not None:
             raise ValueError('patience waits for a better epoch: it needs keep="best"')
+        if self.class_weights and self.sampling:
+            raise ValueError(
+                "class_weights and sampling both make up for uneven classes: choose one"
+            )
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"label_smoothing must be in [0, 1), got {self.label_smoothing}"

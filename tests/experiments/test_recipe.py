@@ -5,6 +5,7 @@ import json
 import pytest
 
 from experiments import recipes
+from experiments.data.augment import Augment
 from experiments.overrides import replaced, smoke
 from experiments.recipe import Recipe
 from experiments.recipes.demo import recipe as demo
@@ -69,6 +70,12 @@ def test_replaced_reaches_every_kind_of_field():
         "distill.classes=[1, 3]",
         "augment.pad=3",
         "augment.flip=false",
+        "augment.mixup=0.2",
+        "augment.cutmix=1",
+        "augment.cutout=8",
+        "augment.rand_augment=(2, 9)",
+        "distill.training.sampling=balanced",
+        "teacher.training.class_weights=balanced",
         "image_size=32",
         "data=cifar10",
     ):
@@ -81,9 +88,14 @@ def test_replaced_reaches_every_kind_of_field():
         warmup_epochs=0.5,
         drops=(0.25, 1.0),
         jit_compile="measure",
+        class_weights="balanced",
     )
-    assert distill.training == Training(epochs=2, jit_compile=True)
+    assert distill.training == Training(epochs=2, jit_compile=True, sampling="balanced")
     assert distill.classes == (1, 3)
+    assert recipe.augment == Augment(
+        pad=3, flip=False, mixup=0.2, cutmix=1.0, cutout=8, rand_augment=(2, 9)
+    )
+    assert replaced(recipe, "augment.rand_augment=none").augment.rand_augment is None
     assert recipe.augment.flip is False and recipe.image_size == 32
     assert type(teacher.training.learning_rate) is float
     assert distill.start.options == {"width": 0.25, "dropout": 0.5}

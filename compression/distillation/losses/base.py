@@ -34,6 +34,8 @@ class DistillationLoss(keras.layers.Layer):
         match_sizes: whether a teacher's map that is larger than the student's is
             averaged to its size.
         before_activation: whether it compares what the activation named is given.
+        needs_classes: whether each image must be one of the train split's, of one
+            class, and not a mixture of two.
 
     Raises:
         ValueError: `weight` is negative, or what should be names of layers is not.
@@ -41,6 +43,7 @@ class DistillationLoss(keras.layers.Layer):
 
     match_sizes = False
     before_activation = False
+    needs_classes = False
 
     def __init__(
         self,

@@ -36,6 +36,19 @@ def test_a_pruned_and_quantized_run_of_before_is_the_same_run():
     assert found["stages"] == [prune, int8]
 
 
+def test_settings_that_came_later_are_off_in_a_run_of_before():
+    today = json.loads(json.dumps(distill_methods.RECIPE.as_dict()))
+    before = json.loads(json.dumps(today))
+    for setting in ("cutout", "rand_augment", "mixup", "cutmix"):
+        assert before["augment"].pop(setting) is None
+        for stage in before["stages"]:
+            assert (stage["augment"] or {setting: None}).pop(setting) is None
+    for stage in before["stages"]:
+        for setting in ("class_weights", "sampling"):
+            assert stage["training"].pop(setting) is None
+    assert upgraded(before) == today != before
+
+
 def test_what_stages_declare_is_known_of_older_runs_too():
     for recipe in (demo.RECIPE, hinton2015.RECIPE):
         found = declarations(json.loads(json.dumps(recipe.as_dict())))

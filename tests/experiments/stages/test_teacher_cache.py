@@ -193,6 +193,14 @@ def test_interrupted_in_the_second_view(filled, tmp_path, monkeypatch):
     )
 
 
+def test_changes_that_are_off_are_no_part_of_a_key():
+    """Caches from before there was a setting are found again, with it off."""
+    before = {"pad": 2, "random_resized_crop": False, "flip": None}
+    before |= {"colour_jitter": 0.0, "pca_shift": 0.0}
+    assert room._changes(Augment(pad=2)) == before
+    assert room._changes(Augment(pad=2, cutout=3)) == before | {"cutout": 3}
+
+
 def test_a_cache_without_a_place_names_the_way_out(monkeypatch):
     def homeless():
         raise RuntimeError("Could not determine home directory.")

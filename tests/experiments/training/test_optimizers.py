@@ -45,6 +45,26 @@ def test_smoothed_label_loss_by_hand():
     assert float(value) == pytest.approx(-(target * np.log([0.7, 0.2, 0.1])).sum())
 
 
+def test_the_loss_of_a_distribution_is_the_mean_of_its_classes():
+    """With smoothing and class weights; integers are distributions of one class."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(8, 4)).astype("float32")
+    labels = rng.integers(0, 4, (2, 8))
+    share, weights = 0.3, [0.5, 2.0, 1.0, 0.25]
+    loss = LabelLoss(0.1, weights, reduction=None)
+    first, second = (np.array(loss(y, logits)) for y in labels)
+    soft = share * np.eye(4)[labels[0]] + (1 - share) * np.eye(4)[labels[1]]
+    np.testing.assert_allclose(
+        loss(soft, logits), share * first + (1 - share) * second, rtol=1e-5
+    )
+    plain = np.array(LabelLoss(0.1, reduction=None)(labels[0], logits))
+    np.testing.assert_allclose(first, plain * np.array(weights)[labels[0]], rtol=1e-6)
+    column = loss(labels[0][:, None], logits)
+    np.testing.assert_array_equal(column, first)
+    again = LabelLoss.from_config(loss.get_config())
+    np.testing.assert_array_equal(again(soft, logits), loss(soft, logits))
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_weight_decay_spares_biases_and_batch_norm(name):
     model = keras.Sequential(

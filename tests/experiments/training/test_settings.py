@@ -16,3 +16,7 @@ def test_bad_settings():
         Training(epochs=9, keep="last", patience=2)
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
         Training(epochs=1, label_smoothing=1)
+    with pytest.raises(ValueError, match="no class_weights called 'even'; choose from"):
+        Training(epochs=1, class_weights="even")
+    with pytest.raises(ValueError, match="class_weights and sampling both make up for"):
+        Training(epochs=1, class_weights="balanced", sampling="balanced")

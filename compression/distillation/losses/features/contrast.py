@@ -69,6 +69,7 @@ class ContrastiveRepresentation(FeatureLoss):
     """
 
     match_sizes = False
+    needs_classes = True
 
     def __init__(  # noqa: PLR0913, the method has that many settings
         self,

@@ -41,6 +41,8 @@ class OwnDepth(FeatureLoss):
         ValueError: a number is out of range, or a layer's output is no map.
     """
 
+    needs_classes = True
+
     def __init__(  # noqa: PLR0913
         self,
         student,

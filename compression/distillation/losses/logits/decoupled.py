@@ -108,6 +108,8 @@ class DecoupledSoftTargets(LogitLoss):
 
     fewest_logits = 2
 
+    needs_classes = True
+
     def __init__(
         self,
         temperature: float | Schedule = 4.0,
