@@ -17,6 +17,14 @@ SHIFT = {
     "format": "+.2f",
 }
 LOGS, FACTS = {"Prune": [SPARSITY]}, {"CorrectBias": [SHIFT]}
+# Settings that came later, and what stands for them where they are not recorded.
+TRAINING = {
+    "accumulation": 1,
+    "plateau_patience": 5,
+    "averaging": None,
+    "averaging_momentum": 0.99,
+    "averaging_from": 0.75,
+}
 ADDED = {"Prune": {"augment": None, "classes": None}, "Train": {"classes": None}}
 
 
@@ -26,7 +34,7 @@ def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
     Stages had a `net` where they have a `start` now, and a `teacher` beside their
     `teaching`.
     """
-    stages = [_stage(stage) for stage in recipe.get("stages", [])]
+    stages = [upgraded_stage(stage) for stage in recipe.get("stages", [])]
     if "stages" not in recipe:
         return dict(recipe)
     return {"normalisation": None, **recipe, "stages": stages}
@@ -47,7 +55,8 @@ def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _stage(stage):
+def upgraded_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stage, likewise."""
     changed = {"once": False} | dict(stage)
     for former, path in RENAMED.items():
         if former in changed:
@@ -59,4 +68,6 @@ def _stage(stage):
             inner[path[-1]] = value
     if changed.get("kind") == "Train":
         changed.setdefault("teaching", None)
+    if "training" in changed:
+        changed["training"] = TRAINING | changed["training"]
     return ADDED.get(changed.get("kind"), {}) | changed
