@@ -25,7 +25,10 @@ TRAINING = {
     "averaging_momentum": 0.99,
     "averaging_from": 0.75,
 }
-ADDED = {"Prune": {"augment": None, "classes": None}, "Train": {"classes": None}}
+ADDED = {
+    "Prune": {"augment": None, "classes": None},
+    "Train": {"classes": None, "auxiliary_weight": 0.0},
+}
 
 
 def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:

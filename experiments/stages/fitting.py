@@ -22,7 +22,7 @@ def fit(
     """Train `model` in place; returns what came of it, and facts for the row."""
     if stage.teaching is None:
         loss = LabelLoss(stage.training.label_smoothing)
-        return _fit(stage, model, job, loss=loss), {}
+        return _fit(stage, stage.trainer(model), job, loss=loss), {}
     return _distill(stage, model, job)
 
 
