@@ -84,7 +84,7 @@ class TrainingStage(Stage):
 
     def run(self, job: Job) -> dict[str, Any]:
         own = self._with_own_images(job)
-        with devices.precision(self.training):
+        with devices.precision(fitting.precision(self, own)):
             model = self.prepared(job.started(self.trained_from))
         trained, about = fitting.fit(self, model, own)
         return writing.finish(self, self.finished(model), job, trained) | about

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 SCHEDULES = ("constant", "cosine", "step", "plateau")
-PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16", "measure")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Training:
         keep: the epoch whose weights are kept: "best" validation top-1, or "last",
             where validation does not measure what the net is for.
         patience: epochs without a better validation top-1 before it stops; None: never.
-        precision: "auto" is "mixed_float16" on a GPU, "float32" elsewhere.
+        precision: "auto" is "mixed_float16" on a GPU, "float32" elsewhere; "measure"
+            is "mixed_bfloat16" where its steps are faster than those of "float32",
+            which depends on the machine.
         jit_compile: XLA. "auto": measured before training on a GPU; off on a CPU,
             where it was measured to cost a third of the speed.
     """

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
+from compression.distillation import Distiller, SoftTargets
 from compression.pruning import ConstantSparsity, Prune
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
@@ -174,6 +175,22 @@ def test_batch_norm_is_estimated_by_one_pass_and_nothing_else_moves(digits):
     for variable, before in zip(model.variables, seeds, strict=True):
         if "moving" not in variable.name:
             np.testing.assert_array_equal(variable.numpy(), before)
+
+
+def test_in_a_distiller_the_student_is_estimated(digits):
+    net, teacher = student(digits), student(digits)
+    distiller = Distiller(
+        net, teacher=teacher, losses=[SoftTargets()], label_weight=0.5
+    )
+    images = np.random.default_rng(0).normal(size=(2, 20, *digits.image_shape))
+    Reestimation(distiller)(({"image": x}, None) for x in images.astype("float32"))
+    [ours, theirs] = [
+        next(x for x in m.layers if isinstance(x, layers.BatchNormalization))
+        for m in (net, teacher)
+    ]
+    hidden = images.reshape(40, -1) @ net.get_layer("hidden").kernel.numpy()
+    np.testing.assert_allclose(ours.moving_mean.numpy(), hidden.mean(0), atol=1e-5)
+    assert not theirs.moving_mean.numpy().any()
 
 
 def test_frozen_batch_norm_keeps_its_statistics(digits):
