@@ -149,6 +149,7 @@ def test_averaging_compiled_by_xla(digits, tmp_path):
         np.testing.assert_allclose(variable.numpy(), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("whole", ["swa"], indirect=True)  # ema: see test_plateau.py
 def test_an_interrupted_averaging_ends_like_a_whole_one(whole, digits, tmp_path):
     settings, model, trained, _ = whole
     again = student(digits)
