@@ -7,14 +7,20 @@ https://arxiv.org/abs/1311.2901, figure 3.
 import keras
 from keras import layers
 
-from architectures.alexnet import DENSE, RESPONSE
-from architectures.blocks import ceil_max_pool, check_image, convolution
+from architectures.alexnet import DENSE, INITIALISATIONS, RESPONSE, normal
+from architectures.blocks import (
+    ceil_max_pool,
+    check_choice,
+    check_image,
+    convolution,
+)
 from architectures.layers import BatchNormalization, LocalResponseNormalization
 from architectures.resnet import BATCH_NORM, Choices, bottleneck_block
 
 # Figure 3: filters, side, stride and zeros around of each convolution.
 PLAN = ((96, 7, 2, 1), (256, 5, 2, 0), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))
 POOLED = (1, 2, 5)
+HE = {"kernel_initializer": "he_normal"}
 RESIDUAL_WIDTHS = (256, 512, 1024, 2048)
 
 
@@ -23,6 +29,7 @@ def zfnet(
     input_shape: tuple[int, int, int] = (224, 224, 3),
     classes: int = 1000,
     dropout: float = 0.5,
+    initialisation: str = "paper",
     name: str = "zfnet",
 ) -> keras.Model:
     """The net of figure 3; logits come out.
@@ -33,20 +40,23 @@ def zfnet(
 
     Response normalisation follows the first two poolings ("contrast normalized
     across feature maps", figure 3) with AlexNet's numbers, since the paper gives
-    none. Weights start at N(0, 0.01), biases at 0; the paper starts all weights at
-    0.01, which leaves the filters equal, and renormalises large filters in training.
+    none. The paper renormalises large filters in training, which is left out.
 
     Args:
         input_shape: (height, width, channels), at least 47 pixels a side.
         classes: number of logits.
         dropout: fraction of the units of `fc6` and `fc7` dropped.
+        initialisation: "paper": weights N(0, 0.01), biases 0 (section 3 says "10^-2 and
+            biases set to 0"; weights that are all 0.01 would leave the filters equal);
+            or "he", He's with biases 0.
         name: name of the model.
 
     Raises:
         ValueError: the images are too small.
     """
     check_image(name, input_shape, at_least=47)
-    start = {"kernel_initializer": keras.initializers.RandomNormal(stddev=0.01)}
+    check_choice("initialisation", initialisation, INITIALISATIONS)
+    papers = initialisation == "paper"
     x = image = keras.Input(input_shape, name="image")
     for i, (filters, size, stride, padding) in enumerate(PLAN, start=1):
         x = convolution(
@@ -56,7 +66,7 @@ def zfnet(
             stride=stride,
             padding=padding,
             name=f"conv{i}",
-            **start,
+            **(normal() if papers else HE),
         )
         x = layers.ReLU(name=f"relu{i}")(x)
         if i in POOLED:
@@ -65,12 +75,12 @@ def zfnet(
             x = LocalResponseNormalization(**RESPONSE, name=f"norm{i}")(x)
     x = layers.Flatten(name="flatten")(x)
     for i in (6, 7):
-        x = layers.Dense(DENSE, name=f"fc{i}", **start)(x)
+        x = layers.Dense(DENSE, name=f"fc{i}", **(normal() if papers else HE))(x)
         x = layers.ReLU(name=f"relu{i}")(x)
         x = layers.Dropout(dropout, name=f"drop{i}")(x)
-    return keras.Model(
-        image, layers.Dense(classes, name="logits", **start)(x), name=name
-    )
+    last = normal() if papers else {}
+    logits = layers.Dense(classes, name="logits", **last)(x)
+    return keras.Model(image, logits, name=name)
 
 
 def zfnet_residual(

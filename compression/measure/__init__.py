@@ -2,8 +2,16 @@
 
 `profile` answers everything of one; `latencies` times several against each other in
 one run. Models in memory, .keras files, .tflite files and SavedModel folders alike.
+`mean_logits` answers from several crops or scales of an image.
 """
 
+from compression.measure.crops import (
+    at_scales,
+    googlenet_crops,
+    grid_crops,
+    mean_logits,
+    ten_crops,
+)
 from compression.measure.latency import Latency, latencies
 from compression.measure.macs import LayerCall, layer_calls, macs
 from compression.measure.parameters import Parameters, parameters
@@ -25,15 +33,20 @@ __all__ = [
     "Profile",
     "accuracy",
     "agreement",
+    "at_scales",
     "cross_entropy",
     "errors_by_class",
+    "googlenet_crops",
+    "grid_crops",
     "latencies",
     "layer_calls",
     "logits",
     "macs",
+    "mean_logits",
     "parameters",
     "profile",
     "size",
+    "ten_crops",
     "top_accuracy",
     "zipped_size",
 ]

@@ -1,7 +1,7 @@
 """Everything that is measured of one model or file, in one row."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
+from compression.measure.crops import mean_logits
 from compression.measure.latency import Latency, latencies
 from compression.measure.macs import macs
 from compression.measure.parameters import parameters
@@ -73,6 +74,7 @@ def profile(
     latency: bool = True,
     threads: int = 1,
     image_size: int | tuple[int, int] | None = None,
+    views: Callable[[np.ndarray], Iterable[np.ndarray]] | None = None,
 ) -> Profile:
     """Measures a model, a .keras file, a .tflite file or a SavedModel folder.
 
@@ -85,6 +87,9 @@ def profile(
         threads: that LiteRT may use.
         image_size: side, or (height, width), at which a model that leaves it open is
             timed and its MACs counted; that of the first images of `data` by default.
+        views: what the images of a batch are shown as, their probabilities averaged,
+            such as `ten_crops` of a size; None: as they are. A reference sees them as
+            they are, and time and MACs are of one view.
 
     Raises:
         FileNotFoundError, ValueError: the file is missing or damaged; `data` is not
@@ -104,7 +109,9 @@ def profile(
     if latency or image_size is not None:
         sized = scores.at_size(runner, image_size)
     time = latencies({"": sized})[""] if latency else Latency(None, None, None, 0)
-    answers = {} if data is None else _answers(runner, data, reference, threads)
+    answers = {}
+    if data is not None:
+        answers = _answers(runner, data, reference, threads, views)
     weights = parameters(runner)
     return Profile(
         kind=runner.kind,
@@ -139,7 +146,7 @@ def _macs_or_none(runner):
         return None
 
 
-def _answers(runner, data, reference, threads):
+def _answers(runner, data, reference, threads, views):
     """Scores over `data`, an iterator perhaps: both nets see each batch in turn."""
     given = reference is None or isinstance(reference, np.ndarray)
     other = None if given else scores.runner_of(reference, threads=threads)
@@ -148,13 +155,18 @@ def _answers(runner, data, reference, threads):
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError("data must be batches (images, labels)")
         images = np.asarray(batch[0], np.float32)
-        logits.append(runner(images))
+        if views is None:
+            logits.append(runner(images))
+        else:
+            logits.append(mean_logits(runner, views(images)))
         labels.append(np.asarray(batch[1]))
         if other is not None:
             other_logits.append(other(images))
     if not logits:
         raise ValueError("data holds no batches")
-    logits = as_logits(np.concatenate(logits), runner)
+    logits = np.concatenate(logits)
+    if views is None:
+        logits = as_logits(logits, runner)
     labels = np.concatenate(labels)
     scores.require_finite(logits, scores.name_of(runner))
     if other is not None:

@@ -23,8 +23,8 @@ def add_options(command, use: str) -> None:
     add_skip_bad_images(command)
 
 
-def load_for(runner: "Runner", options: Namespace) -> "Data":
-    """`options.data`, fitted to the model.
+def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Data":
+    """`options.data`, fitted to the model; `larger` times its size, to be cropped.
 
     What lies beside the file (`experiments/deployment.py`) says how pixels are
     normalised and what the classes are called; without it, the data's own statistics
@@ -47,7 +47,16 @@ def load_for(runner: "Runner", options: Namespace) -> "Data":
                 "are cut to squares only"
             )
         size = sides[0]
-    data = load(options.data, image_size=size, skip_bad_images=options.skip_bad_images)
+    if larger != 1 and size is None:
+        raise ValueError(
+            f"{runner.path} leaves the size of images open: crops of which size? Give "
+            "--image-size"
+        )
+    data = load(
+        options.data,
+        image_size=None if size is None else round(larger * size),
+        skip_bad_images=options.skip_bad_images,
+    )
     if channels not in (None, data.image_shape[-1]):
         raise ValueError(
             f"{runner.path} takes images of {channels} channels, {data.name} has "
@@ -56,7 +65,8 @@ def load_for(runner: "Runner", options: Namespace) -> "Data":
     known = deployment.beside(runner.path)
     if known is not None:
         data = known.fitted(data)
-    classes = runner(np.zeros((1, *data.image_shape))).shape[-1]
+    shape = data.image_shape if size is None else (size, size, data.image_shape[-1])
+    classes = runner(np.zeros((1, *shape))).shape[-1]
     if max(classes, 2) != len(data.class_names):  # one logit stands for two classes
         raise ValueError(
             f"{runner.path} gives {classes} logits, {data.name} has "

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs.fingerprints import of_model
+from experiments.runs.former import upgraded_stage
 from experiments.runs.identity import differences
 from experiments.runs.layout import StageFolder
 from experiments.stages.base import Stage
@@ -42,6 +43,7 @@ def begin(
     begun = json.loads(json.dumps(begun))
     if folder.begun.is_file():
         there = folder.read_begun()
+        there["settings"] = upgraded_stage(there["settings"])
         if there == begun:
             return begun["read"]
         if folder.checkpoint.exists():

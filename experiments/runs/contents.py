@@ -139,6 +139,8 @@ class Begun(TypedDict):
     read: dict[str, str]
 
 
+MEASURED = ("float32", "mixed_bfloat16")
+Precision = Annotated[str, Rule(" or ".join(MEASURED), lambda name: name in MEASURED)]
 Declared = dict[str, StageDeclaration]
 History = dict[str, list[Any]]  # what is no number there was not measured
 

@@ -17,12 +17,24 @@ SHIFT = {
     "format": "+.2f",
 }
 LOGS, FACTS = {"Prune": [SPARSITY]}, {"CorrectBias": [SHIFT]}
-# Settings that came later, in records within a stage or recipe; None is off.
+# Settings that came later, in records within a stage or recipe, and what stands for
+# them where they are not recorded.
 LATER = {
     "augment": dict.fromkeys(("cutout", "rand_augment", "mixup", "cutmix")),
-    "training": dict.fromkeys(("class_weights", "sampling")),
+    "training": {
+        "class_weights": None,
+        "sampling": None,
+        "accumulation": 1,
+        "plateau_patience": 5,
+        "averaging": None,
+        "averaging_momentum": 0.99,
+        "averaging_from": 0.75,
+    },
 }
-ADDED = {"Prune": {"augment": None, "classes": None}, "Train": {"classes": None}}
+ADDED = {
+    "Prune": {"augment": None, "classes": None},
+    "Train": {"classes": None, "auxiliary_weight": 0.0},
+}
 
 
 def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +43,7 @@ def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
     Stages had a `net` where they have a `start` now, and a `teacher` beside their
     `teaching`.
     """
-    stages = [_stage(stage) for stage in recipe.get("stages", [])]
+    stages = [upgraded_stage(stage) for stage in recipe.get("stages", [])]
     if "stages" not in recipe:
         return dict(recipe)
     return _with_later({"normalisation": None, **recipe, "stages": stages})
@@ -52,7 +64,8 @@ def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _stage(stage):
+def upgraded_stage(stage: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a stage, likewise."""
     changed = {"once": False} | dict(stage)
     for former, path in RENAMED.items():
         if former in changed:

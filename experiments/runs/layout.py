@@ -78,6 +78,11 @@ class StageFolder:
         """The training after its last whole epoch, while it is not finished."""
         return self.path / "checkpoint.npz"
 
+    @property
+    def precision(self) -> Path:
+        """The precision that a training stage found to be faster, if it measured."""
+        return self.path / "precision.json"
+
     def read_about(self) -> dict[str, Any]:
         """What the stage's row holds beside the measurements.
 
@@ -103,6 +108,14 @@ class StageFolder:
             ValueError: the file cannot be read; names it and the way out.
         """
         return read_json(self.begun, contents.Begun, way_out=self._again)
+
+    def read_precision(self) -> str:
+        """The precision that was found to be faster.
+
+        Raises:
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        return read_json(self.precision, contents.Precision, way_out=self._again)
 
     def read_history(self) -> dict[str, list[Any]]:
         """Every logged value; what is no number there was not measured.

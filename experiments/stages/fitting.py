@@ -8,11 +8,14 @@ import keras
 from compression.distillation import Distiller
 from experiments.data import pipeline
 from experiments.data.splits import require_labels
+from experiments.files import write_json
 from experiments.stages.base import Job
+from experiments.stages.net import Net
 from experiments.stages.teacher_cache import cached_teacher, shared_outputs
 from experiments.training import class_weights
 from experiments.training import fit as training
 from experiments.training.optimizers import LabelLoss
+from experiments.training.precision import faster_precision
 
 if TYPE_CHECKING:
     from experiments.stages.training_stage import TrainingStage
@@ -24,8 +27,36 @@ def fit(
     """Train `model` in place; returns what came of it, and facts for the row."""
     if stage.teaching is None:
         loss = LabelLoss(stage.training.label_smoothing, _class_weights(stage, job))
-        return _fit(stage, model, job, loss=loss), {}
+        return _fit(stage, stage.trainer(model), job, loss=loss), {}
     return _distill(stage, model, job)
+
+
+def precision(stage: "TrainingStage", job: Job) -> str:
+    """In which precision the stage trains: once measured, it stays what it was.
+
+    A model that was written before has its precision, so that nothing is measured.
+    """
+    asked = stage.training.precision
+    if asked != "measure":
+        return asked
+    if not isinstance(stage.trained_from, Net):
+        return "float32"
+    if not job.folder.precision.is_file():
+        batches = pipeline.training_batches(
+            job.data,
+            batch_size=stage.training.batch_size,
+            seed=job.seed,
+            augment=job.augment,
+        )
+        found = faster_precision(
+            lambda: stage.trainer(stage.prepared(job.started(stage.trained_from))),
+            next(iter(batches.dataset)),
+        )
+        write_json(job.folder.precision, found)
+        keras.utils.set_random_seed(job.seed)  # as if nothing had been built
+    found = job.folder.read_precision()
+    print(f"  {stage.name} trains in {found}, measured as the faster", flush=True)
+    return found
 
 
 def _distill(stage, student, job):

@@ -1,18 +1,72 @@
 """A net is trained."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
+import keras
+
+from architectures.googlenet import without_heads
+from experiments.data import Data
 from experiments.stages.net import Net
 from experiments.stages.training_stage import TrainingStage
+from experiments.training.auxiliary import AuxiliaryHeads
 
 
 @dataclass(frozen=True)
 class Train(TrainingStage):
-    """A net learns from the labels, or from a teacher if it has `teaching`."""
+    """A net learns from the labels, or from a teacher if it has `teaching`.
+
+    Attributes:
+        auxiliary_weight: of the loss of each auxiliary head, for nets that can be built
+            with such heads (GoogLeNet: 0.3). The heads learn the labels beside the
+            net, and the model that the stage writes has none. 0: no heads.
+
+    Raises:
+        ValueError: heads are wanted on what is not a net to build, or beside a teacher;
+            or their weight is negative.
+    """
+
+    auxiliary_weight: float = field(default=0.0, kw_only=True)
+
+    def __post_init__(self):
+        if self.auxiliary_weight < 0:
+            raise ValueError(
+                f"auxiliary_weight must be 0 or more, got {self.auxiliary_weight}"
+            )
+        if self.auxiliary_weight and not isinstance(self.start, Net):
+            raise ValueError(
+                f"{self.name}: auxiliary heads are built with a net: start from a Net, "
+                f"not from {self.source}"
+            )
+        if self.auxiliary_weight and self.teaching is not None:
+            raise ValueError(
+                f"{self.name}: auxiliary heads learn from labels, not from a teacher: "
+                "leave out teaching or auxiliary_weight"
+            )
 
     @property
     def what(self) -> str:
         fresh = isinstance(self.start, Net) and self.start.weights is None
         published = isinstance(self.start, Net) and not fresh
         how = "from published weights, tuned" if published else "tuned"
-        return f"{self.source} {'trained' if fresh else how} {self.lesson}"
+        heads = " with auxiliary heads" if self.auxiliary_weight else ""
+        return f"{self.source} {'trained' if fresh else how} {self.lesson}{heads}"
+
+    @property
+    def trained_from(self):
+        if not self.auxiliary_weight:
+            return self.start
+        return replace(self.start, options={**self.start.options, "auxiliary": True})
+
+    def trainer(self, model: keras.Model) -> keras.Model:
+        if not self.auxiliary_weight:
+            return model
+        return AuxiliaryHeads(model, self.auxiliary_weight, name=self.name)
+
+    def finished(self, model: keras.Model) -> keras.Model:
+        return without_heads(model) if self.auxiliary_weight else model
+
+    def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
+        if self.auxiliary_weight:  # can such heads be built?
+            self.trainer(self.trained_from.built(data))
+        return super().check(data, models)

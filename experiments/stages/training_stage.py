@@ -13,6 +13,8 @@ from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
 from experiments.stages.base import Job, Stage
+from experiments.stages.file import File
+from experiments.stages.net import Net
 from experiments.stages.teaching import Teaching
 from experiments.training import devices
 from experiments.training.settings import Training
@@ -23,7 +25,7 @@ class TrainingStage(Stage):
     """A net learns from labels, and from a teacher if there is `teaching`.
 
     A kind of stage is a subclass: its settings, and what holds its weights meanwhile
-    (`callbacks`) or changes its graph first (`prepared`).
+    (`callbacks`), changes its graph first (`prepared`) or after (`finished`).
 
     Attributes:
         training: epochs, batches, optimizer, precision.
@@ -42,6 +44,19 @@ class TrainingStage(Stage):
 
     def prepared(self, model: keras.Model) -> keras.Model:
         """The net that is trained, made from the one that the stage starts from."""
+        return model
+
+    @property
+    def trained_from(self) -> Net | File | str:
+        """What the net is made from that is trained: `start`, or it with more on it."""
+        return self.start
+
+    def trainer(self, model: keras.Model) -> keras.Model:
+        """What is fitted to labels: the net itself, or a model around it."""
+        return model
+
+    def finished(self, model: keras.Model) -> keras.Model:
+        """The model that is written, made from the trained net."""
         return model
 
     def callbacks(self, steps: int) -> Sequence[keras.callbacks.Callback]:
@@ -84,10 +99,10 @@ class TrainingStage(Stage):
 
     def run(self, job: Job) -> dict[str, Any]:
         own = self._with_own_images(job)
-        with devices.precision(self.training):
-            model = self.prepared(job.started(self.start))
+        with devices.precision(fitting.precision(self, own)):
+            model = self.prepared(job.started(self.trained_from))
         trained, about = fitting.fit(self, model, own)
-        return writing.finish(self, model, job, trained) | about
+        return writing.finish(self, self.finished(model), job, trained) | about
 
     def shortened(self, epochs: int) -> "TrainingStage":
         shorter = replace(self, training=replace(self.training, epochs=epochs))

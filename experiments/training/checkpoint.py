@@ -12,6 +12,7 @@ from keras import ops
 from compression.atomic import replacing
 from experiments.arrays import read_arrays
 from experiments.files import from_json
+from experiments.training.averaging import Averaging
 
 MONITOR = "val_accuracy"
 
@@ -42,13 +43,23 @@ class Checkpoint(keras.callbacks.Callback):
         path: the file.
         patience: epochs without a better validation top-1 before training stops.
         best_from: epochs before this one (from 0) do not count as best.
+        averaging: whose weights are validated and kept, and whose state the file holds;
+            None: the model's own.
     """
 
-    def __init__(self, path: Path, *, patience: int | None = None, best_from: int = 0):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        patience: int | None = None,
+        best_from: int = 0,
+        averaging: Averaging | None = None,
+    ):
         super().__init__()
         self.path = path
         self.patience = patience
         self.best_from = best_from
+        self.averaging = averaging
         self.history: dict[str, list[float]] = {"epoch": []}
         self.best: dict[str, float] = {}
         self.best_weights: list[np.ndarray] = []
@@ -72,7 +83,7 @@ class Checkpoint(keras.callbacks.Callback):
             if str(self.path) not in damaged:
                 damaged = f"{self.path} is damaged ({error})"
             raise ValueError(f"{damaged}; delete it to train afresh") from error
-        variables = _variables(model)
+        variables = self._variables(model)
         best = {f"best/{i}": v for i, v in enumerate(model.weights) if state["best"]}
         if _kinds(variables | best) != _kinds(arrays):
             raise ValueError(f"{self.path} belongs to another model; delete it")
@@ -102,7 +113,7 @@ class Checkpoint(keras.callbacks.Callback):
         # Equal scores: the later epoch, trained at the lower rate.
         if epoch >= self.best_from and score >= self.best.get("score", -math.inf):
             self.best = {"epoch": epoch + 1, "score": score}
-            self.best_weights = [ops.convert_to_numpy(w) for w in self.model.weights]
+            self.best_weights = self._validated()
         if self.patience is not None and self.best:
             self.stopped = epoch + 1 - self.best["epoch"] >= self.patience
         self._write()
@@ -113,10 +124,25 @@ class Checkpoint(keras.callbacks.Callback):
         if self.best_weights:
             model.set_weights(self.best_weights)
 
+    def _validated(self):
+        if self.averaging is not None:
+            return self.averaging.weights()
+        return [ops.convert_to_numpy(weight) for weight in self.model.weights]
+
+    def _variables(self, model):
+        groups = {"model": model.variables, "optimizer": model.optimizer.variables}
+        if self.averaging is not None:
+            groups["averaging"] = self.averaging.variables
+        return {
+            f"{group}/{i}": variable
+            for group, variables in groups.items()
+            for i, variable in enumerate(variables)
+        }
+
     def _write(self):
         arrays = {
             name: ops.convert_to_numpy(variable)
-            for name, variable in _variables(self.model).items()
+            for name, variable in self._variables(self.model).items()
         }
         arrays |= {f"best/{i}": value for i, value in enumerate(self.best_weights)}
         state = {"history": self.history, "best": self.best, "stopped": self.stopped}
@@ -139,10 +165,3 @@ def _require_whole(state):
 def _kinds(variables):
     """Shape and dtype of each."""
     return {n: (tuple(v.shape), str(v.dtype)) for n, v in variables.items()}
-
-
-def _variables(model):
-    named = {f"model/{i}": v for i, v in enumerate(model.variables)}
-    return named | {
-        f"optimizer/{i}": v for i, v in enumerate(model.optimizer.variables)
-    }

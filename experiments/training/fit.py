@@ -6,9 +6,11 @@ from typing import NamedTuple
 
 import keras
 
-from experiments.training.checkpoint import Checkpoint
+from experiments.training.averaging import averaging
+from experiments.training.checkpoint import MONITOR, Checkpoint
 from experiments.training.devices import gpus
 from experiments.training.optimizers import optimizer
+from experiments.training.plateau import Plateau
 from experiments.training.progress import Progress
 from experiments.training.settings import Training
 from experiments.training.xla import faster_compiled
@@ -45,7 +47,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
 
     Afterwards the model has the weights of the epoch with the best validation top-1
     (the last such epoch where several are equal), or of the last epoch, as
-    `settings.keep` asks.
+    `settings.keep` asks; with `settings.averaging`, the weights averaged by then.
 
     Args:
         model: what is trained; changed.
@@ -82,8 +84,21 @@ def fit(  # noqa: PLR0913, all but four by keyword
     compile_with(_jit_compile(model, compile_with, train, settings))
     if settings.keep == "last":
         best_from = settings.epochs - 1
-    keeper = Checkpoint(checkpoint, patience=settings.patience, best_from=best_from)
+    ours = []
+    averages = averaging(settings, train, model)
+    if averages is not None:
+        ours.append(averages)
+        best_from = max(best_from, averages.first_epoch)
+    keeper = Checkpoint(
+        checkpoint,
+        patience=settings.patience,
+        best_from=best_from,
+        averaging=averages,
+    )
+    ours.append(keeper)
     first_epoch = keeper.restore(model)
+    if settings.schedule == "plateau":  # after the rate was logged
+        ours.append(Plateau(settings, list(keeper.history.get(MONITOR, []))))
     if first_epoch < settings.epochs and not keeper.stopped:
         batches = train(first_epoch)
         model.fit(
@@ -95,7 +110,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
             shuffle=False,  # the batches are
             callbacks=[
                 *callbacks,
-                keeper,
+                *ours,
                 Progress(title, settings.epochs, settings.batch_size, shown),
             ],
             verbose=0,

@@ -73,9 +73,14 @@ class LabelLoss(keras.losses.Loss):
 
 
 def learning_rate(settings: Training, steps_per_epoch: int):
-    """The learning rate as a Keras schedule of the step."""
+    """The learning rate as a Keras schedule of the step.
+
+    Of "plateau" the number that training begins with.
+    """
     schedules = keras.optimizers.schedules
     rate, steps = settings.learning_rate, settings.epochs * steps_per_epoch
+    if settings.schedule == "plateau":
+        return rate  # a number, which `plateau.Plateau` can change
     if settings.schedule == "cosine":
         schedule = schedules.CosineDecay(rate, steps)
     elif settings.schedule == "step":
@@ -96,12 +101,22 @@ def optimizer(settings: Training, steps_per_epoch: int) -> keras.optimizers.Opti
         "weight_decay": settings.weight_decay or None,
         "global_clipnorm": settings.clip_norm,
     }
+    if settings.accumulation > 1:
+        options["gradient_accumulation_steps"] = settings.accumulation
+    if settings.averaging == "ema":
+        # Keras averages at each step, those between two updates included.
+        options["use_ema"] = True
+        options["ema_momentum"] = settings.averaging_momentum ** (
+            1 / settings.accumulation
+        )
     if settings.optimizer == "sgd":
         made = keras.optimizers.SGD(
             momentum=settings.momentum, nesterov=settings.momentum > 0, **options
         )
     elif settings.optimizer == "adam":
         made = keras.optimizers.Adam(**options)
+    elif settings.optimizer == "lamb":
+        made = keras.optimizers.Lamb(**options)
     else:
         made = keras.optimizers.AdamW(
             **options | {"weight_decay": settings.weight_decay}

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "cosine", "step")
-PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
+SCHEDULES = ("constant", "cosine", "step", "plateau")
+PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16", "measure")
 
 
 @dataclass(frozen=True)
@@ -14,32 +14,50 @@ class Training:
     Attributes:
         epochs: passes over the train split.
         batch_size: images a step.
-        optimizer: "sgd" (Nesterov momentum), "adam" or "adamw".
+        accumulation: steps whose gradients are averaged for one update, as if the
+            batch were so many times larger; batch norm sees the small ones. Epochs,
+            schedules and masks go on counting steps. 1: each step is an update.
+        optimizer: "sgd" (Nesterov momentum), "adam", "adamw", or "lamb" for large
+            batches (You et al. 2020).
         learning_rate: at its highest, after warm-up.
         momentum: of "sgd".
         weight_decay: decoupled (Loshchilov & Hutter 2019); biases and batch norm are
             left out.
         schedule: "constant"; "cosine" to zero; "step": times `drop_factor` at each of
-            `drops`.
+            `drops`; "plateau": times `drop_factor` whenever validation top-1 has not
+            risen for `plateau_patience` epochs (Krizhevsky et al. 2012, section 5).
         warmup_epochs: linear rise from zero.
         drops: fractions of the training after which "step" drops.
-        drop_factor: of "step".
+        drop_factor: of "step" and "plateau".
+        plateau_patience: epochs without a better validation top-1 before "plateau"
+            drops.
         label_smoothing: 0 <= label_smoothing < 1, where labels are learned alone.
         class_weights: "balanced": the loss of a label counts in inverse proportion to
             its train images, on average once; None: all alike. Validation's loss, too.
         sampling: "balanced": an epoch, as long as ever, shows each class equally
             often; None: each image once.
-        clip_norm: largest norm of all gradients together; None: unclipped.
+        clip_norm: largest norm of all gradients of an update together; None:
+            unclipped.
+        averaging: of weights, which are then validated and kept in place of the last
+            ones, batch norm estimated for them anew: "ema", an exponential moving
+            average over the updates (Polyak & Juditsky 1992); "swa", the mean of the
+            weights after each epoch (Izmailov et al. 2018); None: no averaging.
+        averaging_momentum: of "ema": what the average keeps of itself at an update.
+        averaging_from: of "swa": the fraction of the training after which epochs
+            count, 0 <= averaging_from < 1; none before it is "best".
         keep: the epoch whose weights are kept: "best" validation top-1, or "last",
             where validation does not measure what the net is for.
         patience: epochs without a better validation top-1 before it stops; None: never.
-        precision: "auto" is "mixed_float16" on a GPU, "float32" elsewhere.
+        precision: "auto" is "mixed_float16" on a GPU, "float32" elsewhere; "measure"
+            is "mixed_bfloat16" where its steps are faster than those of "float32",
+            which depends on the machine.
         jit_compile: XLA. "auto": measured before training on a GPU; off on a CPU,
             where it was measured to cost a third of the speed.
     """
 
     epochs: int
     batch_size: int = 64
+    accumulation: int = 1
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     momentum: float = 0.9
@@ -48,8 +66,12 @@ class Training:
     warmup_epochs: float = 0.0
     drops: tuple[float, ...] = (0.5, 0.75)
     drop_factor: float = 0.1
+    plateau_patience: int = 5
     label_smoothing: float = 0.0
     clip_norm: float | None = None
+    averaging: str | None = None
+    averaging_momentum: float = 0.99
+    averaging_from: float = 0.75
     keep: str = "best"
     patience: int | None = None
     precision: str = "auto"
@@ -61,6 +83,7 @@ class Training:
         for field, valid in (
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
+            ("averaging", (None, "ema", "swa")),
             ("keep", ("best", "last")),
             ("precision", PRECISIONS),
             ("jit_compile", ("auto", "measure", True, False)),
@@ -72,7 +95,13 @@ class Training:
                 raise ValueError(
                     f"no {field} called {getattr(self, field)!r}; choose from {choices}"
                 )
-        for field in ("epochs", "batch_size", "learning_rate"):
+        for field in (
+            "epochs",
+            "batch_size",
+            "accumulation",
+            "learning_rate",
+            "plateau_patience",
+        ):
             if getattr(self, field) <= 0:
                 raise ValueError(
                     f"{field} must be positive, got {getattr(self, field)}"
@@ -83,7 +112,19 @@ class Training:
             raise ValueError(
                 "class_weights and sampling both make up for uneven classes: choose one"
             )
-        if not 0 <= self.label_smoothing < 1:
+        for field in ("label_smoothing", "averaging_momentum", "averaging_from"):
+            if not 0 <= getattr(self, field) < 1:
+                raise ValueError(
+                    f"{field} must be in [0, 1), got {getattr(self, field)}"
+                )
+        if self.schedule == "plateau":
+            self._check_plateau()
+
+    def _check_plateau(self):
+        if self.warmup_epochs:
             raise ValueError(
-                f"label_smoothing must be in [0, 1), got {self.label_smoothing}"
+                'schedule="plateau" has no warm-up: leave warmup_epochs at 0, got '
+                f"{self.warmup_epochs}"
             )
+        if not 0 < self.drop_factor < 1:
+            raise ValueError(f"drop_factor must be in (0, 1), got {self.drop_factor}")

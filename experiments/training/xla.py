@@ -1,12 +1,11 @@
 """Is the training step faster when XLA compiles it? Measured, not guessed."""
 
-import time
 from collections.abc import Callable
 
 import keras
 from keras import ops
 
-STEPS = 8
+from experiments.training.step_time import step_seconds
 
 
 def faster_compiled(model: keras.Model, compile_with: Callable, batch: tuple) -> bool:
@@ -30,13 +29,8 @@ def faster_compiled(model: keras.Model, compile_with: Callable, batch: tuple) ->
 
 
 def _seconds(model, compile_with, batch, *, jit_compile):
-    """For `STEPS` steps after the one that traces and compiles."""
     compile_with(jit_compile)
-    model.train_on_batch(*batch)
-    start = time.perf_counter()
-    for _ in range(STEPS):
-        model.train_on_batch(*batch)
-    return time.perf_counter() - start
+    return step_seconds(model, batch)
 
 
 def _seconds_compiled(model, compile_with, batch):

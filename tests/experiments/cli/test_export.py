@@ -29,7 +29,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert cli.main(int8) == cli.main(saved_model) == 0
     assert capsys.readouterr().out.split() == ["net.tflite", "saved_model"]
     assert (tmp_path / "saved_model/saved_model.pb").exists()
-    bare, with_data, _, whole = commands(measure.EXAMPLES)
+    bare, with_data, *_, whole = commands(measure.EXAMPLES)
     assert cli.main(bare) == 0
     assert "top1" not in capsys.readouterr().out
     assert cli.main([*with_data, "--json"]) == 0
@@ -155,6 +155,16 @@ def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
     capsys.readouterr()
     row, _ = measured(capsys, out, "--data", "digits")
     assert row["examples"] == 359
+
+
+def test_ten_crops_of_larger_images_are_averaged(grey_net, photos, capsys, refusal):
+    data = ("--data", f"folder:{photos(*'abc')}")
+    row, _ = measured(capsys, grey_net, *data, "--crops", "ten")
+    plain, _ = measured(capsys, grey_net, *data)
+    assert row["top1"] == 1.0 and row["examples"] == 3
+    assert row["loss"] == pytest.approx(plain["loss"], abs=1e-3)  # they are all grey
+    line = refusal("measure", grey_net, "--crops", "ten")
+    assert "--crops are of images: give --data" in line
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.h5", "net.pb", "net.TFLITE"])

@@ -189,7 +189,7 @@ def test_jit_compile_is_measured_without_a_trace_on_the_weights(digits, tmp_path
 
 def test_mixed_precision_trains_and_resumes(digits, tmp_path):
     settings = Training(epochs=2, batch_size=256, precision="mixed_float16")
-    with devices.precision(settings):
+    with devices.precision(settings.precision):
         model = student(digits)
     assert keras.config.dtype_policy().name == "float32"
     assert model.get_layer("hidden").compute_dtype == "float16"

@@ -14,6 +14,16 @@ def test_bad_settings():
         Training(epochs=1, keep="first")
     with pytest.raises(ValueError, match="patience waits for a better epoch"):
         Training(epochs=9, keep="last", patience=2)
+    with pytest.raises(ValueError, match="no averaging called 'polyak'; choose from N"):
+        Training(epochs=1, averaging="polyak")
+    with pytest.raises(ValueError, match=r"averaging_from must be in \[0, 1\), got 1"):
+        Training(epochs=1, averaging_from=1)
+    with pytest.raises(ValueError, match="accumulation must be positive, got 0"):
+        Training(epochs=1, accumulation=0)
+    with pytest.raises(ValueError, match="no warm-up: leave warmup_epochs at 0, got 2"):
+        Training(epochs=1, schedule="plateau", warmup_epochs=2)
+    with pytest.raises(ValueError, match=r"drop_factor must be in \(0, 1\), got 2"):
+        Training(epochs=1, schedule="plateau", drop_factor=2)
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got 1"):
         Training(epochs=1, label_smoothing=1)
     with pytest.raises(ValueError, match="no class_weights called 'even'; choose from"):

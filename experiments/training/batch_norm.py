@@ -1,0 +1,68 @@
+"""Batch norm's statistics, estimated anew for weights that no batch has trained.
+
+Izmailov et al. (2018), "Averaging Weights Leads to Wider Optima and Better
+Generalization", https://arxiv.org/abs/1803.05407, section 3.2: averaged weights have
+never seen an image, so that moving statistics of the training do not fit them.
+"""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+from keras import ops
+
+from compression.graph import all_layers
+
+
+class Reestimation:
+    """Sets the moving statistics of a model to their means over given batches.
+
+    All else of the model stays as it is, random states, too. What is frozen keeps its
+    statistics. Compiled once, called as often as wanted.
+
+    Args:
+        model: a net, or a trainer around one.
+    """
+
+    def __init__(self, model: keras.Model):
+        self.model = model
+        self.layers = [
+            layer
+            for layer in all_layers(model)
+            if isinstance(layer, keras.layers.BatchNormalization)
+        ]
+        self._forward = None
+
+    def __call__(self, batches: Iterable) -> None:
+        """One pass over `batches`, tuples that begin with the model's inputs."""
+        if not self.layers:
+            return
+        moving = [v for x in self.layers for v in (x.moving_mean, x.moving_variance)]
+        before = [(v, ops.convert_to_numpy(v)) for v in self.model.variables]
+        sums, count = [np.zeros(v.shape) for v in moving], 0
+        for inputs, *_ in batches:
+            self._run(inputs)
+            for total, variable in zip(sums, moving, strict=True):
+                total += ops.convert_to_numpy(variable)
+            count += 1
+        for variable, value in before:
+            variable.assign(value)
+        for variable, total in zip(moving, sums, strict=True):
+            variable.assign((total / count).astype("float32"))
+
+    def _run(self, inputs):
+        """A step forward as in training; the statistics are this batch's afterwards."""
+        if self._forward is None:
+            import tensorflow as tf
+
+            self._forward = tf.function(
+                lambda images: self.model(images, training=True), reduce_retracing=True
+            )
+        momenta = [layer.momentum for layer in self.layers]
+        for layer in self.layers:
+            layer.momentum = 0.0
+        try:
+            self._forward(inputs)
+        finally:
+            for layer, momentum in zip(self.layers, momenta, strict=True):
+                layer.momentum = momentum
