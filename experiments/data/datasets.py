@@ -61,8 +61,9 @@ def load(
     """
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
+    kind, colon, path = name.partition(":")
     base, classes = parsed(name)
-    if classes and not Path(name.partition(":")[2]).is_dir():
+    if classes and not (colon and Path(path).is_dir()):
         whole = load(
             base,
             image_size=image_size,
@@ -72,7 +73,6 @@ def load(
         return of_classes(whole, classes)
     if name in EMBEDDED:
         return _embedded(name, image_size, validation)
-    kind, colon, path = name.partition(":")
     if colon and kind in ("folder", "unlabelled"):
         from experiments.data.image_folder import load_folder
 

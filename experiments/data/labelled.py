@@ -1,4 +1,4 @@
-"""Few labels: only some train images are learned from, the same number of each class."""
+"""Few labels: only some train images are learned from, each class with its share."""
 
 import dataclasses
 

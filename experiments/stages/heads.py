@@ -33,7 +33,7 @@ def backbone(model: keras.Model, head: str | None = None) -> keras.Model:
             f"the head of {model.name!r} is given {tuple(features.shape)}: choose a "
             "layer that is given maps or one vector an image"
         )
-    return keras.Model(model.inputs, features, name=model.name)
+    return keras.Model(model.input, features, name=model.name)
 
 
 def with_head(features: keras.Model, classes: int) -> keras.Model:
@@ -46,7 +46,7 @@ def with_head(features: keras.Model, classes: int) -> keras.Model:
     taken = {layer.name for layer in all_layers(features)}
     name = "logits" if "logits" not in taken else "new_logits"
     logits = keras.layers.Dense(classes, name=name)(features.output)
-    return keras.Model(features.inputs, logits, name=features.name)
+    return keras.Model(features.input, logits, name=features.name)
 
 
 def by_depth(

@@ -46,7 +46,7 @@ class Autoencoder(Task):
         over = ((0, rows * SMALLER - height), (0, columns * SMALLER - width))
         x = layers.Cropping2D(over, name="cropped")(x)
         x = layers.Conv2D(channels, 3, padding="same", dtype="float32", name="again")(x)
-        return keras.Model(backbone.inputs, x, name=backbone.name)
+        return keras.Model(backbone.input, x, name=backbone.name)
 
     def batch(self, *views):
         (images,) = views

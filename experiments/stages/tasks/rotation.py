@@ -28,7 +28,7 @@ class Rotation(Task):
 
     def net(self, backbone: keras.Model) -> keras.Model:
         turn = keras.layers.Dense(TURNS, name="turn")(backbone.output)
-        return keras.Model(backbone.inputs, turn, name=backbone.name)
+        return keras.Model(backbone.input, turn, name=backbone.name)
 
     def batch(self, *views):
         import tensorflow as tf

@@ -51,7 +51,7 @@ class SimCLR(Task):
         )(features)
         x = keras.layers.Dense(self.width, name="projection2")(x)
         x = Similarities(self.temperature, dtype="float32", name="similarities")(x)
-        return keras.Model(backbone.inputs, x, name=backbone.name)
+        return keras.Model(backbone.input, x, name=backbone.name)
 
     def batch(self, *views):
         import tensorflow as tf
