@@ -31,6 +31,7 @@ class Card:
         source: where top-1 and top-5 are published, and what is ours.
         weights: address of the published weights that `load_published_weights` can
             fetch, empty where there are none.
+        classes: that these weights know, 0 where there are none.
     """
 
     paper: str
@@ -42,6 +43,7 @@ class Card:
     top5: float | None = None
     source: str = ""
     weights: str = ""
+    classes: int = 0
 
 
 LECUN = ("LeCun et al., Gradient-Based Learning Applied to Document Recognition", 1998)
@@ -69,6 +71,7 @@ def _released(paper, parameters, macs, top1, top5, file):
         top5,
         source="top-1, top-5: torchvision's IMAGENET1K_V1 weights, one crop",
         weights=f"https://download.pytorch.org/models/{file}.pth",
+        classes=1000,
     )
 
 
@@ -82,6 +85,7 @@ def _resnet_cifar(parameters, macs, top1, file):
         source="top-1: table 6 of the paper; parameters: shortcut A",
         weights="https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/"
         f"pretrained_models/{file}.th",
+        classes=10,
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data.some_classes import of_classes, parsed
 from experiments.data.splits import (
     CHUNK,
     Data,
@@ -37,6 +38,10 @@ def load(
     - "folder:PATH": a sub-folder for each class, 70/10/20; or `train` and `test` or
       `val` (or all three) that have a sub-folder for each class. Photographs are
       turned as their EXIF orientation says.
+    - "unlabelled:PATH": all images in a folder, of no class; a tenth of them becomes
+      validation, and there are none to test on.
+    - any labelled one with classes behind it, by name or label: "cifar10[cat,dog]",
+      "mnist[0,1,2,3,4]". These alone, numbered anew in that order.
 
     Args:
         name: one of the above.
@@ -48,7 +53,7 @@ def load(
         validation: how many images to hold out instead.
 
     Raises:
-        ValueError: an unknown name or a wrong value; a folder with an unreadable
+        ValueError: an unknown name, class or value; a folder with an unreadable
             image, fewer than two classes, or a class with fewer than 3 images, or
             whose parts differ in classes.
         FileNotFoundError: no such folder, or a dataset that is neither prepared nor
@@ -56,16 +61,27 @@ def load(
     """
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
-    if name in EMBEDDED:
-        return _embedded(name, image_size, validation)
-    if name.startswith("folder:"):
-        from experiments.data.image_folder import load_folder
-
-        return load_folder(
-            Path(name.removeprefix("folder:")).expanduser(),
+    kind, colon, path = name.partition(":")
+    base, classes = parsed(name)
+    if classes and not (colon and Path(path).is_dir()):
+        whole = load(
+            base,
             image_size=image_size,
             skip_bad_images=skip_bad_images,
             validation=validation,
+        )
+        return of_classes(whole, classes)
+    if name in EMBEDDED:
+        return _embedded(name, image_size, validation)
+    if colon and kind in ("folder", "unlabelled"):
+        from experiments.data.image_folder import load_folder
+
+        return load_folder(
+            Path(path).expanduser(),
+            image_size=image_size,
+            skip_bad_images=skip_bad_images,
+            validation=validation,
+            labelled=kind == "folder",
         )
     from experiments.data.prepared import load_prepared
 

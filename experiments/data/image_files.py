@@ -87,6 +87,20 @@ def find_images(folder: Path) -> ImageFiles:
     )
 
 
+def find_unlabelled(folder: Path) -> ImageFiles:
+    """Every image in `folder`, however deep, of no class.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder of images at {folder}")
+    left_out = _LeftOut(folder.absolute())
+    paths = sorted(_images(folder.absolute(), left_out))
+    labels = np.zeros(len(paths), np.int64)
+    return ImageFiles((), paths, labels, None, left_out.lines())
+
+
 def readable(name: object) -> str:
     """A file name that can be printed: bytes that are no text are shown by number."""
     return os.fsencode(str(name)).decode("utf-8", "backslashreplace")

@@ -12,7 +12,13 @@ import tensorflow as tf
 from PIL import Image
 
 from experiments.data.decoding import decode_rgb_file, fitted
-from experiments.data.image_files import SUFFIXES, ImageFiles, find_images, readable
+from experiments.data.image_files import (
+    SUFFIXES,
+    ImageFiles,
+    find_images,
+    find_unlabelled,
+    readable,
+)
 from experiments.data.splits import (
     MEMORY_LIMIT,
     VALIDATION_SHARE,
@@ -38,10 +44,11 @@ def load_folder(
     image_size: int | None,
     skip_bad_images: bool,
     validation: int | None,
+    labelled: bool = True,
 ) -> Data:
     """The folder as a dataset; `experiments.data.load` has the contract."""
-    found = find_images(folder)
-    _check_classes(folder, found.class_names, found.labels)
+    found = find_images(folder) if labelled else find_unlabelled(folder)
+    _check(folder, found, found.labels)
     if found.left_out:
         warnings.warn(
             f"{folder} holds more than is taken: {'; '.join(found.left_out)}",
@@ -62,7 +69,7 @@ def load_folder(
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise ValueError(f"{what}{more}; --skip-bad-images leaves it out")
     kept = np.flatnonzero(usable)
-    _check_classes(folder, found.class_names, found.labels[kept])
+    _check(folder, found, found.labels[kept])
 
     parts = _cut(folder, found, kept, validation)
     train, held_out, test = (
@@ -72,7 +79,7 @@ def load_folder(
     shape = (size, size, 3)
     mean, std = pixel_statistics(train, shape)
     return Data(
-        name=f"folder:{readable(folder)}",
+        name=f"{'folder' if labelled else 'unlabelled'}:{readable(folder)}",
         image_shape=shape,
         class_names=found.class_names,
         train=train,
@@ -86,9 +93,15 @@ def load_folder(
     )
 
 
-def _check_classes(
-    folder: Path, class_names: tuple[str, ...], labels: np.ndarray
-) -> None:
+def _check(folder: Path, found: ImageFiles, labels: np.ndarray) -> None:
+    class_names = found.class_names
+    if not class_names:
+        if len(labels) < FEWEST:
+            raise ValueError(
+                f"{folder} must have at least {FEWEST} readable images "
+                f"({', '.join(sorted(SUFFIXES))}), found {len(labels)}"
+            )
+        return
     if len(class_names) < 2:
         raise ValueError(
             f"{folder} must have a sub-folder of images for each of at least two "
@@ -112,6 +125,11 @@ def _cut(
     are those, and without validation images, they are cut from the train images.
     """
     labels = found.labels[kept]
+    if not found.class_names:  # nothing will be measured on them
+        if validation is None:
+            validation = max(1, round(len(kept) * VALIDATION_SHARE))
+        check_validation(validation, len(kept))
+        return [*_in_two(kept, found.labels, validation), kept[:0]]
     if found.parts is None:
         parts = seventy_ten_twenty(labels, validation=validation)
         return [kept[index] for index in parts]

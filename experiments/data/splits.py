@@ -1,7 +1,7 @@
 """What a dataset is: three splits, their pixel statistics, and how splits are cut."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +41,16 @@ class Split:
     @property
     def in_memory(self) -> bool:
         return self.images is not None
+
+    def only(self, index: np.ndarray) -> "Split":
+        """The images at `index`, in that order; of a split that is no stream."""
+        return replace(
+            self,
+            size=len(index),
+            labels=self.labels[index],
+            images=None if self.images is None else self.images[index],
+            paths=None if self.paths is None else self.paths[index],
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,14 +28,7 @@ def only_classes(data: Data, classes: Sequence[int]) -> Data:
     if train.stream is not None:
         chosen = _stream_of(train, classes)
     else:
-        kept = np.flatnonzero(np.isin(train.labels, classes))
-        chosen = dataclasses.replace(
-            train,
-            size=len(kept),
-            labels=train.labels[kept],
-            images=None if train.images is None else train.images[kept],
-            paths=None if train.paths is None else train.paths[kept],
-        )
+        chosen = train.only(np.flatnonzero(np.isin(train.labels, classes)))
     if not chosen.size:
         names = ", ".join(data.class_names[label] for label in classes)
         raise ValueError(f"{data.name} has no train image of {names}")

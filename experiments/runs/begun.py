@@ -46,7 +46,7 @@ def begin(
         there["settings"] = upgraded_stage(there["settings"])
         if there == begun:
             return begun["read"]
-        if folder.checkpoint.exists():
+        if folder.checkpoints():
             print(f"  begun {_otherwise(there, begun)}: begins again", flush=True)
     shutil.rmtree(folder.path, ignore_errors=True)
     folder.path.mkdir(parents=True)

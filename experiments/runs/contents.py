@@ -40,8 +40,8 @@ class EnvironmentRecord(TypedDict, total=False):
     commit: str | None
 
 
-class DataRecord(TypedDict, total=False):
-    """data.json"""
+class DatasetRecord(TypedDict, total=False):
+    """A dataset as it was found."""
 
     name: str
     image_shape: list[Count]
@@ -49,6 +49,12 @@ class DataRecord(TypedDict, total=False):
     note: str | None
     bad_images: list[str]
     left_out: list[str]
+
+
+class DataRecord(DatasetRecord, total=False):
+    """data.json: the recipe's data, and those of stages that have their own."""
+
+    stages: dict[str, DatasetRecord]
 
 
 class Titled(TypedDict):

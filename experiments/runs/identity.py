@@ -1,15 +1,17 @@
 """What makes two runs the same run: the recipe, and the data as they were found."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.data import Data
+from experiments.data.some_classes import parsed
 from experiments.recipe import Recipe
 from experiments.runs.former import upgraded
 from experiments.runs.layout import RunFolder
 
-FOLDER = "folder:"  # how the name of a folder of images begins
+OWN = "stages"  # in data.json: datasets of stages that have their own
+FOLDERS = ("folder:", "unlabelled:")  # how names of folders of images begin
 
 
 def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
@@ -41,16 +43,20 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
         )
 
 
-def require_same_data(data: Data, folder: RunFolder) -> None:
-    """A run goes on with the data that it began with.
+def require_same_data(data: Data, own: Mapping[str, Data], folder: RunFolder) -> None:
+    """A run goes on with the data that it began with; `own` are those of stages.
 
     Raises:
         ValueError: they have changed; names what differs.
     """
     if not folder.data.exists():
         return
-    there = _anywhere(folder.read_data(), "name")
-    different = sorted(differences(there, _anywhere(described(data), "name")))
+    there, here = folder.read_data(), described(data, own)
+    # A stage that is new, or gone, is no change of the data.
+    common = there.get(OWN, {}).keys() & here.get(OWN, {}).keys()
+    different = sorted(
+        differences(_data_anywhere(there, common), _data_anywhere(here, common))
+    )
     if different:
         raise ValueError(
             f"the data have changed since the run in {folder.path} began "
@@ -58,8 +64,13 @@ def require_same_data(data: Data, folder: RunFolder) -> None:
         )
 
 
-def described(data: Data) -> dict[str, Any]:
-    """The data as `data.json` has them."""
+def described(data: Data, own: Mapping[str, Data]) -> dict[str, Any]:
+    """The data as `data.json` has them; those of stages, if any, by their names."""
+    of_stages = {name: _described(one) for name, one in own.items()}
+    return _described(data) | ({OWN: of_stages} if own else {})
+
+
+def _described(data):
     return {
         "name": data.name,
         "image_shape": list(data.image_shape),
@@ -78,7 +89,7 @@ def described(data: Data) -> dict[str, Any]:
 def _settled(recipe: dict[str, Any], finished: set[str]) -> dict[str, Any]:
     """A recipe without what may still be corrected: stages that are not finished."""
     stages = {stage.get("name"): stage for stage in recipe.get("stages", [])}
-    kept = {name: stages[name] for name in stages.keys() & finished}
+    kept = {n: _anywhere(stages[n], "data") for n in stages.keys() & finished}
     return _anywhere(recipe, "data") | {"stages": kept}
 
 
@@ -90,11 +101,17 @@ def _or_less(different: list[str]) -> str:
     return f", or in its stages folder only {' and '.join(names)}"
 
 
+def _data_anywhere(record, stages):
+    own = {name: _anywhere(record[OWN][name], "name") for name in stages}
+    return _anywhere(record, "name") | {OWN: own}
+
+
 def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
-    if record.get(key, "").startswith(FOLDER):
-        record[key] = FOLDER
+    name = record.get(key) or ""
+    if kind := next((kind for kind in FOLDERS if name.startswith(kind)), None):
+        record[key] = kind + parsed(name).classes
         bad = record.get("bad_images", [])
         record |= {"bad_images": ["/".join(p.split("/")[-2:]) for p in bad]}
     return record

@@ -73,10 +73,16 @@ class StageFolder:
         """What this stage ran on."""
         return self.path / "environment.json"
 
-    @property
-    def checkpoint(self) -> Path:
-        """The training after its last whole epoch, while it is not finished."""
-        return self.path / "checkpoint.npz"
+    def checkpoint(self, part: int = 0) -> Path:
+        """The training after its last whole epoch, while the stage is not finished.
+
+        A stage may train in several parts, numbered from 0.
+        """
+        return self.path / f"checkpoint{part or ''}.npz"
+
+    def checkpoints(self) -> list[Path]:
+        """Those that are there."""
+        return sorted(self.path.glob("checkpoint*.npz"))
 
     @property
     def precision(self) -> Path:

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -68,14 +68,17 @@ def run(
     require_same_recipe(recipe, folder)
     for seed in seeds:
         _require_inputs(recipe, chosen, folder, seed)
-    data = _data(recipe)
-    _check(recipe, data)
+    data = _data(recipe, recipe.data)
+    own = {
+        stage.name: _data(recipe, stage.data) for stage in recipe.stages if stage.data
+    }
+    _check(recipe, data, own)
     if any(_needs_cache(stage, folder, seed) for stage in chosen for seed in seeds):
         require_writable(default_root())
     with alone(folder):
-        require_same_data(data, folder)
+        require_same_data(data, own, folder)
         write_json(folder.recipe, recipe.as_dict())
-        write_json(folder.data, described(data))
+        write_json(folder.data, described(data, own))
         write_json(folder.declared, {s.name: s.declaration() for s in recipe.stages})
         if recipe.deterministic:
             import tensorflow as tf
@@ -86,7 +89,8 @@ def run(
         any_ran = False
         for seed in seeds:
             for stage in chosen:
-                ran = _run_stage(stage, recipe, data, folder, seed, here)
+                its_data = own.get(stage.name, data)
+                ran = _run_stage(stage, recipe, its_data, folder, seed, here)
                 any_ran |= ran
             _measure(recipe, data, folder, seed)
         _write_rows(recipe, folder)
@@ -109,9 +113,9 @@ def _note_environment(folder, here):
         )
 
 
-def _data(recipe):
+def _data(recipe, name):
     found = datasets.load(
-        recipe.data,
+        name,
         image_size=recipe.image_size,
         skip_bad_images=recipe.skip_bad_images,
     )
@@ -121,12 +125,13 @@ def _data(recipe):
     return dataclasses.replace(found, mean=mean, std=std)
 
 
-def _check(recipe: Recipe, data: Data) -> None:
+def _check(recipe: Recipe, data: Data, own: Mapping[str, Data]) -> None:
     """Whatever can be refused is refused before the first stage runs."""
     models: dict[str, keras.Model] = {}
     for stage in recipe.stages:
-        stage.check_images(data, recipe.augment)
-        models[stage.name] = stage.check(data, models)
+        its_data = own.get(stage.name, data)
+        stage.check_images(its_data, recipe.augment)
+        models[stage.name] = stage.check(its_data, models)
 
 
 def _needs_cache(stage, folder, seed):
@@ -173,7 +178,8 @@ def _run_stage(stage, recipe, data, folder, seed, here):  # noqa: PLR0913
     )
     seconds = time.perf_counter() - start
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
-    unfinished.checkpoint.unlink(missing_ok=True)
+    for checkpoint in unfinished.checkpoints():
+        checkpoint.unlink()
     unfinished.begun.unlink()
     write_json(unfinished.environment, here | peak_memory())
     seal(unfinished, read)
@@ -201,7 +207,7 @@ def _measure(recipe, data, folder, seed):
     finished = {
         stage: home
         for stage in recipe.stages
-        if (home := _home(stage, folder, seed)).path.exists()
+        if stage.exports and (home := _home(stage, folder, seed)).path.exists()
     }
     done = folder.measure(seed)
     if done.rows.exists() and _files_of(done.read_rows()) == [

@@ -14,6 +14,7 @@ import keras
 from experiments.data import Data
 from experiments.data.augment import Augment
 from experiments.runs.layout import StageFolder
+from experiments.stages.application import Application
 from experiments.stages.file import File
 from experiments.stages.net import Net
 
@@ -64,7 +65,7 @@ class Job:
     """What `run` gets beside the settings.
 
     Attributes:
-        data: the dataset.
+        data: the dataset, or the stage's own.
         augment: what training images go through.
         seed: of the run; all randomness derives from it.
         folder: where to write.
@@ -81,7 +82,7 @@ class Job:
     cache: Path
     load: Callable[[str], keras.Model]
 
-    def started(self, start: Net | File | str) -> keras.Model:
+    def started(self, start: Net | File | Application | str) -> keras.Model:
         """The model that a stage starts from."""
         return self.load(start) if isinstance(start, str) else start.built(self.data)
 
@@ -92,22 +93,25 @@ class Stage:
 
     Attributes:
         name: of the stage, and of the folder that it writes.
-        start: a net to build, a file to load, or the name of an earlier stage.
+        start: a net to build, a file to load, a net that Keras ships, or the name of
+            an earlier stage.
         exports: forms in which its model is written; the first one stands for the
-            stage in the main table.
+            stage in the main table. A stage without any is not measured: it is a step
+            on the way.
         once: whether all seeds share the model that seed 0 makes.
     """
 
     name: str
-    start: Net | File | str
+    start: Net | File | Application | str
     exports: tuple[Export, ...] = field(default=FLOAT_EXPORTS, kw_only=True)
     once: bool = field(default=False, kw_only=True)
 
     logs: ClassVar[tuple[Logged, ...]] = ()
     facts: ClassVar[tuple[Fact, ...]] = ()
-    # Who teaches it: a setting of `TrainingStage`, whose field takes this name. (Were
-    # it annotated, that field would come first among the settings there.)
+    # Who teaches it, and the name of its own dataset: settings of `TrainingStage`.
+    # (Annotated, these fields would come first among those there.)
     teaching = None
+    data = None
 
     @property
     def what(self) -> str:

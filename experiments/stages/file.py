@@ -45,21 +45,8 @@ class File:
             ValueError: the file holds no such model, or has changed since the recipe
                 was made.
         """
-        if of_file(Path(self.path)) != self.sha256:
-            raise ValueError(f"{self.path} has changed since the run began")
-        model = export.load(self.path).model
-        if model is None:
-            raise ValueError(f"{self.path} is no .keras file: give one to start from")
-        try:
-            model = as_logits(model)
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {error}") from error
-        images, classes = tuple(model.input_shape[1:]), model.output_shape[-1]
-        if images != tuple(data.image_shape):
-            raise ValueError(
-                f"{self.path} takes images of {images}, those of {data.name} are "
-                f"{tuple(data.image_shape)}: set image_size"
-            )
+        model = self.source(data)
+        classes = model.output_shape[-1]
         known = beside(Path(self.path))
         own = known.class_names if known else data.class_names
         if own != data.class_names and set(own) == set(data.class_names):
@@ -71,5 +58,29 @@ class File:
             raise ValueError(
                 f"{self.path} knows {classes} classes, {data.name} has "
                 f"{len(data.class_names)}"
+            )
+        return model
+
+    def source(self, data: Data) -> keras.Model:
+        """The model in the file, for the images of `data`, whatever its classes are.
+
+        Raises:
+            ValueError: the file holds no such model, or has changed since the recipe
+                was made.
+        """
+        if of_file(Path(self.path)) != self.sha256:
+            raise ValueError(f"{self.path} has changed since the run began")
+        model = export.load(self.path).model
+        if model is None:
+            raise ValueError(f"{self.path} is no .keras file: give one to start from")
+        try:
+            model = as_logits(model)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
+        images = tuple(model.input_shape[1:])
+        if images != tuple(data.image_shape):
+            raise ValueError(
+                f"{self.path} takes images of {images}, those of {data.name} are "
+                f"{tuple(data.image_shape)}: set image_size"
             )
         return model

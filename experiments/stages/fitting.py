@@ -1,6 +1,7 @@
 """Fits the net of a training stage to labels, or to labels and a teacher."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -9,6 +10,7 @@ from compression.distillation import Distiller
 from experiments.data import pipeline
 from experiments.data.splits import require_labels
 from experiments.files import write_json
+from experiments.stages.application import Application
 from experiments.stages.base import Job
 from experiments.stages.net import Net
 from experiments.stages.teacher_cache import cached_teacher, shared_outputs
@@ -21,14 +23,30 @@ if TYPE_CHECKING:
     from experiments.stages.training_stage import TrainingStage
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of several trainings of a stage, each of which begins where one ended.
+
+    Attributes:
+        number: from 0; each has its own checkpoint.
+        epochs_before: of the parts before it; batches go on from there.
+        rate: function of a variable that gives the factor of its learning rate.
+    """
+
+    number: int = 0
+    epochs_before: int = 0
+    rate: Callable[[keras.Variable], float] | None = None
+
+
 def fit(
-    stage: "TrainingStage", model: keras.Model, job: Job
+    stage: "TrainingStage", model: keras.Model, job: Job, part: Part | None = None
 ) -> tuple[training.Trained, dict[str, Any]]:
     """Train `model` in place; returns what came of it, and facts for the row."""
+    part = part or Part()
     if stage.teaching is None:
         loss = LabelLoss(stage.training.label_smoothing, _class_weights(stage, job))
-        return _fit(stage, stage.trainer(model), job, loss=loss), {}
-    return _distill(stage, model, job)
+        return _fit(stage, stage.trainer(model), job, part, loss=loss), {}
+    return _distill(stage, model, job, part)
 
 
 def precision(stage: "TrainingStage", job: Job) -> str:
@@ -39,7 +57,7 @@ def precision(stage: "TrainingStage", job: Job) -> str:
     asked = stage.training.precision
     if asked != "measure":
         return asked
-    if not isinstance(stage.trained_from, Net):
+    if not isinstance(stage.start, Net | Application):
         return "float32"
     if not job.folder.precision.is_file():
         batches = pipeline.training_batches(
@@ -49,7 +67,7 @@ def precision(stage: "TrainingStage", job: Job) -> str:
             augment=job.augment,
         )
         found = faster_precision(
-            lambda: stage.trainer(stage.prepared(job.started(stage.trained_from))),
+            lambda: stage.trainer(stage.prepared(stage.started(job.data, job.load))),
             next(iter(batches.dataset)),
         )
         write_json(job.folder.precision, found)
@@ -59,7 +77,7 @@ def precision(stage: "TrainingStage", job: Job) -> str:
     return found
 
 
-def _distill(stage, student, job):
+def _distill(stage, student, job, part):
     teaching, teacher = stage.teaching, job.load(stage.teaching.teacher)
     view_seed = job.seed if teaching.view_seed is None else teaching.view_seed
     distiller = Distiller(
@@ -87,7 +105,7 @@ def _distill(stage, student, job):
         validation["teacher_outputs"] = {
             key: cached.validation.outputs[key][0] for key in keys
         }
-    return _fit(stage, distiller, job, train, validation), about
+    return _fit(stage, distiller, job, part, train, validation), about
 
 
 def _class_weights(stage, job):
@@ -109,6 +127,7 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
     stage,
     model,
     job,
+    part,
     train: Mapping[str, Any] | None = None,
     validation: Mapping[str, Any] | None = None,
     loss: keras.losses.Loss | None = None,
@@ -123,7 +142,7 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
             batch_size=settings.batch_size,
             seed=job.seed,
             augment=job.augment,
-            first_epoch=first_epoch,
+            first_epoch=part.epochs_before + first_epoch,
             balanced=settings.sampling == "balanced",
             **train or {},
         )
@@ -141,7 +160,8 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
         loss=loss,
         title=stage.name,
         shown=[logged.key for logged in stage.logs],
-        checkpoint=job.folder.checkpoint,
+        checkpoint=job.folder.checkpoint(part.number),
+        rate=part.rate,
         callbacks=stage.callbacks(steps),
         best_from=stage.best_from(steps),
     )

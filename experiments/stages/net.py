@@ -35,11 +35,23 @@ class Net:
         Raises:
             ValueError: the net cannot take such images, options or weights.
         """
+        return self._built(data, len(data.class_names))
+
+    def source(self, data: Data) -> keras.Model:
+        """A new net for the images of `data`, with the classes of its weights.
+
+        Raises:
+            ValueError: the net cannot take such images, options or weights.
+        """
+        published = architectures.card(self.name).classes if self.weights else 0
+        return self._built(data, published or len(data.class_names))
+
+    def _built(self, data, classes):
         try:
             model = architectures.build(
                 self.name,
                 input_shape=data.image_shape,
-                classes=len(data.class_names),
+                classes=classes,
                 **self.options,
             )
         except TypeError as error:  # an option that the builder does not have

@@ -1,6 +1,6 @@
 """A net is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import keras
@@ -52,11 +52,11 @@ class Train(TrainingStage):
         heads = " with auxiliary heads" if self.auxiliary_weight else ""
         return f"{self.source} {'trained' if fresh else how} {self.lesson}{heads}"
 
-    @property
-    def trained_from(self):
+    def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
         if not self.auxiliary_weight:
-            return self.start
-        return replace(self.start, options={**self.start.options, "auxiliary": True})
+            return super().started(data, load)
+        options = {**self.start.options, "auxiliary": True}
+        return replace(self.start, options=options).built(data)
 
     def trainer(self, model: keras.Model) -> keras.Model:
         if not self.auxiliary_weight:
@@ -68,5 +68,5 @@ class Train(TrainingStage):
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         if self.auxiliary_weight:  # can such heads be built?
-            self.trainer(self.trained_from.built(data))
+            self.trainer(self.started(data, models.__getitem__))
         return super().check(data, models)

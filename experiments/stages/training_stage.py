@@ -1,6 +1,6 @@
 """A stage that trains: what all of them have, whether a teacher teaches or not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -9,14 +9,14 @@ import keras
 from compression.distillation import teacher_features
 from experiments.data import Data
 from experiments.data.augment import Augment
+from experiments.data.labelled import check_labels, with_labels
 from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
 from experiments.stages.base import Job, Stage
-from experiments.stages.file import File
-from experiments.stages.net import Net
 from experiments.stages.teaching import Teaching
 from experiments.training import devices
+from experiments.training.fit import Trained
 from experiments.training.settings import Training
 
 
@@ -35,21 +35,29 @@ class TrainingStage(Stage):
             None: all. Validation stays whole, so `Training(keep="last")` is honest
             where some classes are lacking: the best epoch would be chosen by images
             of classes that the net never saw.
+        labels: how many of the train images are learned from, each class with its
+            share, chosen by the run's seed; None: all. An epoch takes as many steps.
+        data: name of the dataset that it trains on, as `experiments.data.load` takes
+            it; None: the recipe's. Its model knows other classes than the recipe's
+            test images then, so it has no exports to be measured on them.
     """
 
     training: Training = field()
     teaching: Teaching | None = None
     augment: Augment | None = field(default=None, kw_only=True)
     classes: tuple[int, ...] | None = field(default=None, kw_only=True)
+    labels: int | None = field(default=None, kw_only=True)
+    data: str | None = field(default=None, kw_only=True)
+
+    def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
+        """The model that it starts from; `load` gives that of an earlier stage."""
+        return (
+            load(self.start) if isinstance(self.start, str) else self.start.built(data)
+        )
 
     def prepared(self, model: keras.Model) -> keras.Model:
         """The net that is trained, made from the one that the stage starts from."""
         return model
-
-    @property
-    def trained_from(self) -> Net | File | str:
-        """What the net is made from that is trained: `start`, or it with more on it."""
-        return self.start
 
     def trainer(self, model: keras.Model) -> keras.Model:
         """What is fitted to labels: the net itself, or a model around it."""
@@ -75,15 +83,32 @@ class TrainingStage(Stage):
         return f"taught by the {self.teacher}" if self.teacher else "on the labels"
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
-        model = self.prepared(super().check(data, models))
-        if self.classes is not None:
-            check_classes(data, self.classes)
+        model = self.prepared(self.started(data, models.__getitem__))
+        model = self.finished(model)
+        self._check_classes(data, model)
         if self.teaching is not None:
             for loss in self.teaching.losses(data.train.size):
                 teacher_features(loss, models[self.teacher], model)
         return model
 
+    def check_labelled(self, data: Data) -> None:
+        """Raises ValueError where the labels that the stage learns from are not."""
+        if not data.class_names:
+            raise ValueError(
+                f"stage {self.name!r} learns from labels, and {data.name} has none"
+            )
+
     def check_images(self, data: Data, augment: Augment) -> None:
+        self.check_labelled(data)
+        if self.classes is not None and self.labels is not None:
+            raise ValueError(
+                f"stage {self.name!r} has classes and labels: a class that is not "
+                "shown has no labels; give one of them"
+            )
+        if self.classes is not None:
+            check_classes(data, self.classes)
+        if self.labels is not None:
+            check_labels(data, self.labels)
         augment = augment if self.augment is None else self.augment
         side = min(data.image_shape[:2])
         if augment.cutout is not None and augment.cutout > side:
@@ -100,9 +125,13 @@ class TrainingStage(Stage):
     def run(self, job: Job) -> dict[str, Any]:
         own = self._with_own_images(job)
         with devices.precision(fitting.precision(self, own)):
-            model = self.prepared(job.started(self.trained_from))
-        trained, about = fitting.fit(self, model, own)
+            model = self.prepared(self.started(job.data, job.load))
+        trained, about = self.trained(model, own)
         return writing.finish(self, self.finished(model), job, trained) | about
+
+    def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
+        """Train `model` in place; returns what came of it, and facts for the row."""
+        return fitting.fit(self, model, job)
 
     def shortened(self, epochs: int) -> "TrainingStage":
         shorter = replace(self, training=replace(self.training, epochs=epochs))
@@ -111,10 +140,25 @@ class TrainingStage(Stage):
         views = min(self.teaching.views, 2)
         return replace(shorter, teaching=replace(self.teaching, views=views))
 
+    def _check_classes(self, data: Data, model: keras.Model) -> None:
+        classes, known = len(data.class_names), model.output_shape[-1]
+        if known != classes:
+            raise ValueError(
+                f"stage {self.name!r}: {self.source} knows {known} classes, "
+                f"{data.name} has {classes}: Transfer puts a new head on"
+            )
+        if self.data is not None and self.exports:
+            raise ValueError(
+                f"stage {self.name!r} learns other data than the recipe's, on whose "
+                "test images its exports would be measured: exports=()"
+            )
+
     def _with_own_images(self, job: Job) -> Job:
         own: dict[str, Any] = {}
         if self.augment is not None:
             own["augment"] = self.augment
         if self.classes is not None:
             own["data"] = only_classes(job.data, self.classes)
+        if self.labels is not None:
+            own["data"] = with_labels(job.data, self.labels, seed=job.seed)
         return replace(job, **own)

@@ -109,7 +109,9 @@ class Checkpoint(keras.callbacks.Callback):
             self.history.setdefault(name, []).append(float(value))
         rate = float(ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.history.setdefault("learning_rate", []).append(rate)
-        score = self.history[MONITOR][-1]
+        score = (self.history.get(MONITOR) or [-v for v in self.history["val_loss"]])[
+            -1
+        ]
         # Equal scores: the later epoch, trained at the lower rate.
         if epoch >= self.best_from and score >= self.best.get("score", -math.inf):
             self.best = {"epoch": epoch + 1, "score": score}

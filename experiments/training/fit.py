@@ -12,6 +12,7 @@ from experiments.training.devices import gpus
 from experiments.training.optimizers import optimizer
 from experiments.training.plateau import Plateau
 from experiments.training.progress import Progress
+from experiments.training.rates import with_rates
 from experiments.training.settings import Training
 from experiments.training.xla import faster_compiled
 
@@ -42,6 +43,8 @@ def fit(  # noqa: PLR0913, all but four by keyword
     shown: Sequence[str] = (),
     callbacks: Sequence[keras.callbacks.Callback] = (),
     best_from: int = 0,
+    rate: Callable[[keras.Variable], float] | None = None,
+    accuracy: bool = True,
 ) -> Trained:
     """Train `model`, going on where an interrupted call with `checkpoint` stood.
 
@@ -61,6 +64,9 @@ def fit(  # noqa: PLR0913, all but four by keyword
         shown: logged values that these lines show beside loss and accuracies.
         callbacks: more Keras callbacks, called before ours.
         best_from: epochs before this one (from 0) do not count as best.
+        rate: function of a variable that gives the factor of its learning rate.
+        accuracy: whether the labels are classes; if not, the best epoch is that of
+            the lowest validation loss, and its score the negative of it.
 
     Returns:
         What was logged, and the epoch whose weights the model has now.
@@ -74,9 +80,9 @@ def fit(  # noqa: PLR0913, all but four by keyword
 
     def compile_with(jit_compile):
         model.compile(
-            optimizer(settings, steps),
+            with_rates(optimizer(settings, steps), rate),
             loss=loss,
-            metrics=["accuracy"],
+            metrics=["accuracy"] if accuracy else [],
             jit_compile=jit_compile,
         )
         model.optimizer.build(model.trainable_variables)

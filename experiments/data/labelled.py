@@ -1,0 +1,66 @@
+"""Few labels: only some train images are learned from, each class with its share."""
+
+import dataclasses
+
+import numpy as np
+
+from experiments.data.splits import Data, spread
+
+
+def with_labels(data: Data, labels: int, *, seed: int) -> Data:
+    """`data` with `labels` train images, each class with its share.
+
+    An epoch stays as long as it was: the images are shown again and again, each time
+    in another view, so that nets that learn from few labels and from many take as many
+    steps. Validation, test and pixel statistics stay.
+
+    Args:
+        data: from `load`.
+        labels: how many train images.
+        seed: which ones.
+
+    Raises:
+        ValueError: there are not so many images, or fewer labels than classes; or a
+            class has no train image; or the labels are in a stream alone.
+    """
+    chosen = chosen_images(data, labels, seed=seed)
+    train = data.train
+    rounds = -(-train.size // len(chosen))
+    shown = np.tile(chosen, rounds)[: max(train.size, len(chosen))]
+    return dataclasses.replace(data, train=train.only(shown))
+
+
+def chosen_images(data: Data, labels: int, *, seed: int) -> np.ndarray:
+    """(labels,) indices in the train split; arguments and errors of `with_labels`."""
+    check_labels(data, labels)
+    train, classes = data.train.labels, len(data.class_names)
+    order = np.random.default_rng(seed).permutation(len(train))
+    by_class = [order[train[order] == label] for label in range(classes)]
+    counts = spread(np.array([len(images) for images in by_class]), labels)
+    # A class that is rare is in it, too: at the cost of the largest one.
+    for label in np.flatnonzero(counts == 0):
+        counts[np.argmax(counts)] -= 1
+        counts[label] = 1
+    picked = [images[:count] for images, count in zip(by_class, counts, strict=True)]
+    return np.sort(np.concatenate(picked))
+
+
+def check_labels(data: Data, labels: int) -> None:
+    """Raises ValueError where `labels` of the train images cannot be chosen."""
+    train, classes = data.train, len(data.class_names)
+    if train.labels is None:
+        raise ValueError(
+            f"{data.name} is read as a stream, whose labels are not known beforehand: "
+            "labels=None, or a smaller image_size so that it fits in memory"
+        )
+    if not classes <= labels <= train.size:
+        raise ValueError(
+            f"labels must be from {classes} (one a class of {data.name}) to "
+            f"{train.size} (its train images), got {labels}"
+        )
+    lacking = np.setdiff1d(np.arange(classes), train.labels)
+    if len(lacking):
+        raise ValueError(
+            f"the train split of {data.name} lacks the class "
+            f"{data.class_names[lacking[0]]!r}"
+        )
