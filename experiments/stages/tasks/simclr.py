@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import keras
 from keras import ops
 
+from compression.distillation.losses.geometry import cosines
 from experiments.stages.tasks.task import Task
 
 
@@ -76,11 +77,8 @@ class Similarities(keras.layers.Layer):
         self.temperature = temperature
 
     def call(self, vectors):
-        # Not `ops.normalize`: a vector of zeros would make its gradient NaN.
-        squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-        unit = vectors * ops.rsqrt(squares + 1e-12)
-        cosines = ops.matmul(unit, ops.transpose(unit)) / self.temperature
-        return cosines - 1e9 * ops.eye(ops.shape(vectors)[0])
+        logits = cosines(vectors) / self.temperature
+        return logits - 1e9 * ops.eye(ops.shape(vectors)[0])
 
     def compute_output_shape(self, input_shape):
         return (input_shape[0], input_shape[0])

@@ -11,6 +11,7 @@ from keras import ops
 
 from compression.distillation.arguments import require_classes, require_number
 from compression.distillation.losses.feature_loss import FeatureLoss
+from compression.distillation.losses.geometry import unit_length
 
 UNKNOWN = -1  # the class of an image that was not trained on yet
 
@@ -142,8 +143,8 @@ class ContrastiveRepresentation(FeatureLoss):
     def values(self, teacher, student, batch):
         if batch.labels is not None:
             require_classes(batch.labels, self.name)
-        target = ops.normalize(self.embed_teacher(_over_positions(teacher[0])))
-        own = ops.normalize(self.embed_student(_over_positions(student[0])))
+        target = unit_length(self.embed_teacher(_over_positions(teacher[0])))
+        own = unit_length(self.embed_student(_over_positions(student[0])))
         rows = self._rows(batch.index, ops.shape(own)[0])
         drawn = keras.random.randint(
             (self.negatives,), 0, self.images, seed=self.draws if batch.training else 0

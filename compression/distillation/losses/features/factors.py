@@ -13,6 +13,7 @@ from keras import ops
 from compression.distillation.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.features.hints import hint_loss
+from compression.distillation.losses.geometry import unit_length
 
 CHANNELS_LAST = "channels_last"  # whatever Keras is set to
 SLOPE = 0.1  # of the leaky ReLUs, section 3
@@ -32,7 +33,7 @@ def factor_loss(teacher, student):
         (batch,) float32.
     """
     teacher, student = (
-        ops.normalize(ops.reshape(ops.cast(f, "float32"), (-1, math.prod(f.shape[1:]))))
+        unit_length(ops.reshape(f, (-1, math.prod(f.shape[1:]))))
         for f in (teacher, student)
     )
     return ops.mean(ops.abs(teacher - student), axis=-1)

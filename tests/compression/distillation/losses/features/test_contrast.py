@@ -105,6 +105,15 @@ def test_extreme_scores_stay_finite():
     np.testing.assert_allclose(ops.convert_to_numpy(got), [200.0, 200.0], rtol=1e-6)
 
 
+def test_features_of_zeros_have_small_gradients():
+    teacher, student = features()
+    loss = loss_of(teacher, student)
+    for weight in loss.trainable_weights:  # without biases zeros stay zeros
+        weight.assign(0 * weight if weight.name == "bias" else weight)
+    found = gradients(loss, teacher, [0 * s for s in student], known([4, 0, 11]))
+    assert all(abs(g).max() < 1000 for side in found for g in side)
+
+
 @pytest.mark.parametrize("rows", [[4, 0, 11], [-1, -1, -1], [12, 2, -1]])
 def test_agrees_with_numpy(rows):
     teacher, student = features()
