@@ -10,7 +10,7 @@ EXAMPLES = """
 limbeck measure net.tflite          # size, MACs, latency
 limbeck measure net.tflite --data mnist5k  # and accuracy on the test images
 limbeck measure net.keras --data folder:photos --split all
-limbeck measure net.keras --data cifar10 --crops ten  # as AlexNet was measured
+limbeck measure net.keras --data cifar10 --crops ten  # as AlexNet was
 limbeck measure net.keras --json
 """
 LARGER = 8 / 7  # images than their ten crops: 256 px for 224, as in the papers

@@ -48,7 +48,8 @@ def load_folder(
 ) -> Data:
     """The folder as a dataset; `experiments.data.load` has the contract."""
     found = find_images(folder) if labelled else find_unlabelled(folder)
-    _check(folder, found, found.labels)
+    check = _check_classes if labelled else _check_images
+    check(folder, found, found.labels)
     if found.left_out:
         warnings.warn(
             f"{folder} holds more than is taken: {'; '.join(found.left_out)}",
@@ -69,7 +70,7 @@ def load_folder(
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise ValueError(f"{what}{more}; --skip-bad-images leaves it out")
     kept = np.flatnonzero(usable)
-    _check(folder, found, found.labels[kept])
+    check(folder, found, found.labels[kept])
 
     parts = _cut(folder, found, kept, validation)
     train, held_out, test = (
@@ -93,15 +94,16 @@ def load_folder(
     )
 
 
-def _check(folder: Path, found: ImageFiles, labels: np.ndarray) -> None:
+def _check_images(folder: Path, found: ImageFiles, labels: np.ndarray) -> None:
+    if len(labels) < FEWEST:
+        raise ValueError(
+            f"{folder} must have at least {FEWEST} readable images "
+            f"({', '.join(sorted(SUFFIXES))}), found {len(labels)}"
+        )
+
+
+def _check_classes(folder: Path, found: ImageFiles, labels: np.ndarray) -> None:
     class_names = found.class_names
-    if not class_names:
-        if len(labels) < FEWEST:
-            raise ValueError(
-                f"{folder} must have at least {FEWEST} readable images "
-                f"({', '.join(sorted(SUFFIXES))}), found {len(labels)}"
-            )
-        return
     if len(class_names) < 2:
         raise ValueError(
             f"{folder} must have a sub-folder of images for each of at least two "

@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
-REPRODUCIBLE = ("hinton2015", "distill_methods")  # for `limbeck reproduce NAME`
+# For `limbeck reproduce NAME`.
+REPRODUCIBLE = ("hinton2015", "distill_methods", "transfer_digits", "transfer_classes")
 EXPERIMENTS = ("demo", *REPRODUCIBLE)
 ROOT = Path(__file__).parent
 LONGER = "_full"  # how the name of an experiment's longer recipe ends

@@ -75,6 +75,7 @@ class StageDeclaration(TypedDict, total=False):
 
     start: str | None
     teacher: str | None
+    measured: bool
     logs: list[LoggedSeries]
     facts: list[StageFact]
 

@@ -31,9 +31,11 @@ LATER = {
         "averaging_from": 0.75,
     },
 }
+IMAGES = {"labels": None, "data": None}
 ADDED = {
-    "Prune": {"augment": None, "classes": None},
-    "Train": {"classes": None, "auxiliary_weight": 0.0},
+    "Distill": IMAGES,
+    "Prune": IMAGES | {"augment": None, "classes": None},
+    "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0},
 }
 
 
@@ -58,6 +60,7 @@ def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
             "what": "",
             "start": start if isinstance(start, str) else None,
             "teacher": (stage.get("teaching") or {}).get("teacher"),
+            "measured": True,
             "logs": LOGS.get(stage.get("kind"), []),
             "facts": FACTS.get(stage.get("kind"), []),
         }

@@ -181,6 +181,7 @@ class Stage:
             "what": self.what,
             "start": self.start if isinstance(self.start, str) else None,
             "teacher": self.teacher,
+            "measured": bool(self.exports),
             "logs": [asdict(logged) for logged in self.logs],
             "facts": [asdict(fact) for fact in self.facts],
         }

@@ -79,8 +79,11 @@ def fit(  # noqa: PLR0913, all but four by keyword
     steps = train(0).steps_per_epoch
 
     def compile_with(jit_compile):
+        chosen = optimizer(settings, steps)
+        if rate is not None:
+            chosen = with_rates(chosen, [rate(v) for v in model.trainable_variables])
         model.compile(
-            with_rates(optimizer(settings, steps), rate),
+            chosen,
             loss=loss,
             metrics=["accuracy"] if accuracy else [],
             jit_compile=jit_compile,

@@ -1,13 +1,12 @@
 """Learning rates that differ from layer to layer."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import keras
 
 
 def with_rates(
-    optimizer: keras.optimizers.Optimizer,
-    rate: Callable[[keras.Variable], float] | None,
+    optimizer: keras.optimizers.Optimizer, factors: Sequence[float]
 ) -> keras.optimizers.Optimizer:
     """The same optimizer, each variable's step times its own factor.
 
@@ -17,16 +16,13 @@ def with_rates(
 
     Args:
         optimizer: not used yet; changed.
-        rate: function of a trainable variable; None: all factors are 1.
+        factors: one for each variable, in the order in which `build` will get them.
     """
-    if rate is None:
-        return optimizer
     step = optimizer.update_step
 
     def scaled(gradient, variable, learning_rate):
-        # Keras may give the backend's own variable here; it knows which one that is.
-        number = optimizer._get_variable_index(variable)
-        factor = rate(optimizer._trainable_variables[number])
+        # Keras gives the backend's own variable here, and knows which one that is.
+        factor = factors[optimizer._get_variable_index(variable)]
         return step(gradient, variable, learning_rate * factor)
 
     optimizer.update_step = scaled

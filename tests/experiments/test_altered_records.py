@@ -58,7 +58,7 @@ READERS = {
     ],
     "data.json": [
         show,
-        lambda run: identity.require_same_data(DIGITS, RunFolder(run)),
+        lambda run: identity.require_same_data(DIGITS, {}, RunFolder(run)),
     ],
     "stages.json": [show],
     f"{STAGE}/history.json": [show, teachers(lambda stage: stage.read_history())],

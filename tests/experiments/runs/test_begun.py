@@ -28,10 +28,10 @@ def teacher(path, weights):
 def begun(folder, stage, inputs):
     """Whether a checkpoint that was there is still there when the stage begins."""
     folder.path.mkdir(exist_ok=True)
-    folder.checkpoint.write_bytes(b"of an epoch")
+    folder.checkpoint().write_bytes(b"of an epoch")
     stages = (RECIPE.stages[0], stage)
     begin(folder, stage, dataclasses.replace(RECIPE, stages=stages), inputs)
-    return folder.checkpoint.exists()
+    return folder.checkpoint().exists()
 
 
 def test_a_checkpoint_is_kept_only_for_the_same_settings_and_inputs(tmp_path, capsys):

@@ -1,0 +1,1 @@
+"""Transfer between halves of CIFAR-10: from five classes to the other five."""
