@@ -52,7 +52,7 @@ def eagerly():
 
 @pytest.fixture
 def traced():
-    """Of a file that runs `eagerly`, a test of many steps: tracing costs less there."""
+    """Of a file that runs `eagerly`, a test of XLA, or of many steps."""
     import tensorflow as tf
 
     before = tf.config.functions_run_eagerly()

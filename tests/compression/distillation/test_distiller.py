@@ -82,6 +82,7 @@ def test_sample_weights_and_regularisation_count():
     assert logs["loss"] == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(
     "jit_compile", [False, pytest.param(True, marks=pytest.mark.backends)]
 )

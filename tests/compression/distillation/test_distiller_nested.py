@@ -8,8 +8,6 @@ from keras import layers
 from compression.distillation import Distiller, Hints, SimilarityPreserving, stages
 from compression.distillation.taps import shapes_at
 
-pytestmark = pytest.mark.usefixtures("eagerly")
-
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(8, 8, 8, 2)).astype("float32")
 LABELS = RNG.integers(0, 3, 8)

@@ -19,6 +19,8 @@ from experiments.training.auxiliary import AuxiliaryHeads
 from experiments.training.optimizers import LabelLoss
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 4, 4, 1)).astype("float32")
 EXPORTS = (Export("saved_model"),)
@@ -37,6 +39,7 @@ def tiny(*, input_shape=(4, 4, 1), classes=3, auxiliary=False, name="tiny"):
     return keras.Model(image, heads if auxiliary else logits, name=name)
 
 
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_step_is_that_of_weighted_losses(jit_compile):
     """Against Keras's own losses of several outputs."""

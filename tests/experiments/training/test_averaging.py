@@ -16,6 +16,8 @@ from experiments.training.batch_norm import Reestimation
 from experiments.training.optimizers import LabelLoss
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 STEPS = 1257 // 128
 
 
@@ -140,6 +142,7 @@ def test_training_goes_on_with_its_own_weights(whole):
             np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.usefixtures("traced")
 def test_averaging_compiled_by_xla(digits, tmp_path):
     settings, model, record = SETTINGS["ema"], student(digits), Record()
     settings = dataclasses.replace(settings, epochs=1, jit_compile=True)
@@ -150,6 +153,7 @@ def test_averaging_compiled_by_xla(digits, tmp_path):
 
 
 @pytest.mark.parametrize("whole", ["swa"], indirect=True)  # ema: see test_plateau.py
+@pytest.mark.usefixtures("traced")
 def test_an_interrupted_averaging_ends_like_a_whole_one(whole, digits, tmp_path):
     settings, model, trained, _ = whole
     again = student(digits)
