@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -31,13 +32,9 @@ def pytest_collection_finish():
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
-@pytest.fixture(scope="module")
-def eagerly():
-    """Steps of Keras that run without being traced first, which takes a second.
-
-    For tests of many small trainings. That the same is right when it is traced, or
-    compiled, is tested with those of `fit`, of runs and of XLA.
-    """
+@contextmanager
+def functions_run_eagerly(eagerly):
+    """As TensorFlow can be told; other backends have nothing of the kind."""
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -45,20 +42,28 @@ def eagerly():
         return
     import tensorflow as tf
 
-    tf.config.run_functions_eagerly(True)
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(eagerly)
     yield
-    tf.config.run_functions_eagerly(False)
+    tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture(scope="module")
+def eagerly():
+    """Steps of Keras that run without being traced first, which takes a second.
+
+    For tests of many small trainings. That the same is right when it is traced, or
+    compiled, is tested with those of `fit`, of runs and of XLA.
+    """
+    with functions_run_eagerly(True):
+        yield
 
 
 @pytest.fixture
 def traced():
     """Of a file that runs `eagerly`, a test of XLA, or of many steps."""
-    import tensorflow as tf
-
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(False)
-    yield
-    tf.config.run_functions_eagerly(before)
+    with functions_run_eagerly(False):
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)
