@@ -16,7 +16,10 @@ from pathlib import Path
 from types import ModuleType
 
 # For `limbeck reproduce NAME`.
-REPRODUCIBLE = ("hinton2015", "distill_methods", "transfer_digits", "transfer_classes")
+REPRODUCIBLE = (
+    *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
+    "he2016",
+)
 EXPERIMENTS = ("demo", *REPRODUCIBLE)
 ROOT = Path(__file__).parent
 LONGER = "_full"  # how the name of an experiment's longer recipe ends

@@ -15,7 +15,6 @@ METHODS = {
     "frozen": "frozen backbone",
     "staged": "unfrozen in stages",
     "full": "full fine-tuning",
-    "rates": "full, rates by depth",
 }
 NOTES = (
     "Note: CIFAR-10 here is a lossy JPEG copy. Of five classes: train 22,500, "
