@@ -60,9 +60,7 @@ def run(options):
         larger = LARGER if options.crops else 1
         data = model_data.load_for(runner, options, larger=larger)
         batches = _batches(data, SPLITS if options.split == ALL else [options.split])
-        if options.crops:
-            size = round(data.image_shape[0] / larger)
-            views = partial(measure.ten_crops, size=size)
+        views = _ten_crops(data) if options.crops else None
     profile = measure.profile(
         runner, batches, image_size=options.image_size, views=views
     )
@@ -73,6 +71,17 @@ def run(options):
     for name, value in row.items():
         if value is not None:
             print(f"{name:<16} {value}")
+
+
+def _ten_crops(data):
+    from compression import measure
+
+    if not data.flips:
+        raise ValueError(
+            f"ten crops mirror images, and those of {data.name} mean something else in "
+            "a mirror: leave out --crops"
+        )
+    return partial(measure.ten_crops, size=round(data.image_shape[0] / LARGER))
 
 
 def _batches(data, splits):

@@ -157,7 +157,9 @@ def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
     assert row["examples"] == 359
 
 
-def test_ten_crops_of_larger_images_are_averaged(grey_net, photos, capsys, refusal):
+def test_ten_crops_of_larger_images_are_averaged(
+    grey_net, model_file, photos, capsys, refusal
+):
     data = ("--data", f"folder:{photos(*'abc')}")
     row, _ = measured(capsys, grey_net, *data, "--crops", "ten")
     plain, _ = measured(capsys, grey_net, *data)
@@ -165,6 +167,9 @@ def test_ten_crops_of_larger_images_are_averaged(grey_net, photos, capsys, refus
     assert row["loss"] == pytest.approx(plain["loss"], abs=1e-3)  # they are all grey
     line = refusal("measure", grey_net, "--crops", "ten")
     assert "--crops are of images: give --data" in line
+    words = ["measure", str(model_file), "--data", "digits", "--crops", "ten"]
+    assert cli.main(words) == 2
+    assert "mirror images, and those of digits mean" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.h5", "net.pb", "net.TFLITE"])
