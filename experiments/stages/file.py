@@ -9,6 +9,7 @@ from compression import as_logits, export
 from experiments.data import Data
 from experiments.deployment import beside
 from experiments.runs.fingerprints import of_file
+from experiments.stages.images import require_images
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,5 @@ class File:
             model = as_logits(model)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from error
-        images = tuple(model.input_shape[1:])
-        if images != tuple(data.image_shape):
-            raise ValueError(
-                f"{self.path} takes images of {images}, those of {data.name} are "
-                f"{tuple(data.image_shape)}: set image_size"
-            )
+        require_images(model, data, self.path)
         return model

@@ -10,6 +10,7 @@ from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
 from experiments.stages.base import Export, Job
 from experiments.stages.heads import backbone
+from experiments.stages.images import require_images
 from experiments.stages.tasks import Task
 from experiments.stages.training_stage import TrainingStage
 from experiments.training import fit as training
@@ -68,12 +69,7 @@ class Pretrain(TrainingStage):
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         self.task.check(data.image_shape)
         model = self.started(data, models.__getitem__)
-        images = tuple(model.input_shape[1:])
-        if images != tuple(data.image_shape):
-            raise ValueError(
-                f"stage {self.name!r}: {self.source} takes images of {images}, those "
-                f"of {data.name} are {tuple(data.image_shape)}: set image_size"
-            )
+        require_images(model, data, f"stage {self.name!r}: {self.source}")
         self.task.net(backbone(model, self.head))
         return model
 

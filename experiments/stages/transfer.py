@@ -12,6 +12,7 @@ from experiments.data import Data
 from experiments.stages import fitting
 from experiments.stages.base import Job
 from experiments.stages.heads import backbone, by_depth, with_head
+from experiments.stages.images import require_images
 from experiments.stages.training_stage import TrainingStage
 from experiments.training.fit import Trained
 from experiments.training.toward_start import held
@@ -75,12 +76,7 @@ class Transfer(TrainingStage):
             source = load(self.start)
         else:
             source = self.start.source(data)
-        images = tuple(source.input_shape[1:])
-        if images != tuple(data.image_shape):
-            raise ValueError(
-                f"stage {self.name!r}: {self.source} takes images of {images}, those "
-                f"of {data.name} are {tuple(data.image_shape)}: set image_size"
-            )
+        require_images(source, data, f"stage {self.name!r}: {self.source}")
         return with_head(backbone(source, self.head), len(data.class_names))
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
