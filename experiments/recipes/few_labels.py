@@ -54,7 +54,7 @@ def tables(
         Column("labels", labels),
         Column("method", lambda summary: methods[method(summary)], numeric=False),
         Column("top-1 %", lambda summary: _percent(summary, "top1")),
-        Column(f"gain on {methods[base]}", gain),
+        Column("gain", gain),
         Column("n", lambda summary: str(len(summary.values("top1")))),
         Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
     )

@@ -24,7 +24,7 @@ from experiments.training.settings import Training
 
 LITERT = (Export("litert"),)
 BUDGETS = (50, 225, 2250, None)  # 0.2, 1, 10 and 100 % of 22,500 train images
-TRAINING = Training(epochs=4, batch_size=128, learning_rate=2e-3, weight_decay=0.01)
+TRAINING = Training(epochs=5, batch_size=128, learning_rate=2e-3, weight_decay=0.01)
 
 
 def _recipe(name: str, net: Net, first: Training, training: Training) -> Recipe:
