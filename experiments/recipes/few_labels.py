@@ -26,7 +26,10 @@ def stages(methods: Mapping[str, Callable], budgets: Sequence[int | None]) -> li
 
 
 def tables(
-    summaries: Sequence[Summary], methods: Mapping[str, str], notes: Sequence[str]
+    summaries: Sequence[Summary],
+    methods: Mapping[str, str],
+    notes: Sequence[str],
+    more: Sequence[Column] = (),
 ) -> list[Table]:
     """One line a number of labels and method, with its gain on the first method.
 
@@ -34,6 +37,7 @@ def tables(
         summaries: of the run's stages.
         methods: name -> in words; the first one is what the others are compared with.
         notes: under the table.
+        more: columns.
     """
     by_name = {summary.stage: summary for summary in summaries}
     base = next(iter(methods))
@@ -57,6 +61,7 @@ def tables(
         Column("gain", gain),
         Column("n", lambda summary: str(len(summary.values("top1")))),
         Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+        *more,
     )
     return [tabulate("Top-1 by the number of labels", columns, shown, notes)]
 

@@ -1,0 +1,1 @@
+"""Pretraining without labels on CIFAR-10, then few labels of five classes."""
