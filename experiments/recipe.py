@@ -35,6 +35,8 @@ class Recipe:
     deterministic: bool = True
 
     def __post_init__(self):
+        if not self.stages:
+            raise ValueError(f"the recipe {self.name!r} has no stages")
         known = set()
         for stage in self.stages:
             for needed in stage.inputs:

@@ -56,7 +56,13 @@ class Train(TrainingStage):
         if not self.auxiliary_weight:
             return super().started(data, load)
         options = {**self.start.options, "auxiliary": True}
-        return replace(self.start, options=options).built(data)
+        try:
+            return replace(self.start, options=options).built(data)
+        except ValueError as error:
+            raise ValueError(
+                f"stage {self.name!r} cannot have auxiliary heads ({error}): "
+                "auxiliary_weight=0"
+            ) from error
 
     def trainer(self, model: keras.Model) -> keras.Model:
         if not self.auxiliary_weight:
