@@ -128,12 +128,15 @@ def alexnet_owt(
     return keras.Model(image, logits, name=name)
 
 
-def alexnet_small(
+def alexnet_small(  # noqa: PLR0913, what the paper compares
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
     width: float = 1.0,
     batch_norm: bool = True,
+    response_norm: bool = False,
+    activation: str = "relu",
+    overlapping: bool = True,
     dropout: float = 0.5,
     initialisation: str = "he",
     name: str = "alexnet_small",
@@ -150,15 +153,22 @@ def alexnet_small(
         width: multiplies every layer's units (rounded to a multiple of 8, at least
             8); 0.125 gives a net of 73,000 weights for 28x28x1 images.
         batch_norm: normalise after every convolution.
+        response_norm: the paper's normalisation instead, after the first two.
+        activation: "relu", or "tanh", with which the paper compares it (section 3.1).
+        overlapping: whether pooling windows are 3 pixels wide at stride 2 (section
+            3.4) or 2.
         dropout: fraction of units dropped, 0 <= dropout < 1.
         initialisation: "he", or "paper", see `alexnet`; where batch norm follows,
             convolutions have no bias to start at 1.
         name: name of the model.
 
     Raises:
-        ValueError: the images are too small or too large, `width` is not positive, or
-            there is no such initialisation.
+        ValueError: the images are too small or too large, `width` is not positive,
+            there is no such initialisation or activation, or both norms are wanted.
     """
+    check_choice("activation", activation, ("relu", "tanh"))
+    if batch_norm and response_norm:
+        raise ValueError("response_norm stands in for batch_norm: batch_norm=False")
     if not all(28 <= side <= 64 for side in input_shape[:2]):
         raise ValueError(
             f"{name} takes images of 28 to 64 px a side, got {input_shape[:2]}; "
@@ -179,18 +189,27 @@ def alexnet_small(
         )(x)
         if batch_norm:
             x = BatchNormalization(momentum=0.9, name=f"bn{i}")(x)
-        x = layers.ReLU(name=f"relu{i}")(x)
+        x = _activated(x, activation, i)
+        if response_norm and i <= 2:
+            x = LocalResponseNormalization(**RESPONSE, name=f"norm{i}")(x)
         if i in POOLED:
-            x = layers.MaxPooling2D(3, strides=2, name=f"pool{i}")(x)
+            window = 3 if overlapping else 2
+            x = layers.MaxPooling2D(window, strides=2, name=f"pool{i}")(x)
     x = layers.Flatten(name="flatten")(x)
     for i in (6, 7):
         x = layers.Dropout(dropout, name=f"drop{i}")(x)
         x = layers.Dense(
             scaled(SMALL_DENSE, width), name=f"fc{i}", **_start(initialisation, i)
         )(x)
-        x = layers.ReLU(name=f"relu{i}")(x)
+        x = _activated(x, activation, i)
     logits = layers.Dense(classes, name="logits", **_last(initialisation))(x)
     return keras.Model(image, logits, name=name)
+
+
+def _activated(x, activation, layer):
+    if activation == "relu":
+        return layers.ReLU(name=f"relu{layer}")(x)
+    return layers.Activation(activation, name=f"{activation}{layer}")(x)
 
 
 def _start(initialisation, layer):

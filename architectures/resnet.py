@@ -26,7 +26,8 @@ class Choices:
 
     Attributes:
         shortcut: where the shape changes, "A" thins out and pads with zero channels,
-            "B" projects with a 1x1 convolution (section 3.3).
+            "B" projects with a 1x1 convolution (section 3.3). "none": the plain net
+            without shortcuts, with which the paper compares it (section 4.1).
         convolution: "standard", or "separable": a depthwise 3x3, batch norm and ReLU,
             then 1x1 instead of each 3x3.
         zero_init: the last batch norm of a block starts at zero, so that the block
@@ -34,7 +35,7 @@ class Choices:
             section 5.1).
 
     Raises:
-        ValueError: a choice is not among these.
+        ValueError: a choice is not among these, or two do not go together.
     """
 
     shortcut: str
@@ -42,7 +43,11 @@ class Choices:
     zero_init: bool = False
 
     def __post_init__(self):
-        blocks.check_choice("shortcut", self.shortcut, ("A", "B"))
+        blocks.check_choice("shortcut", self.shortcut, ("A", "B", "none"))
+        if self.shortcut == "none" and self.zero_init:
+            raise ValueError(
+                "zero_init starts a block as its shortcut, and shortcut='none' has none"
+            )
         blocks.check_choice("convolution", self.convolution, ("standard", "separable"))
 
 
@@ -67,7 +72,7 @@ def resnet(
         depth: 18, 34, 50, 101 or 152.
         input_shape: (height, width, channels), at least 32 pixels a side.
         classes: number of logits.
-        shortcut: "A" or "B", see `Choices`.
+        shortcut: "A", "B" or "none", see `Choices`.
         convolution: "standard" or "separable", see `Choices`.
         zero_init: blocks start as their shortcuts, see `Choices`.
         name: name of the model.
@@ -121,7 +126,7 @@ def resnet_cifar(
         depth: number of weighted layers on the longest path: 20, 32, 44, 56, 110.
         input_shape: (height, width, channels), at least 8 pixels a side.
         classes: number of logits.
-        shortcut: "A" as in the paper or "B", see `Choices`.
+        shortcut: "A" as in the paper, "B" or "none", see `Choices`.
         convolution: "standard" or "separable", see `Choices`.
         zero_init: blocks start as their shortcuts, see `Choices`.
         name: name of the model.
@@ -182,6 +187,8 @@ def bottleneck_block(x, width, stride, choices, *, name):
 
 
 def _joined(x, y, stride, choices, *, name):
+    if choices.shortcut == "none":
+        return layers.ReLU(name=f"{name}_out")(y)
     width = y.shape[-1]
     if stride != 1 or x.shape[-1] != width:
         if choices.shortcut == "A":

@@ -191,6 +191,15 @@ SMALL = {
     "alexnet_small without batch norm": partial(
         architectures.build, "alexnet_small", width=0.25, batch_norm=False
     ),
+    "alexnet_small, tanh, response norm, plain pooling": partial(
+        architectures.build,
+        "alexnet_small",
+        width=0.25,
+        batch_norm=False,
+        response_norm=True,
+        activation="tanh",
+        overlapping=False,
+    ),
     "zfnet": partial(architectures.build, "zfnet", input_shape=(47, 47, 3)),
     "zfnet_residual": partial(
         architectures.build, "zfnet_residual", input_shape=(32, 32, 3)
@@ -212,6 +221,7 @@ SMALL = {
     "resnet50": partial(architectures.build, "resnet50", input_shape=(32, 32, 3)),
     "resnet20": partial(architectures.build, "resnet20", input_shape=(8, 8, 3)),
     "resnet8, B": partial(resnet_cifar, 8, input_shape=(8, 8, 3), shortcut="B"),
+    "resnet8, plain": partial(resnet_cifar, 8, input_shape=(8, 8, 3), shortcut="none"),
     "resnet8, separable": partial(
         resnet_cifar, 8, input_shape=(8, 8, 3), convolution="separable"
     ),
@@ -361,6 +371,8 @@ def test_other_images_do_too(name, shape, layer, expected):
         ("alexnet", {"input_shape": (66, 67, 3)}, "at least 67 px"),
         ("alexnet_owt", {"input_shape": (62, 63, 3)}, "at least 63 px"),
         ("alexnet_small", {"width": 0}, "width must be positive"),
+        ("alexnet_small", {"activation": "gelu"}, "activation must be one of"),
+        ("alexnet_small", {"response_norm": True}, "batch_norm=False"),
         ("alexnet_small", {"input_shape": (65, 32, 3)}, "28 to 64 px"),
         ("zfnet", {"input_shape": (46, 47, 3)}, "at least 47 px"),
         ("zfnet_residual", {"input_shape": (31, 32, 3)}, "at least 32 px"),
@@ -373,6 +385,7 @@ def test_other_images_do_too(name, shape, layer, expected):
         ("resnet18", {"input_shape": (32, 32)}, "at least 32 px"),
         ("resnet20", {"input_shape": (7, 7, 3)}, "at least 8 px"),
         ("resnet20", {"shortcut": "C"}, "shortcut must be one of"),
+        ("resnet20", {"shortcut": "none", "zero_init": True}, "shortcut='none' has"),
         ("resnet20", {"convolution": "wide"}, "convolution must be one of"),
     ],
 )
@@ -431,6 +444,29 @@ def test_alexnet_fits_224_px_with_two_zeros_around():
 def test_shortcut_b_costs_two_projections(depth, weights):
     model = architectures.build(f"resnet{depth}", shortcut="B")
     assert count_parameters(model) == weights
+
+
+def test_a_plain_net_has_the_weights_of_shortcut_a_and_no_adds():
+    plain = architectures.build("resnet20", shortcut="none")
+    assert count_parameters(plain) == PARAMETERS["resnet20"]
+    assert not any(isinstance(layer, layers.Add) for layer in plain.layers)
+
+
+def test_what_the_alexnet_paper_compares():
+    options = {"input_shape": (28, 28, 1), "width": 0.25, "batch_norm": False}
+    model = architectures.build(
+        "alexnet_small",
+        response_norm=True,
+        activation="tanh",
+        overlapping=False,
+        **options,
+    )
+    names = [layer.name for layer in model.layers]
+    first = ["conv1", "tanh1", "norm1", "pool1", "conv2", "tanh2", "norm2", "pool2"]
+    assert names[1:9] == first and "relu6" not in names
+    sides = [model.get_layer(f"pool{i}").output.shape[1] for i in (1, 2, 5)]
+    assert sides == [14, 7, 3]
+    assert model.get_layer("pool1").pool_size == (2, 2)
 
 
 def test_separable_blocks_are_compact():
