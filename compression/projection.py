@@ -56,11 +56,20 @@ class Projection(keras.callbacks.Callback):
         """`value` put on the set that `state` describes, in `keras.ops`."""
         raise NotImplementedError
 
+    def chosen(self) -> list[keras.Variable]:
+        """The variables of the model that are held, before anything is changed."""
+        return [v for v in kernels(self.model) if self.select(v)]
+
+    @property
+    def kept(self) -> list[keras.Variable]:
+        """What a checkpoint must hold, beside the model, to go on in mid-training."""
+        return []
+
     def update(self, step: int) -> None:
         """Before step `step` of the training (from 0): change `states` where due."""
 
     def on_train_begin(self, logs=None):
-        self.variables = [v for v in kernels(self.model) if self.select(v)]
+        self.variables = self.chosen()
         if not self.variables:
             raise ValueError(
                 f"model {self.model.name!r} has no kernel to project (selected)"
