@@ -56,9 +56,9 @@ class Projection(keras.callbacks.Callback):
         """`value` put on the set that `state` describes, in `keras.ops`."""
         raise NotImplementedError
 
-    def chosen(self) -> list[keras.Variable]:
-        """The variables of the model that are held, before anything is changed."""
-        return [v for v in kernels(self.model) if self.select(v)]
+    def chosen(self, model: keras.Model) -> list[keras.Variable]:
+        """The variables of `model` to hold; raises ValueError if that cannot be."""
+        return [v for v in kernels(model) if self.select(v)]
 
     @property
     def kept(self) -> list[keras.Variable]:
@@ -69,7 +69,7 @@ class Projection(keras.callbacks.Callback):
         """Before step `step` of the training (from 0): change `states` where due."""
 
     def on_train_begin(self, logs=None):
-        self.variables = self.chosen()
+        self.variables = self.chosen(self.model)
         if not self.variables:
             raise ValueError(
                 f"model {self.model.name!r} has no kernel to project (selected)"

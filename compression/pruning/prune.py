@@ -115,14 +115,14 @@ class Prune(Projection):
         self._named = set()  # kernels that a warning has named
         self._found, self._outdated = None, []
 
-    def chosen(self):
-        spared = exempted(self.model, self.exempt)
-        chosen = [v for v in super().chosen() if layer_path(v) not in spared]
+    def chosen(self, model):
+        spared = exempted(model, self.exempt)
+        chosen = [v for v in super().chosen(model) if layer_path(v) not in spared]
         if isinstance(self.pattern, Kernel):
             chosen = [v for v in chosen if len(v.shape) > 2]  # not of dense layers
-        axes = channel_axes(self.model)
+        axes = channel_axes(model)
         self._outputs = [axes.get(id(v), LAST) for v in chosen]
-        self._own = targets_of(self.model, chosen, self.targets)
+        self._own = targets_of(model, chosen, self.targets)
         for variable, outputs in zip(chosen, self._outputs, strict=True):
             if why := self.pattern.refusal(tuple(variable.shape), outputs):
                 raise ValueError(

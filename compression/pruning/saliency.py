@@ -59,7 +59,7 @@ class Movement:
     def begin(self, variables: Sequence[keras.Variable]) -> None:
         """Forgets what was; from here on `variables` are watched."""
         self.scores = [
-            keras.Variable(ops.zeros_like(v), trainable=False, name="movement")
+            keras.Variable(ops.zeros_like(v.value), trainable=False, name="movement")
             for v in variables
         ]
 
@@ -68,7 +68,7 @@ class Movement:
 
     def after_step(self, variables: Sequence[keras.Variable]) -> None:
         for score, was, now in zip(self.scores, self._before, variables, strict=True):
-            score.assign_add(was * (now - was))
+            score.assign(score.value + was * (now.value - was))
 
     def __call__(self, model, variables):
         return [ops.convert_to_numpy(score) for score in self.scores]
@@ -124,7 +124,7 @@ class Taylor(_WithGradients):
     def scores(self, model, variables):
         def batch(x, y):
             found = self.gradients(model, variables, x, y)
-            return [ops.abs(g * v) for g, v in zip(found, variables, strict=True)]
+            return [ops.abs(g * v.value) for g, v in zip(found, variables, strict=True)]
 
         return self.mean(batch)
 
@@ -138,7 +138,7 @@ class Snip(_WithGradients):
 
     def scores(self, model, variables):
         found = self.mean_gradients(model, variables)
-        sizes = [ops.abs(g * v) for g, v in zip(found, variables, strict=True)]
+        sizes = [ops.abs(g * v.value) for g, v in zip(found, variables, strict=True)]
         total = sum(float(ops.sum(size)) for size in sizes)
         return [size / (total or 1.0) for size in sizes]
 
@@ -164,7 +164,7 @@ class Grasp(_WithGradients):
             return gradients(along, variables)
 
         product = self.mean(batch)
-        return [h * v for h, v in zip(product, variables, strict=True)]
+        return [h * v.value for h, v in zip(product, variables, strict=True)]
 
 
 class Fisher(_WithGradients):
@@ -177,14 +177,17 @@ class Fisher(_WithGradients):
     """
 
     def scores(self, model, variables):
-        total, count = [ops.zeros_like(v) for v in variables], 0
+        total, count = [ops.zeros_like(v.value) for v in variables], 0
         for x, y in pairs(self.data):
             for i in range(len(y)):
                 one = keras.tree.map_structure(lambda t, i=i: t[i : i + 1], x)
                 found = self.gradients(model, variables, one, y[i : i + 1])
                 total = [t + g * g for t, g in zip(total, found, strict=True)]
                 count += 1
-        return [t / count * v * v / 2 for t, v in zip(total, variables, strict=True)]
+        return [
+            t / count * ops.square(v.value) / 2
+            for t, v in zip(total, variables, strict=True)
+        ]
 
 
 NAMED = {"magnitude": lambda: magnitude, "random": Random, "movement": Movement}

@@ -98,6 +98,7 @@ def test_bad_names_leave_the_model_untouched():
         with pytest.raises(ValueError, match=message):
             fitted(model, Prune(HALF, **options))
     model.get_layer("fc").trainable = False
+    model.compile("sgd", model.loss)
     with pytest.raises(ValueError, match=r"targets\['fc'\]: .*fc is frozen and would"):
         fitted(model, Prune(HALF, targets={"fc": 0.5}))
     assert all(v.constraint is None for v in model.trainable_variables)
