@@ -2,6 +2,8 @@
 
 from compression.pruning.masks import magnitude_masks
 from compression.pruning.prune import Prune
+from compression.pruning.rewinding import find_ticket
+from compression.pruning.rigl import RigL
 from compression.pruning.saliency import (
     Fisher,
     Grasp,
@@ -12,6 +14,7 @@ from compression.pruning.saliency import (
     magnitude,
 )
 from compression.pruning.schedules import ConstantSparsity, PolynomialDecay
+from compression.pruning.surgery import Surgery
 from compression.pruning.wanda import Wanda
 
 __all__ = [
@@ -22,9 +25,12 @@ __all__ = [
     "PolynomialDecay",
     "Prune",
     "Random",
+    "RigL",
     "Snip",
+    "Surgery",
     "Taylor",
     "Wanda",
+    "find_ticket",
     "magnitude",
     "magnitude_masks",
 ]

@@ -165,21 +165,44 @@ class Prune(Projection):
             return
         self.sync()
         weights = [ops.convert_to_numpy(variable) for variable in self.variables]
-        found = self._masks(weights, sparsity)
+        self._take(self._masks(self.model, weights, sparsity), weights, sparsity)
+
+    def cut(self, model: keras.Model, sparsity: float) -> list[np.ndarray]:
+        """Prunes `model` at once, without training it.
+
+        Returns:
+            The masks of `variables`, which are the kernels that were pruned.
+
+        Raises:
+            ValueError: as `fit` would.
+        """
+        self.variables = self.chosen(model)
+        weights = [ops.convert_to_numpy(variable) for variable in self.variables]
+        found = self._masks(model, weights, sparsity)
+        for variable, weight, mask in zip(self.variables, weights, found, strict=True):
+            variable.assign(weight * mask)
+        return found
+
+    def _take(self, found, weights, sparsity):
+        """The masks that hold from here on."""
         for i, mask in enumerate(found):
             self.states[i].assign(mask)
             self.variables[i].assign(weights[i] * mask)
-        self.sparsity = sparsity
+        risen, self.sparsity = sparsity != self.sparsity, sparsity
         self.delivered = self._delivered(found)
-        self._compare_from_here()
+        if risen:
+            self._compare_from_here()
         if self.scope == "global":  # otherwise it is what was asked for
             self._name_the_nearly_empty(found)
 
-    def _masks(self, weights, sparsity):
-        """Of the kernels with targets each for itself, of the others by the scope."""
-        scores = self.saliency(self.model, self.variables)
+    def _masks(self, model, weights, sparsity):
+        scores = self.saliency(model, self.variables)
         if self.saliency is not magnitude:
             self._check(scores)
+        return self._masks_of(scores, weights, sparsity)
+
+    def _masks_of(self, scores, weights, sparsity):
+        """Of the kernels with targets each for itself, of the others by the scope."""
         lowest = min(score.min() for score in scores)
         scores = [
             zeros_first(score, weight, lowest)

@@ -114,6 +114,13 @@ class _WithGradients:
         return self.mean(lambda x, y: self.gradients(model, variables, x, y))
 
 
+class Gradient(_WithGradients):
+    """|mean gradient|: what would change if a weight moved, that of a zero as well."""
+
+    def scores(self, model, variables):
+        return list(map(ops.abs, self.mean_gradients(model, variables)))
+
+
 class Taylor(_WithGradients):
     """|gradient * w|, the mean over the batches of what a weight's loss would change.
 
