@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
-from compression.pruning import ConstantSparsity, PolynomialDecay, Prune
+from compression.pruning import ConstantSparsity, PolynomialDecay, Prune, Taylor
 from compression.pruning.masks import masks
 from compression.pruning.patterns import Block, Kernel, OfM, matrix, pattern
 
@@ -211,6 +211,10 @@ def test_kernels_that_are_too_small():
         pruned("8:16", 0.5)
 
 
+ON_JAX = keras.backend.backend() == "jax"
+
+
+@pytest.mark.skipif(ON_JAX, reason="Keras saves JAX's masks with the optimizer")
 @pytest.mark.parametrize("name", ["2:4", "block(1, 4)"])
 @pytest.mark.usefixtures("eagerly")
 def test_a_reload_in_mid_schedule_goes_on_with_the_same_units(name, tmp_path):
@@ -247,3 +251,22 @@ def test_a_reload_in_mid_schedule_goes_on_with_the_same_units(name, tmp_path):
     fit(half, initial_epoch=1)
     for a, b in zip(whole.get_weights(), half.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("averaged", [True, False])
+@pytest.mark.usefixtures("eagerly")
+def test_a_pattern_with_averages_and_with_half_precision(averaged):
+    """The saliency's gradients are taken in float16 as well."""
+    image = keras.Input((4, 4, 2))
+    policy = "float32" if averaged else "mixed_float16"
+    x = layers.Conv2D(8, 2, name="conv", dtype=policy)(image)
+    x = layers.Flatten()(x)
+    model = keras.Model(image, layers.Dense(4, name="fc", dtype=policy)(x))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    data = (IMAGES[:, :4, :4, :2], LABELS)
+    model.compile(keras.optimizers.SGD(0.01, use_ema=averaged), loss)
+    prune = Prune(ConstantSparsity(0.5), pattern="2:4", saliency=Taylor([data]))
+    model.fit(*data, batch_size=4, callbacks=[prune], verbose=0)
+    for variable in prune.variables:
+        rows = keras.ops.convert_to_numpy(variable).reshape(-1, variable.shape[-1])
+        assert ((rows.reshape(-1, 4, rows.shape[1]) != 0).sum(1) == 2).all()
