@@ -56,11 +56,20 @@ class Projection(keras.callbacks.Callback):
         """`value` put on the set that `state` describes, in `keras.ops`."""
         raise NotImplementedError
 
+    def chosen(self, model: keras.Model) -> list[keras.Variable]:
+        """The variables of `model` to hold; raises ValueError if that cannot be."""
+        return [v for v in kernels(model) if self.select(v)]
+
+    @property
+    def kept(self) -> list[keras.Variable]:
+        """What a checkpoint must hold, beside the model, to go on in mid-training."""
+        return []
+
     def update(self, step: int) -> None:
         """Before step `step` of the training (from 0): change `states` where due."""
 
     def on_train_begin(self, logs=None):
-        self.variables = [v for v in kernels(self.model) if self.select(v)]
+        self.variables = self.chosen(self.model)
         if not self.variables:
             raise ValueError(
                 f"model {self.model.name!r} has no kernel to project (selected)"

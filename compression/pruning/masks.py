@@ -5,8 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compression.pruning.patterns import LAST, Element, Pattern
+
 SCOPES = ("layer", "global")
 FLOOR = 0.01
+EXACT = 1e-6  # a fraction such as 2/3 may be rounded so far
 
 
 def magnitude_masks(
@@ -14,7 +17,7 @@ def magnitude_masks(
     sparsity: float,
     *,
     scope: str = "global",
-    floor: float = FLOOR,
+    floor: float | None = FLOOR,
 ) -> list[np.ndarray]:
     """Masks that drop the weights of least magnitude, exactly as many as asked.
 
@@ -31,7 +34,8 @@ def magnitude_masks(
             that stays in each is more than is left.
         floor: fraction of every array that stays at least, 0 to 1, its largest
             weights; 1 - `sparsity` where that is less. A layer without weights gives
-            the same answer to every image, whatever the others keep.
+            the same answer to every image, whatever the others keep. None: arrays may
+            be emptied.
 
     Returns:
         One array of zeros and ones for each array, of its shape and dtype.
@@ -40,57 +44,144 @@ def magnitude_masks(
         ValueError: `sparsity` is outside [0, 1), `floor` outside [0, 1], or there is
             no such scope.
     """
+    return masks([np.abs(w) for w in weights], sparsity, scope=scope, floor=floor)
+
+
+def masks(  # noqa: PLR0913, all but two by keyword
+    scores: Sequence[np.ndarray],
+    sparsity: float,
+    *,
+    pattern: Pattern = Element(),  # noqa: B008, nothing can change it
+    outputs: Sequence[tuple[int, ...]] | None = None,
+    scope: str = "global",
+    floor: float | None = FLOOR,
+) -> list[np.ndarray]:
+    """Masks that drop the units of a pattern that have the least mean score.
+
+    As `magnitude_masks` otherwise: the first of equals go, and whole units are counted
+    where that speaks of weights. Where units differ in size, as blocks at the edges
+    do, the number of zeros is the nearest that can be had in the order of the scores.
+
+    Args:
+        scores: an array for each kernel, of its shape; high ones stay.
+        sparsity: fraction of zeros, 0 <= sparsity < 1. With "n:m" at most 1 - n/m,
+            at which all groups are in the pattern; at half of it, half of them are.
+        pattern: what becomes zero together.
+        outputs: for each kernel the axes of its output channels; None: the last.
+        scope: "layer" or "global".
+        floor: fraction of every kernel's units that stays at least; at least one
+            stays unless None. "n:m" keeps n weights of m and needs none.
+
+    Raises:
+        ValueError: a value is outside its range, or there is no such scope.
+    """
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity must be in [0, 1), got {sparsity}")
     require_floor(floor)
     if scope not in SCOPES:
         raise ValueError(f"no scope called {scope!r}; choose from {', '.join(SCOPES)}")
-    sizes = [np.abs(w).ravel() for w in weights]
+    require_reachable(pattern, sparsity)
+    fraction = sparsity / pattern.complete
+    if pattern.complete < 1:
+        floor = None
+        if math.isclose(sparsity, pattern.complete, abs_tol=EXACT):
+            fraction = 1.0
+    outputs = outputs or [LAST] * len(scores)
+    found = [_united(s, pattern, axes) for s, axes in zip(scores, outputs, strict=True)]
+    units = [(means, sizes) for _, means, sizes in found]
     if scope == "layer":
-        flat = [_mask(s, min(_zeros(sparsity, s.size), s.size - 1)) for s in sizes]
+        kept = [_kept_of_one(*each, fraction, floor) for each in units]
     else:
-        flat = _together(sizes, sparsity, min(floor, 1 - sparsity))
+        kept = _kept_of_all(units, fraction, floor)
     return [
-        part.reshape(w.shape).astype(w.dtype)
-        for part, w in zip(flat, weights, strict=True)
+        _spread(mask, index).reshape(s.shape).astype(s.dtype)
+        for mask, (index, _, _), s in zip(kept, found, scores, strict=True)
     ]
 
 
-def least_kept(size: int, floor: float) -> int:
+def require_reachable(pattern: Pattern, sparsity: float, *, exactly: bool = False):
+    """Raises ValueError where a pattern has not that many zeros at most.
+
+    With `exactly`, also where it is not complete at that sparsity, and not 0 either.
+    """
+    complete = pattern.complete
+    if complete == 1 or math.isclose(sparsity, complete, abs_tol=EXACT):
+        return
+    if sparsity > complete or (exactly and sparsity > 0):
+        raise ValueError(
+            f"pattern {pattern} has a sparsity of {complete:.7g}, got {sparsity}: let "
+            f"it end at {complete:.7g}, or choose another pattern"
+        )
+
+
+def least_kept(size: int, floor: float | None) -> int:
     """How many of `size` weights are `floor` of them, at least one.
 
     Rounded down: the floors of all arrays together are no more than `floor` of all.
+    None at all where `floor` is None.
     """
+    if floor is None:
+        return 0
     return max(1, math.floor(floor * size + 1e-9))  # (1 - 0.9) * 500 is 50, too
 
 
-def require_floor(floor: float) -> None:
-    """Raises ValueError unless `floor` is a fraction."""
-    if not 0 <= floor <= 1:
+def require_floor(floor: float | None) -> None:
+    """Raises ValueError unless `floor` is a fraction, or None."""
+    if floor is not None and not 0 <= floor <= 1:
         raise ValueError(f"floor must be in [0, 1], got {floor}")
 
 
-def _together(sizes, sparsity, floor):
-    """Masks of all arrays: what the floor keeps of each is out of the competition."""
-    size = np.concatenate(sizes)
-    kept = [_mask(s, s.size - least_kept(s.size, floor)) for s in sizes]
-    free = np.flatnonzero(np.concatenate(kept) == 0)
-    mask = np.ones(size.size, size.dtype)
-    mask[free] = _mask(size[free], min(_zeros(sparsity, size.size), free.size))
-    return np.split(mask, np.cumsum([s.size for s in sizes])[:-1])
+def _united(scores, pattern, axes):
+    """For each weight its unit (None: itself), for each unit its mean and size."""
+    if isinstance(pattern, Element):
+        return None, scores.ravel(), np.ones(scores.size, int)
+    index = pattern.units(scores, axes)
+    part = index >= 0
+    sizes = np.bincount(index[part])
+    sums = np.bincount(index[part], weights=scores.ravel()[part])
+    return index, sums / sizes, sizes
 
 
-def _zeros(sparsity, size):
-    return round(sparsity * size)
+def _spread(kept, index):
+    """The mask of the weights, given that of their units."""
+    if index is None:
+        return kept
+    return np.where(index >= 0, kept[index], 1)
 
 
-def _mask(saliency, zeros):
-    """Ones, but zero for the `zeros` of least `saliency`; ties: the first go."""
-    mask = np.ones(saliency.size, saliency.dtype)
+def _kept_of_one(means, sizes, fraction, floor):
+    most = means.size - (0 if floor is None else 1)
+    return _mask(means, min(_units(means, sizes, fraction * sizes.sum()), most))
+
+
+def _kept_of_all(units, fraction, floor):
+    """Masks of all kernels: what the floor keeps of each is out of the competition."""
+    means = np.concatenate([each for each, _ in units])
+    sizes = np.concatenate([each for _, each in units])
+    floor = None if floor is None else min(floor, 1 - fraction)
+    held = [_mask(each, each.size - least_kept(each.size, floor)) for each, _ in units]
+    free = np.flatnonzero(np.concatenate(held) == 0)
+    mask = np.ones(means.size, means.dtype)
+    go = _units(means[free], sizes[free], fraction * sizes.sum())
+    mask[free] = _mask(means[free], min(go, free.size))
+    return np.split(mask, np.cumsum([each.size for each, _ in units])[:-1])
+
+
+def _units(means, sizes, zeros):
+    """How many units of least mean have `zeros` weights together, or next to it."""
+    if sizes.size == 0 or (sizes == sizes[0]).all():
+        return round(zeros / sizes[0]) if sizes.size else 0
+    together = np.cumsum(sizes[np.argsort(means, kind="stable")])
+    return int(np.argmin(np.abs(np.append(0, together) - zeros)))
+
+
+def _mask(scores, zeros):
+    """Ones, but zero for the `zeros` of least score; ties: the first go."""
+    mask = np.ones(scores.size, scores.dtype)
     if zeros > 0:
-        threshold = np.partition(saliency, zeros - 1)[zeros - 1]
-        below = saliency < threshold
-        ties = np.flatnonzero(saliency == threshold)
+        threshold = np.partition(scores, zeros - 1)[zeros - 1]
+        below = scores < threshold
+        ties = np.flatnonzero(scores == threshold)
         mask[below] = 0
         mask[ties[: zeros - np.count_nonzero(below)]] = 0
     return mask

@@ -1,27 +1,33 @@
 """Pruning while training: a mask that follows a schedule, as a Keras callback."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
 from compression.projection import Projection
+from compression.pruning.choice import exempted, layer_path, targets_of
 from compression.pruning.masks import (
     FLOOR,
     SCOPES,
     least_kept,
-    magnitude_masks,
+    masks,
     require_floor,
+    require_reachable,
 )
+from compression.pruning.patterns import LAST, Element, Kernel
+from compression.pruning.patterns import pattern as pattern_of
+from compression.pruning.saliency import Movement, Saliency, magnitude, zeros_first
+from compression.pruning.saliency import saliency as named_saliency
+from compression.weights import channel_axes
 
-PATTERNS = ("element",)
 NEARLY_NOTHING = 0.01  # of a kernel's weights: named in a warning
 
 
 class Prune(Projection):
-    """Holds weights of small magnitude at zero while the model trains.
+    """Holds weights of little saliency at zero while the model trains.
 
     The model stays an ordinary one: after training its sparsity is exact, there is
     nothing to strip, and a later `fit` without this callback is free again. Works on
@@ -29,53 +35,105 @@ class Prune(Projection):
     weights are masked at the end), and continues after a reload in mid-schedule with
     `fit(initial_epoch=...)`: the zeros are the mask.
 
-    The sparsity asked for by the schedule stands in the logs as `sparsity`; kernels
-    that are left with 1 % of their weights or less are named in a warning.
+    The sparsity asked for by the schedule stands in the logs as `sparsity` (the one
+    there is, where that is less); kernels that are left with 1 % of their weights or
+    less are named in a warning.
 
     Args:
         schedule: function of the step that gives the fraction of zeros:
             `ConstantSparsity` or `PolynomialDecay`.
-        pattern: "element": single weights.
+        pattern: "element": single weights; "2:4" or any n:m: at most n of m weights
+            that follow each other along the inputs, the schedule ending at 1 - n/m;
+            "block(1, 4)" or any block(inputs, outputs) of a kernel as a matrix;
+            "kernel": whole windows of convolutions, dense layers staying dense. See
+            `patterns`.
         scope: "layer": the same sparsity in every kernel; "global": over all kernels
             together, so that it differs from layer to layer.
+        saliency: which go first: "magnitude" (the least), "random", "movement", or a
+            function of (model, kernels) that gives their scores, such as
+            `Taylor(batches)`. See `saliency`.
         floor: with "global", the fraction of every kernel that stays at least, see
-            `magnitude_masks`.
+            `magnitude_masks`. None: a kernel may lose all of its weights.
+        targets: final sparsity of single layers by patterns of their names,
+            {"conv*": 0.5, "logits": 0}; the first that matches counts. Each of their
+            kernels goes there as the schedule goes to its `final`; the scope is of
+            the others.
+        exempt: layers that stay dense: "first", "last" or patterns of names.
         select: keeps the kernels for which it is true; all of them by default.
 
     Raises:
-        ValueError: there is no such pattern or scope, `floor` is no fraction,
-            or (in `fit`) no kernel is left.
+        ValueError: there is no such pattern, scope or saliency, a fraction is none,
+            or the schedule or a target is not what the n:m has; in `fit`, before
+            anything is changed: no kernel is left, a name matches no layer or only
+            frozen ones, or a kernel is smaller than a block.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, all but one by keyword
         self,
         schedule: Callable[[int], float],
         *,
         pattern: str = "element",
         scope: str = "global",
-        floor: float = FLOOR,
+        saliency: str | Saliency = "magnitude",
+        floor: float | None = FLOOR,
+        targets: Mapping[str, float] | None = None,
+        exempt: Sequence[str] = (),
         select: Callable[[keras.Variable], bool] | None = None,
     ):
         super().__init__(select)
-        if pattern not in PATTERNS:
-            raise ValueError(
-                f"no pattern called {pattern!r}; choose from {', '.join(PATTERNS)}"
-            )
+        self.pattern = pattern_of(pattern)
         if scope not in SCOPES:
             raise ValueError(
                 f"no scope called {scope!r}; choose from {', '.join(SCOPES)}"
             )
         require_floor(floor)
         self.schedule = schedule
-        self.pattern = pattern
         self.scope = scope
+        self.saliency = named_saliency(saliency)
         self.floor = floor
+        self.targets = dict(targets or {})
+        self.exempt = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+        self._check_targets()
         self._begin()
+
+    def _check_targets(self):
+        final = getattr(self.schedule, "final", None)
+        if final is not None:
+            require_reachable(self.pattern, final, exactly=True)
+        for name, target in self.targets.items():
+            if not 0 <= target < 1:
+                raise ValueError(f"targets[{name!r}] must be in [0, 1), got {target}")
+            require_reachable(self.pattern, target, exactly=True)
+        if self.targets and not final:
+            raise ValueError(
+                "targets are reached as the schedule reaches its final sparsity, and "
+                f"{self.schedule} has none above 0"
+            )
 
     def _begin(self):
         self.sparsity = self.delivered = 0.0
         self._named = set()  # kernels that a warning has named
         self._found, self._outdated = None, []
+
+    def chosen(self, model):
+        spared = exempted(model, self.exempt)
+        chosen = [v for v in super().chosen(model) if layer_path(v) not in spared]
+        if isinstance(self.pattern, Kernel):
+            chosen = [v for v in chosen if len(v.shape) > 2]  # not of dense layers
+        axes = channel_axes(model)
+        self._outputs = [axes.get(id(v), LAST) for v in chosen]
+        self._own = targets_of(model, chosen, self.targets)
+        for variable, outputs in zip(chosen, self._outputs, strict=True):
+            if why := self.pattern.refusal(tuple(variable.shape), outputs):
+                raise ValueError(
+                    f"pattern {self.pattern}: {variable.path} {why}; exempt its layer: "
+                    f'exempt=("{layer_path(variable)}",)'
+                )
+        return chosen
+
+    @property
+    def kept(self):
+        return self.saliency.scores if isinstance(self.saliency, Movement) else []
 
     def initial_state(self, variable):
         return np.ones(variable.shape, variable.dtype)
@@ -86,6 +144,20 @@ class Prune(Projection):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._begin()
+        if isinstance(self.saliency, Movement):
+            self.saliency.begin(self.variables)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch, logs)
+        if isinstance(self.saliency, Movement):
+            self.sync()
+            self.saliency.before_step(self.variables)
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        if isinstance(self.saliency, Movement):
+            self.sync()
+            self.saliency.after_step(self.variables)
 
     def update(self, step):
         sparsity = self.schedule(step)
@@ -93,28 +165,96 @@ class Prune(Projection):
             return
         self.sync()
         weights = [ops.convert_to_numpy(variable) for variable in self.variables]
-        masks = magnitude_masks(weights, sparsity, scope=self.scope, floor=self.floor)
-        for i, mask in enumerate(masks):
+        self._take(self._masks(self.model, weights, sparsity), weights, sparsity)
+
+    def cut(self, model: keras.Model, sparsity: float) -> list[np.ndarray]:
+        """Prunes `model` at once, without training it.
+
+        Returns:
+            The masks of `variables`, which are the kernels that were pruned.
+
+        Raises:
+            ValueError: as `fit` would.
+        """
+        self.variables = self.chosen(model)
+        weights = [ops.convert_to_numpy(variable) for variable in self.variables]
+        found = self._masks(model, weights, sparsity)
+        for variable, weight, mask in zip(self.variables, weights, found, strict=True):
+            variable.assign(weight * mask)
+        return found
+
+    def _take(self, found, weights, sparsity):
+        """The masks that hold from here on."""
+        for i, mask in enumerate(found):
             self.states[i].assign(mask)
             self.variables[i].assign(weights[i] * mask)
-        self.sparsity = sparsity
-        self.delivered = self._delivered(masks)
-        self._compare_from_here()
+        risen, self.sparsity = sparsity != self.sparsity, sparsity
+        self.delivered = self._delivered(found)
+        if risen:
+            self._compare_from_here()
         if self.scope == "global":  # otherwise it is what was asked for
-            self._name_the_nearly_empty(masks)
+            self._name_the_nearly_empty(found)
 
-    def _delivered(self, masks):
-        """`sparsity`; less where so many weights cannot go."""
-        size = sum(mask.size for mask in masks)
-        zeros = sum(np.count_nonzero(mask == 0) for mask in masks)
-        rounding = len(masks) if self.scope == "layer" else 1
+    def _masks(self, model, weights, sparsity):
+        scores = self.saliency(model, self.variables)
+        if self.saliency is not magnitude:
+            self._check(scores)
+        return self._masks_of(scores, weights, sparsity)
+
+    def _masks_of(self, scores, weights, sparsity):
+        """Of the kernels with targets each for itself, of the others by the scope."""
+        lowest = min(score.min() for score in scores)
+        scores = [
+            zeros_first(score, weight, lowest)
+            for score, weight in zip(scores, weights, strict=True)
+        ]
+        found = [None] * len(weights)
+        groups = [[i for i, own in enumerate(self._own) if own is None]]
+        groups += [[i] for i, own in enumerate(self._own) if own is not None]
+        for group in filter(None, groups):
+            own = self._own[group[0]]
+            asked = sparsity
+            if own is not None:
+                asked = own * (sparsity / self.schedule.final)
+            of_group = masks(
+                [scores[i] for i in group],
+                asked,
+                pattern=self.pattern,
+                outputs=[self._outputs[i] for i in group],
+                scope=self.scope,
+                floor=self.floor,
+            )
+            for i, mask in zip(group, of_group, strict=True):
+                found[i] = mask.astype(weights[i].dtype)
+        return found
+
+    def _check(self, scores):
+        for score, variable in zip(scores, self.variables, strict=True):
+            if score.shape != tuple(variable.shape):
+                raise ValueError(
+                    f"the saliency gives scores of shape {score.shape} for "
+                    f"{variable.path}, whose shape is {tuple(variable.shape)}"
+                )
+            if not np.isfinite(score).all():
+                raise ValueError(
+                    f"the saliency's scores of {variable.path} are not all finite: "
+                    "look at its data and loss, and at the net's weights"
+                )
+
+    def _delivered(self, found):
+        """`sparsity`; less where so many weights cannot go, or have their own."""
+        size = sum(mask.size for mask in found)
+        zeros = sum(np.count_nonzero(mask == 0) for mask in found)
+        if self.targets or not isinstance(self.pattern, Element):
+            return zeros / size
+        rounding = len(found) if self.scope == "layer" else 1
         missing = self.sparsity * size - zeros
         return zeros / size if missing > 0.5 * rounding + 1e-6 else self.sparsity
 
-    def _name_the_nearly_empty(self, masks):
+    def _name_the_nearly_empty(self, found):
         """A warning for kernels of which next to nothing is left, once for each."""
         new = []
-        for variable, mask in zip(self.variables, masks, strict=True):
+        for variable, mask in zip(self.variables, found, strict=True):
             kept, few = np.count_nonzero(mask), least_kept(mask.size, NEARLY_NOTHING)
             if kept <= few and variable.path not in self._named:
                 self._named.add(variable.path)

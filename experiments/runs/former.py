@@ -34,7 +34,9 @@ LATER = {
 IMAGES = {"labels": None, "data": None}
 ADDED = {
     "Distill": IMAGES,
-    "Prune": IMAGES | {"augment": None, "classes": None},
+    "Prune": IMAGES
+    | {"augment": None, "classes": None}
+    | {"pattern": "element", "saliency": "magnitude", "exempt": []},
     "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0},
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -10,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from compression.atomic import replacing
+from compression.projection import Projection
 from experiments.arrays import read_arrays
 from experiments.files import from_json
 from experiments.training.averaging import Averaging
@@ -45,6 +47,7 @@ class Checkpoint(keras.callbacks.Callback):
         best_from: epochs before this one (from 0) do not count as best.
         averaging: whose weights are validated and kept, and whose state the file holds;
             None: the model's own.
+        projections: callbacks that come before this one; the file holds what they keep.
     """
 
     def __init__(
@@ -54,12 +57,15 @@ class Checkpoint(keras.callbacks.Callback):
         patience: int | None = None,
         best_from: int = 0,
         averaging: Averaging | None = None,
+        projections: Sequence[Projection] = (),
     ):
         super().__init__()
         self.path = path
         self.patience = patience
         self.best_from = best_from
         self.averaging = averaging
+        self.projections = projections
+        self._of_projections: dict[str, np.ndarray] = {}
         self.history: dict[str, list[float]] = {"epoch": []}
         self.best: dict[str, float] = {}
         self.best_weights: list[np.ndarray] = []
@@ -83,6 +89,8 @@ class Checkpoint(keras.callbacks.Callback):
             if str(self.path) not in damaged:
                 damaged = f"{self.path} is damaged ({error})"
             raise ValueError(f"{damaged}; delete it to train afresh") from error
+        held = [name for name in arrays if name.startswith("projection/")]
+        self._of_projections = {name: arrays.pop(name) for name in held}
         variables = self._variables(model)
         best = {f"best/{i}": v for i, v in enumerate(model.weights) if state["best"]}
         if _kinds(variables | best) != _kinds(arrays):
@@ -93,6 +101,15 @@ class Checkpoint(keras.callbacks.Callback):
         self.stopped = state["stopped"]
         self.best_weights = [arrays[name] for name in best]
         return len(self.history["epoch"])
+
+    def on_train_begin(self, logs=None):
+        """Projections have nothing to keep before a training begins: now they have."""
+        arrays, self._of_projections = self._of_projections, {}
+        variables = self._projected()
+        if arrays and _kinds(variables) != _kinds(arrays):
+            raise ValueError(f"{self.path} belongs to another training; delete it")
+        for name, value in arrays.items():
+            variables[name].assign(value)
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(float(logs["loss"])):
@@ -141,10 +158,14 @@ class Checkpoint(keras.callbacks.Callback):
             for i, variable in enumerate(variables)
         }
 
+    def _projected(self):
+        kept = [variable for each in self.projections for variable in each.kept]
+        return {f"projection/{i}": variable for i, variable in enumerate(kept)}
+
     def _write(self):
+        variables = self._variables(self.model) | self._projected()
         arrays = {
-            name: ops.convert_to_numpy(variable)
-            for name, variable in self._variables(self.model).items()
+            name: ops.convert_to_numpy(variable) for name, variable in variables.items()
         }
         arrays |= {f"best/{i}": value for i, value in enumerate(self.best_weights)}
         state = {"history": self.history, "best": self.best, "stopped": self.stopped}

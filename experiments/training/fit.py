@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import keras
 
+from compression.projection import Projection
 from experiments.training.averaging import averaging
 from experiments.training.checkpoint import MONITOR, Checkpoint
 from experiments.training.devices import gpus
@@ -103,6 +104,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
         patience=settings.patience,
         best_from=best_from,
         averaging=averages,
+        projections=[each for each in callbacks if isinstance(each, Projection)],
     )
     ours.append(keeper)
     first_epoch = keeper.restore(model)

@@ -335,8 +335,8 @@ def test_unknown_steps_are_counted_or_refused():
 
 
 def test_bad_settings():
-    with pytest.raises(ValueError, match="no pattern called '2:5'; choose from elem"):
-        Prune(SCHEDULE, pattern="2:5")
+    with pytest.raises(ValueError, match="no pattern called '2of4'; choose from ele"):
+        Prune(SCHEDULE, pattern="2of4")
     with pytest.raises(ValueError, match="no scope called 'net'; choose from layer"):
         Prune(SCHEDULE, scope="net")
     with pytest.raises(ValueError, match=r"floor must be in \[0, 1\], got -1"):

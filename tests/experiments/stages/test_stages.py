@@ -41,6 +41,10 @@ NET = Net("mlp", {"widths": (8,)})
             Prune("a", "b", LONG, TEACHING, sparsity=0.9),
             *("b", "teacher", "the b net pruned to 90% zeros, still taught by the te"),
         ),
+        (
+            Prune("a", "b", LONG, sparsity=0.5, pattern="2:4"),
+            *("b", None, "the b net pruned to 50% zeros in a pattern, 2:4, trained on"),
+        ),
         (Quantize("a", "b"), "b", None, "the b net in 8-bit integers, calibrated on"),
         (
             CorrectBias("a", "b", (3,)),
@@ -61,6 +65,8 @@ def test_declarations(stage, start, teacher, what):
         (lambda: Distill("a", NET, LONG), "a: who teaches"),
         (lambda: Prune("a", "b", LONG, sparsity=80), r"sparsity .*\[0, 1\), got 80"),
         (lambda: Prune("a", "b", LONG, scope="net"), "no scope called 'net'; choose"),
+        (lambda: Prune("a", "b", LONG, pattern="2:4"), "let it end at 0.5, or choose"),
+        (lambda: Prune("a", "b", LONG, saliency="snip"), "'snip' needs data"),
         (lambda: Prune("a", "b", LONG, until=0), r"until must be in \(0, 1\], got 0"),
         (lambda: Quantize("a", "b", calibration=0), "calibration must be positive"),
     ],
@@ -101,6 +107,21 @@ def test_the_final_sparsity_comes_before_the_epochs_that_count(epochs, steps):
     first = stage.best_from(steps)
     assert callback.schedule(max(first, 1) * steps) == 0.8
     assert first <= max(1, epochs - 1) or epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"exempt": ("conv1",)}, "exempt: no layer with a kernel is called 'conv1'"),
+        ({"exempt": ("*",)}, "stage 'small': the first net has nothing to prune"),
+        ({"pattern": "block(4, 16)"}, r"kernel is 64 x 8, inputs x outputs: smaller"),
+    ],
+)
+def test_what_cannot_be_pruned_is_known_before_anything_is_trained(options, problem):
+    data = load("digits")
+    stage = Prune("small", "first", LONG, **options)
+    with pytest.raises(ValueError, match=problem):
+        stage.check(data, {"first": NET.built(data)})
 
 
 def test_a_new_kind_of_stage_is_a_few_lines(tmp_path):
