@@ -14,7 +14,7 @@ from compression.pruning.saliency import (
     magnitude,
 )
 from compression.pruning.schedules import ConstantSparsity, PolynomialDecay
-from compression.pruning.surgery import Surgery
+from compression.pruning.dynamic_surgery import Surgery
 from compression.pruning.wanda import Wanda
 
 __all__ = [
