@@ -1,7 +1,11 @@
 """Pruning: weights and channels that the net can do without."""
 
 from compression.pruning.channels.plan import ChannelPlan, load_plan
-from compression.pruning.channels.planning import channel_groups, plan_channels
+from compression.pruning.channels.planning import (
+    channel_groups,
+    plan_channels,
+    require_settings,
+)
 from compression.pruning.channels.surgery import remove_channels
 from compression.pruning.masks import magnitude_masks
 from compression.pruning.prune import Prune
@@ -17,4 +21,5 @@ __all__ = [
     "magnitude_masks",
     "plan_channels",
     "remove_channels",
+    "require_settings",
 ]

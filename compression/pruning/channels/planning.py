@@ -9,6 +9,7 @@ import numpy as np
 from compression.pruning.channels.budget import Costs, Limits, Ranking, within
 from compression.pruning.channels.groups import Coupling, Group, couple
 from compression.pruning.channels.plan import ChannelPlan, plan_of
+from compression.pruning.channels.saliency import require_saliency
 from compression.pruning.channels.saliency import saliency as scores_of
 
 SCOPES = ("global", "local")
@@ -57,15 +58,16 @@ def plan_channels(  # noqa: PLR0913
             layer; the budget cannot be reached (the message says what can); the net
             has no graph, or layers that no rule covers.
     """
-    budgets = {"macs": macs, "parameters": parameters}
-    budgets = {name: left for name, left in budgets.items() if left is not None}
-    if not budgets:
-        raise ValueError("a plan needs a budget: macs=0.5 or parameters=0.5")
-    for name, left in budgets.items():
-        if not 0 < left <= 1:
-            raise ValueError(f"{name} is what is left, in (0, 1], got {left}")
-    if scope not in SCOPES:
-        raise ValueError(f"no scope called {scope!r}; choose from {', '.join(SCOPES)}")
+    require_settings(
+        macs=macs,
+        parameters=parameters,
+        saliency=saliency,
+        scope=scope,
+        round_to=round_to,
+        min_channels=min_channels,
+        floor=floor,
+    )
+    budgets = _budgets(macs, parameters)
     limits = Limits(min_channels, floor, round_to)
     coupling = couple(model)
     free = _free(coupling, exempt)
@@ -80,6 +82,29 @@ def plan_channels(  # noqa: PLR0913
     return plan_of(coupling, within(ranking, Costs(model, coupling), budgets))
 
 
+def require_settings(  # noqa: PLR0913
+    *,
+    macs: float | None = None,
+    parameters: float | None = None,
+    saliency: str = "l2",
+    scope: str = "global",
+    round_to: int = 1,
+    min_channels: int = 1,
+    floor: float = 0.1,
+) -> None:
+    """Raises ValueError where `plan_channels` would, whatever the net."""
+    budgets = _budgets(macs, parameters)
+    if not budgets:
+        raise ValueError("a plan needs a budget: macs=0.5 or parameters=0.5")
+    for name, left in budgets.items():
+        if not 0 < left <= 1:
+            raise ValueError(f"{name} is what is left, in (0, 1], got {left}")
+    if scope not in SCOPES:
+        raise ValueError(f"no scope called {scope!r}; choose from {', '.join(SCOPES)}")
+    require_saliency(saliency)
+    Limits(min_channels, floor, round_to)
+
+
 def channel_groups(model: keras.Model) -> tuple[Group, ...]:
     """The coupled groups of a net; `print` one to see why its channels go together.
 
@@ -87,6 +112,11 @@ def channel_groups(model: keras.Model) -> tuple[Group, ...]:
         ValueError: the net has no graph, or layers that no rule covers.
     """
     return couple(model).groups
+
+
+def _budgets(macs, parameters):
+    both = {"macs": macs, "parameters": parameters}
+    return {name: left for name, left in both.items() if left is not None}
 
 
 def _free(coupling: Coupling, exempt) -> list[Group]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
+from compression.logits import SQUASHING, ending
 from compression.pruning.channels.groups import Coupling
 from compression.pruning.channels.rules import ALONG, MADE
 
@@ -40,12 +41,10 @@ def saliency(
         seed: for "random".
 
     Raises:
-        ValueError: there is no such saliency, or it lacks its data.
+        ValueError: there is no such saliency; it lacks its data; or, for "taylor", the
+            model has not one output, the logits.
     """
-    if name not in SALIENCIES:
-        raise ValueError(
-            f"no saliency called {name!r}; choose from {', '.join(SALIENCIES)}"
-        )
+    require_saliency(name)
     if name == "taylor":
         return _taylor(model, coupling, data)
     if name == "batch_norm":
@@ -53,6 +52,14 @@ def saliency(
     if name == "random":
         return np.random.default_rng(seed).uniform(size=len(coupling.roots))
     return _of_kernels(MEASURES[name], coupling)
+
+
+def require_saliency(name: str) -> None:
+    """Raises ValueError unless there is such a saliency."""
+    if name not in SALIENCIES:
+        raise ValueError(
+            f"no saliency called {name!r}; choose from {', '.join(SALIENCIES)}"
+        )
 
 
 def _l1(filters):
@@ -111,8 +118,7 @@ def _taylor(model, coupling, data):
     """
     if data is None:
         raise ValueError("saliency 'taylor' needs data: batches (images, labels)")
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError("saliency 'taylor' runs on the TensorFlow backend only")
+    _require_logits(model)
     gates = _gates(coupling)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     variables = [axis.variable for axis in gates]
@@ -135,6 +141,21 @@ def _taylor(model, coupling, data):
     return scores
 
 
+def _require_logits(model):
+    if len(model.outputs) != 1:
+        raise ValueError(
+            f"saliency 'taylor' needs one output, the logits: {model.name!r} has "
+            f"{len(model.outputs)}"
+        )
+    found = ending(model)
+    if found.kind in SQUASHING:
+        raise ValueError(
+            f"saliency 'taylor' needs logits: {model.name!r} ends in a {found.word} "
+            f"(layer {found.layer.name!r}); plan with as_logits(model), the plan "
+            "suits both"
+        )
+
+
 def _gates(coupling):
     """The weights whose change to zero is the channel's."""
     scales, filters = [], []
@@ -153,6 +174,8 @@ def _gates(coupling):
 
 
 def _gradients(model, loss, variables, images, labels):
+    if keras.backend.backend() != "tensorflow":
+        raise ValueError("saliency 'taylor' runs on the TensorFlow backend only")
     import tensorflow as tf  # only where it is the backend: the room is Keras's
 
     with tf.GradientTape(watch_accessed_variables=False) as tape:

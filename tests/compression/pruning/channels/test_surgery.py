@@ -25,6 +25,7 @@ def net():
 PLAN = pruning.ChannelPlan("net", {"a": 6, "b": 6}, {"a": (0, 2, 5), "b": (0, 2, 5)})
 
 
+@pytest.mark.backends
 def test_weights_are_cut_by_hand():
     model = net()
     smaller = pruning.remove_channels(model, PLAN)
@@ -58,7 +59,8 @@ def test_options_policies_and_flags_are_kept():
 
 def test_a_smaller_net_trains_is_saved_and_is_made_again_from_its_plan(tmp_path):
     smaller = pruning.remove_channels(net(), PLAN)
-    smaller.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    smaller.compile("sgd", loss, jit_compile=True)
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(8, 8, 8, 3)), generator.integers(0, 2, 8)
     smaller.train_on_batch(x, y)
