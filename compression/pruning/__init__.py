@@ -6,6 +6,7 @@ from compression.pruning.channels.planning import (
     plan_channels,
     require_settings,
 )
+from compression.pruning.channels.recovery import reconstruct, reestimate_batch_norm
 from compression.pruning.channels.surgery import remove_channels
 from compression.pruning.masks import magnitude_masks
 from compression.pruning.prune import Prune
@@ -20,6 +21,8 @@ __all__ = [
     "load_plan",
     "magnitude_masks",
     "plan_channels",
+    "reconstruct",
+    "reestimate_batch_norm",
     "remove_channels",
     "require_settings",
 ]

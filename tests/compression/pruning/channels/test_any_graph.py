@@ -49,10 +49,11 @@ class Maker:
             pool.append(
                 self.step(kind, pool[a % len(pool)], pool[b % len(pool)], width)
             )
-        ends = [
-            layers.Dense(2, name=self.name("logits"))(layers.Flatten()(x))
-            for x in pool[-heads:]
-        ]
+        ends = []
+        for first in range(heads):  # so that nothing that was made is left out
+            flat = [layers.Flatten()(x) for x in pool[first::heads]]
+            flat = layers.Concatenate()(flat) if len(flat) > 1 else flat[0]
+            ends.append(layers.Dense(2, name=self.name("logits"))(flat))
         return keras.Model(images, ends)
 
     def step(self, kind, x, y, width):

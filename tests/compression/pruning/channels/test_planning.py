@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 from compression import measure, pruning
+from compression.pruning.channels.budget import Limits
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.saliency import saliency
 from tests.compression.small_nets import on_images, shaken
@@ -78,6 +79,25 @@ def test_limits():
     assert min(count(pruning.plan_channels(model, macs=0.3, min_channels=9))) >= 9
     plan = pruning.plan_channels(model, macs=0.6, exempt=["c1"])
     assert count(plan)[1] == 12 and count(plan)[0] < 32
+
+
+@pytest.mark.parametrize(
+    ("limits", "size", "wanted", "removed"),
+    [
+        (Limits(), 12, 12, 11),
+        (Limits(min_channels=5), 12, 12, 7),
+        (Limits(min_channels=5), 4, 4, 0),
+        (Limits(floor=0.1), 20, 20, 18),
+        (Limits(floor=0.1), 21, 21, 18),
+        (Limits(round_to=8), 12, 11, 4),
+        (Limits(round_to=8), 20, 9, 4),
+        (Limits(round_to=8), 20, 3, 0),
+        (Limits(round_to=8), 6, 5, 0),
+        (Limits(round_to=8), 24, 16, 16),
+    ],
+)
+def test_how_many_go_of_a_group(limits, size, wanted, removed):
+    assert limits.removed(size, wanted) == removed
 
 
 def test_an_unreachable_budget_says_what_can_be_reached():
