@@ -12,7 +12,7 @@ from tests.compression.small_nets import shaken
 SIDE, WIDTHS = 4, (2, 4, 6)
 KINDS = (
     "conv", "grouped", "depthwise", "norm", "relu", "add", "multiply", "maximum",
-    "concatenate", "excite", "again", "model", "dense", "prelu",
+    "concatenate", "excite", "again", "again", "again", "model", "dense", "prelu",
 )  # fmt: skip
 STEPS = st.lists(
     st.tuples(
@@ -37,9 +37,11 @@ class Maker:
         return f"{kind}{self.count}"
 
     def conv(self, width, **options):
-        return layers.Conv2D(
-            width, 3, padding="same", name=self.name("conv"), **options
+        name = self.name("conv")
+        self.shared.append(
+            layers.Conv2D(width, 3, padding="same", name=name, **options)
         )
+        return self.shared[-1]
 
     def net(self, steps, inputs=1, heads=1):
         images = [keras.Input((SIDE, SIDE, 2), name=self.name("in")) for _ in range(2)]
