@@ -123,6 +123,14 @@ class LocalResponseNormalization(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def channel_sources(self, channels):
+        """Channel i of the output is channel i of the input, divided.
+
+        Where channels between others are removed the neighbours change, and with them
+        the energy: by little, and training goes on.
+        """
+        return range(channels)
+
     def get_config(self):
         return super().get_config() | {
             "size": self.size,
@@ -142,37 +150,61 @@ class ZeroPaddedShortcut(keras.layers.Layer):
     Args:
         channels: channels that come out; at least as many as come in.
         stride: step along height and width, at least 1.
+        before: channels of zeros in front; None: half of them. Another number is for
+            nets that have lost channels.
 
     Raises:
         ValueError: fewer channels would come out than go in.
     """
 
-    def __init__(self, channels, *, stride=1, **kwargs):
+    def __init__(self, channels, *, stride=1, before=None, **kwargs):
         super().__init__(**kwargs)
         self.channels = channels
         self.stride = stride
+        self.before = before
 
     def build(self, input_shape):
-        if self.channels < input_shape[-1]:
+        if self.channels < input_shape[-1] + (self.before or 0):
             raise ValueError(
                 f"a zero-padded shortcut cannot drop channels: {input_shape[-1]} go "
-                f"in, {self.channels} should come out"
+                f"in{f' behind {self.before}' if self.before else ''}, "
+                f"{self.channels} should come out"
             )
+        self._given = input_shape[-1]
         super().build(input_shape)
 
     def call(self, inputs):
-        missing = self.channels - inputs.shape[-1]
-        before = missing // 2
+        around = self._around(inputs.shape[-1])
         thinned = inputs[:, :: self.stride, :: self.stride, :]
-        return ops.pad(thinned, ((0, 0), (0, 0), (0, 0), (before, missing - before)))
+        return ops.pad(thinned, ((0, 0), (0, 0), (0, 0), around))
 
     def compute_output_shape(self, input_shape):
         batch, height, width, _ = input_shape
         thin = [None if n is None else -(-n // self.stride) for n in (height, width)]
         return (batch, *thin, self.channels)
 
+    def channel_sources(self, channels):
+        """The input's in the middle, new ones (-1) of zeros around them."""
+        before, after = self._around(channels)
+        return [-1] * before + list(range(channels)) + [-1] * after
+
+    def keep_channels(self, inputs, outputs):
+        """The shortcut from only `inputs` to only `outputs`, numbers in order."""
+        middle = self._around(self._given)[0] + inputs[0]
+        config = self.get_config() | {
+            "channels": len(outputs),
+            "before": int((outputs < middle).sum()),
+        }
+        return type(self).from_config(config)
+
+    def _around(self, channels):
+        missing = self.channels - channels
+        before = missing // 2 if self.before is None else self.before
+        return before, missing - before
+
     def get_config(self):
-        return super().get_config() | {
+        config = super().get_config() | {
             "channels": self.channels,
             "stride": self.stride,
         }
+        return config if self.before is None else config | {"before": self.before}

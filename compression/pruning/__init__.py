@@ -1,5 +1,10 @@
-"""Pruning: weights, and later channels, that the net can do without."""
+"""Pruning: weights and channels that the net can do without."""
 
+from compression.pruning.channels.plan import ChannelPlan, load_plan
+from compression.pruning.channels.planning import channel_groups, plan_channels
+from compression.pruning.channels.recovery import reconstruct, reestimate_batch_norm
+from compression.pruning.channels.surgery import remove_channels
+from compression.pruning.dynamic_surgery import DynamicSurgery
 from compression.pruning.masks import magnitude_masks
 from compression.pruning.prune import Prune
 from compression.pruning.rewinding import find_ticket
@@ -14,11 +19,12 @@ from compression.pruning.saliency import (
     magnitude,
 )
 from compression.pruning.schedules import ConstantSparsity, PolynomialDecay
-from compression.pruning.dynamic_surgery import Surgery
 from compression.pruning.wanda import Wanda
 
 __all__ = [
+    "ChannelPlan",
     "ConstantSparsity",
+    "DynamicSurgery",
     "Fisher",
     "Grasp",
     "Movement",
@@ -27,10 +33,15 @@ __all__ = [
     "Random",
     "RigL",
     "Snip",
-    "Surgery",
     "Taylor",
     "Wanda",
+    "channel_groups",
     "find_ticket",
+    "load_plan",
     "magnitude",
     "magnitude_masks",
+    "plan_channels",
+    "reconstruct",
+    "reestimate_batch_norm",
+    "remove_channels",
 ]

@@ -1,6 +1,6 @@
 """Masked weights go on learning behind their mask, and may come back.
 
-Guo, Yao, Chen (2016), "Dynamic Network Surgery for Efficient DNNs",
+Guo, Yao, Chen (2016), "Dynamic Network DynamicSurgery for Efficient DNNs",
 https://arxiv.org/abs/1608.04493, section 3.
 """
 
@@ -13,7 +13,7 @@ from keras import ops
 from compression.pruning.prune import Prune
 
 
-class Surgery(Prune):
+class DynamicSurgery(Prune):
     """Prunes by magnitude; what turns out to matter is spliced in again.
 
     The net computes with masked weights. Their gradients move the weights behind the

@@ -43,6 +43,11 @@ class StageFolder:
         """Every logged value, one number an epoch."""
         return self.path / "history.json"
 
+    @property
+    def plan(self) -> Path:
+        """Which channels of which layers were kept, of a stage that removes some."""
+        return self.path / "plan.json"
+
     def exported(self, format: str, precision: str) -> Path:
         """An export; `format` "litert" (a file) or "saved_model" (a folder)."""
         ending = {"litert": "tflite", "saved_model": "savedmodel"}[format]

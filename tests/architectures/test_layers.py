@@ -310,3 +310,19 @@ def test_ceil_pooling_counts_the_cut_off_window(height, width, size, expected):
     model = keras.Model(image, ceil_max_pool(image, size, name="pool"))
     x = np.arange(1.0, height * width + 1).reshape(1, height, width, 1)
     np.testing.assert_array_equal(model(x)[0, ..., 0], expected)
+
+
+def test_a_zero_padded_shortcut_that_has_lost_channels():
+    """The channels that stay are those that the whole shortcut gives, by position."""
+    x = np.arange(2 * 3 * 3 * 4, dtype="float32").reshape(2, 3, 3, 4) + 1
+    whole = ZeroPaddedShortcut(9, stride=2, name="option_a")
+    expected = np.array(whole(x))
+    inputs, outputs = np.array([1, 3]), np.array([1, 3, 5, 7, 8])  # 2 to 5: inputs
+    assert list(whole.channel_sources(4)) == [-1, -1, 0, 1, 2, 3, -1, -1, -1]
+    smaller = whole.keep_channels(inputs, outputs)
+    np.testing.assert_array_equal(smaller(x[..., inputs]), expected[..., outputs])
+    again = ZeroPaddedShortcut.from_config(smaller.get_config())
+    np.testing.assert_array_equal(again(x[..., inputs]), expected[..., outputs])
+    assert "before" not in whole.get_config()
+    with pytest.raises(ValueError, match="4 go in behind 6, 9 should come out"):
+        ZeroPaddedShortcut(9, before=6)(x)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compression.pruning import ConstantSparsity, RigL, Surgery
+from compression.pruning import ConstantSparsity, DynamicSurgery, RigL
 from compression.pruning.rigl import exchanged
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -63,18 +63,18 @@ def check_surgery(seen):
 
 @pytest.mark.skipif(ON_JAX, reason="refused on JAX")
 def test_weights_learn_behind_the_mask_and_come_back():
-    check_surgery(fit(Surgery(ConstantSparsity(0.5), every=2)))
+    check_surgery(fit(DynamicSurgery(ConstantSparsity(0.5), every=2)))
 
 
 @pytest.mark.skipif(ON_JAX, reason="refused on JAX")
 @pytest.mark.usefixtures("traced")
 def test_surgery_where_xla_compiles():
-    check_surgery(fit(Surgery(ConstantSparsity(0.5), every=2), jit_compile=True))
+    check_surgery(fit(DynamicSurgery(ConstantSparsity(0.5), every=2), jit_compile=True))
 
 
 @pytest.mark.skipif(ON_JAX, reason="refused on JAX")
 def test_masks_stay_from_until_on():
-    seen = fit(Surgery(ConstantSparsity(0.5), every=1, until=2))
+    seen = fit(DynamicSurgery(ConstantSparsity(0.5), every=1, until=2))
     masks = [w != 0 for w in seen[1:]]
     assert any((a != b).any() for a, b in zip(masks[:2], masks[1:3], strict=True))
     assert all((mask == masks[2]).all() for mask in masks[2:])
@@ -116,9 +116,9 @@ def test_rigl_moves_so_many_connections(jit_compile, request):
 def test_bad_settings():
     half = ConstantSparsity(0.5)
     with pytest.raises(ValueError, match="every must be at least 1, got 0"):
-        Surgery(half, every=0)
+        DynamicSurgery(half, every=0)
     with pytest.raises(ValueError, match="surgery goes by magnitude"):
-        Surgery(half, saliency="random")
+        DynamicSurgery(half, saliency="random")
     with pytest.raises(ValueError, match=r"fraction must be in \[0, 1\], got 2"):
         RigL(0.5, [], 4, fraction=2)
     with pytest.raises(ValueError, match="every and until start at 1, got 0 and 4"):

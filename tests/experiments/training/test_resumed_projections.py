@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compression.pruning import PolynomialDecay, Prune, RigL, Surgery
+from compression.pruning import DynamicSurgery, PolynomialDecay, Prune, RigL
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
 from experiments.training import fit as training
@@ -65,7 +65,7 @@ def movement():
 
 def surgery():
     schedule = PolynomialDecay(0.5, begin=0, end=11, frequency=5)
-    return Surgery(schedule, every=3)
+    return DynamicSurgery(schedule, every=3)
 
 
 def rigl():

@@ -1,0 +1,1 @@
+"""Removing channels: what goes together, what is kept, the smaller net."""

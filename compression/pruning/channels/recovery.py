@@ -1,0 +1,170 @@
+"""After a cut and without labels: batch norm's statistics, the weights of readers."""
+
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from compression.graph import all_layers, read, rebuild
+from compression.pruning.channels.groups import couple
+from compression.pruning.channels.plan import ChannelPlan, units_of
+
+LARGEST = 8192  # inputs of one output: their products are a square of this side
+
+
+def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
+    """Sets the moving statistics of `model`'s batch norms to those of `images`.
+
+    Each becomes the average over the batches, as in training, so dropout is on; all
+    batches should have one size. Frozen batch norms keep theirs, and no weight learns.
+
+    Args:
+        model: changed in place.
+        images: batches as `model` takes them.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    norms = [x for x in all_layers(model) if isinstance(x, layers.BatchNormalization)]
+    momenta = [norm.momentum for norm in norms]
+    batches = 0
+    try:
+        for batch in images:
+            for norm in norms:
+                norm.momentum = batches / (batches + 1)
+            model(batch, training=True)
+            batches += 1
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+    if not batches:
+        raise ValueError("batch norm is estimated from images, got no batch")
+
+
+def reconstruct(
+    smaller: keras.Model,
+    model: keras.Model,
+    plan: ChannelPlan,
+    images: Iterable,
+    *,
+    positions: int = 16,
+    ridge: float = 1e-4,
+    seed: int = 0,
+) -> None:
+    """Fits the weights in `smaller` that read fewer channels to what `model` computes.
+
+    Layer by layer in the order of calls: least squares between what the whole layer
+    gives for what it sees, and what the smaller one gives for what it sees (He et al.,
+    "Channel pruning for accelerating very deep neural networks", 2017, section 3.1,
+    https://arxiv.org/abs/1707.06168), before the activation. Dense and ungrouped 2D
+    convolutions that are called once and read at most 8,192 numbers for an output are
+    fitted; other weights stay.
+
+    Args:
+        smaller: of `remove_channels(model, plan)`, changed in place.
+        model: the whole net.
+        plan: between them.
+        images: batches as both take them; gone through once.
+        positions: of the map of each image that are fitted, drawn at random.
+        ridge: how much, of the mean square of the inputs, holds the weights where
+            they are; what the images do not determine stays.
+        seed: for the positions.
+
+    Raises:
+        ValueError: the plan is not that of the two nets; there are models inside the
+            model (`compression.graph.rebuild(model, flatten=True)` takes them out);
+            there is no batch.
+    """
+    if any(isinstance(layer, keras.Model) for layer in model.layers):
+        raise ValueError(
+            f"{model.name!r} has models inside: plan for and cut "
+            "graph.rebuild(model, flatten=True)"
+        )
+    batches = list(images)
+    if not batches:
+        raise ValueError("weights are fitted on images, got no batch")
+    coupling = couple(model)
+    keep = coupling.keeper(units_of(plan, coupling))
+    pairs = list(zip(read(model).calls, read(smaller).calls, strict=True))
+    names = [call.operation.name for call, _ in pairs]
+    generator = np.random.default_rng(seed)
+    for whole, cut in pairs:
+        part = coupling.parts.get(whole.path)
+        if part is None or not _can_be_fitted(part.layer, cut.operation):
+            continue
+        if names.count(part.path) > 1 or len(keep(part.inputs)) == len(part.inputs):
+            continue
+        _fit(
+            part.layer,
+            cut.operation,
+            keep(part.flow.output),
+            [_up_to(net, call) for net, call in ((model, whole), (smaller, cut))],
+            batches,
+            lambda rows: generator.permutation(rows)[:positions],
+            ridge,
+        )
+
+
+def _can_be_fitted(layer, cut):
+    if not isinstance(layer, layers.Dense | layers.Conv2D):
+        return False
+    if isinstance(layer, layers.DepthwiseConv2D | layers.Conv2DTranspose):
+        return False
+    inputs = cut.kernel.shape[:-1]
+    return getattr(layer, "groups", 1) == 1 and np.prod(inputs) <= LARGEST
+
+
+def _up_to(net, call):
+    """The net from its inputs to what goes into a call."""
+    return rebuild(net, outputs=call.sources[0], share=True)
+
+
+def _fit(layer, cut, outputs, nets, batches, draw, ridge):  # noqa: PLR0913
+    old = _matrix(layer.kernel)[:, outputs]
+    new = _matrix(cut.kernel)
+    size = len(new)
+    squares, products = np.zeros((size, size)), np.zeros(new.shape)
+    inputs, missing, count = np.zeros(size), np.zeros(new.shape[1]), 0
+    for batch in batches:
+        before, after = (_patches(layer, net(batch, training=False)) for net in nets)
+        rows = np.stack([draw(before.shape[1]) for _ in range(len(before))])[..., None]
+        before, after = (
+            np.take_along_axis(x, rows, 1).reshape(-1, x.shape[-1])
+            for x in (before, after)
+        )
+        wanted = before @ old - after @ new  # what the change of the weights shall give
+        squares += after.T @ after
+        products += after.T @ wanted
+        inputs += after.sum(0)
+        missing += wanted.sum(0)
+        count += len(after)
+    inputs, missing = inputs / count, missing / count
+    if cut.bias is not None:  # which takes what is constant
+        squares -= count * np.outer(inputs, inputs)
+        products -= count * np.outer(inputs, missing)
+    held = ridge * max(np.trace(squares) / size, 1e-12)
+    change = np.linalg.solve(squares + held * np.eye(size), products)
+    cut.kernel.assign((new + change).reshape(cut.kernel.shape))
+    if cut.bias is not None:
+        bias = ops.convert_to_numpy(layer.bias)[outputs]
+        cut.bias.assign(bias + missing - inputs @ change)
+
+
+def _matrix(kernel):
+    return ops.convert_to_numpy(kernel).astype("float64").reshape(-1, kernel.shape[-1])
+
+
+def _patches(layer, x):
+    """(images, positions, inputs of one output), in float64."""
+    x = ops.cast(x, "float32")
+    if not isinstance(layer, layers.Dense):
+        x = ops.image.extract_patches(
+            x,
+            layer.kernel_size,
+            strides=layer.strides,
+            dilation_rate=layer.dilation_rate,
+            padding=layer.padding,
+        )
+    x = ops.convert_to_numpy(x).astype("float64")
+    return x.reshape(len(x), -1, x.shape[-1])

@@ -1,0 +1,108 @@
+"""Channels go, the rest is trained on; interrupted, refused, and beside a teacher."""
+
+import dataclasses
+import shutil
+
+import keras
+import numpy as np
+import pytest
+
+from compression import measure, pruning
+from experiments.recipe import Recipe
+from experiments.runs.layout import RunFolder
+from experiments.runs.run import run
+from experiments.stages.base import Export
+from experiments.stages.channels import Channels
+from experiments.stages.net import Net
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
+from experiments.training import progress
+from experiments.training.settings import Training
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+
+LITERT = (Export("litert"),)
+SHORT = Training(epochs=2, batch_size=256, learning_rate=3e-3)
+CUT = Channels(
+    "channels", "teacher", SHORT, Teaching("teacher"), macs=0.5, exports=LITERT
+)
+RECIPE = Recipe(
+    name="small",
+    data="digits",
+    stages=(Train("teacher", Net("mlp", {"widths": (24, 16)}), SHORT, exports=()), CUT),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    return RunFolder(run(RECIPE, tmp_path_factory.mktemp("runs") / "whole"))
+
+
+def model(out, stage):
+    return keras.models.load_model(out.stage(stage, 0).model)
+
+
+def test_the_net_is_smaller_by_its_plan_and_is_measured(finished):
+    whole, smaller = model(finished, "teacher"), model(finished, "channels")
+    left = measure.macs(smaller) / measure.macs(whole)
+    assert 0.45 < left <= 0.5
+    plan = pruning.load_plan(finished.stage("channels", 0).plan)
+    assert plan == CUT.plan(whole)
+    planned = pruning.remove_channels(whole, plan)
+    assert [w.shape for w in planned.weights] == [w.shape for w in smaller.weights]
+    assert any((np.array(a) != b).any() for a, b in zip(
+        planned.weights, smaller.get_weights(), strict=True))  # fmt: skip
+    [row] = [row for row in finished.read_rows() if row["stage"] == "channels"]
+    assert row["macs"] == measure.macs(smaller)
+    assert row["what"] == (
+        "the teacher net cut to 50% of its MACs by channels, still taught by the "
+        "teacher"
+    )
+
+
+def test_an_interrupted_stage_ends_like_a_whole_one(finished, tmp_path):
+    out = RunFolder(shutil.copytree(finished.path, tmp_path / "cut"))
+    shutil.rmtree(out.path / "stages/seed0/channels")
+
+    def interrupt(self, epoch, logs=None):
+        if (out.path / "stages/seed0/channels.partial").exists():
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress.Progress, "on_epoch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(RECIPE, out.path)
+    run(RECIPE, out.path)
+    for one, other in zip(
+        model(out, "channels").get_weights(),
+        model(finished, "channels").get_weights(),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"macs": None}, "needs a budget"),
+        ({"macs": 2.0}, r"macs is what is left, in \(0, 1\], got 2.0"),
+        ({"scope": "net"}, "no scope called 'net'"),
+        ({"saliency": "luck"}, "no saliency called 'luck'"),
+        ({"saliency": "taylor"}, "'taylor' needs labelled images"),
+        ({"round_to": 0}, "round_to must be 1 or more"),
+        ({"floor": -1}, r"floor must be in \[0, 1\]"),
+    ],
+)
+def test_settings_are_refused_when_the_stage_is_made(settings, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CUT, **settings)
+
+
+def test_a_net_that_cannot_be_cut_so_far_is_refused_before_any_training(tmp_path):
+    for stage, message in (
+        (dataclasses.replace(CUT, macs=0.001), "stage 'channels': macs=0.001 cannot"),
+        (dataclasses.replace(CUT, exempt=("conv9",)), "is called 'conv9'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(dataclasses.replace(RECIPE, stages=(RECIPE.stages[0], stage)), tmp_path)
+    assert not list(tmp_path.rglob("*.keras"))
