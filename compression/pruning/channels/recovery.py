@@ -1,5 +1,6 @@
 """After a cut and without labels: batch norm's statistics, the weights of readers."""
 
+import math
 from collections.abc import Iterable
 
 import keras
@@ -181,12 +182,9 @@ def _fit(layer, cut, outputs, seen, draw, ridge):  # noqa: PLR0913
     squares, products = np.zeros((size, size)), np.zeros(new.shape)
     inputs, missing, count = np.zeros(size), np.zeros(new.shape[1]), 0
     for pair in seen:
-        before, after = (_patches(layer, x) for x in pair)
-        rows = np.stack([draw(before.shape[1]) for _ in range(len(before))])[..., None]
-        before, after = (
-            np.take_along_axis(x, rows, 1).reshape(-1, x.shape[-1]).astype("float64")
-            for x in (before, after)
-        )
+        maps = layer.compute_output_shape(pair[0].shape)[1:-1]
+        drawn = np.stack([draw(math.prod(maps)) for _ in range(len(pair[0]))])
+        before, after = (_patches(layer, x, maps, drawn) for x in pair)
         wanted = before @ old - after @ new  # what the change of the weights shall give
         squares += after.T @ after
         products += after.T @ wanted
@@ -209,16 +207,44 @@ def _matrix(kernel):
     return ops.convert_to_numpy(kernel).astype("float64").reshape(-1, kernel.shape[-1])
 
 
-def _patches(layer, x):
-    """(images, positions, inputs of one output)."""
-    x = ops.cast(x, "float32")
-    if not isinstance(layer, layers.Dense):
-        x = ops.image.extract_patches(
-            x,
-            layer.kernel_size,
-            strides=layer.strides,
-            dilation_rate=layer.dilation_rate,
-            padding=layer.padding,
+def _patches(layer, x, maps, drawn):
+    """What a layer sees at the `drawn` positions of its map, one row for each.
+
+    `drawn`: (images, positions), numbers of positions in a map of the size `maps`.
+    """
+    x = ops.convert_to_numpy(ops.cast(x, "float32"))
+    image = np.arange(len(x))[:, None]
+    if isinstance(layer, layers.Dense):
+        seen = x.reshape(len(x), -1, x.shape[-1])[image, drawn]
+    else:
+        x = _padded(layer, x, maps)
+        rows, columns = (
+            position[..., None] * stride + np.arange(size) * step
+            for position, stride, size, step in zip(
+                np.unravel_index(drawn, maps),
+                layer.strides,
+                layer.kernel_size,
+                layer.dilation_rate,
+                strict=True,
+            )
         )
-    x = ops.convert_to_numpy(x)
-    return x.reshape(len(x), -1, x.shape[-1])
+        seen = x[image[..., None, None], rows[..., None], columns[..., None, :]]
+    return seen.reshape(drawn.size, -1).astype("float64")
+
+
+def _padded(layer, x, maps):
+    """The input with the zeros that "same" puts around it, one more at the end."""
+    if layer.padding != "same":
+        return x
+    around = []
+    for size, out, stride, kernel, step in zip(
+        x.shape[1:-1],
+        maps,
+        layer.strides,
+        layer.kernel_size,
+        layer.dilation_rate,
+        strict=True,
+    ):
+        missing = max((out - 1) * stride + (kernel - 1) * step + 1 - size, 0)
+        around.append((missing // 2, missing - missing // 2))
+    return np.pad(x, ((0, 0), *around, (0, 0)))
