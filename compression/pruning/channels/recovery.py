@@ -1,12 +1,13 @@
 """After a cut and without labels: batch norm's statistics, the weights of readers."""
 
+import math
 from collections.abc import Iterable
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers, ops, tree
 
-from compression.graph import all_layers, read, rebuild
+from compression.graph import Source, all_layers, read
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.plan import ChannelPlan, units_of
 
@@ -86,24 +87,83 @@ def reconstruct(
         raise ValueError("weights are fitted on images, got no batch")
     coupling = couple(model)
     keep = coupling.keeper(units_of(plan, coupling))
-    pairs = list(zip(read(model).calls, read(smaller).calls, strict=True))
-    names = [call.operation.name for call, _ in pairs]
+    graphs = [read(net) for net in (model, smaller)]
+    names = [call.operation.name for call in graphs[0].calls]
     generator = np.random.default_rng(seed)
-    for whole, cut in pairs:
+    walks = [
+        _Walk(graph, net, batches)
+        for graph, net in zip(graphs, (model, smaller), strict=True)
+    ]
+    for at, (whole, cut) in enumerate(zip(*(g.calls for g in graphs), strict=True)):
         part = coupling.parts.get(whole.path)
-        if part is None or not _can_be_fitted(part.layer, cut.operation):
-            continue
-        if names.count(part.path) > 1 or len(keep(part.inputs)) == len(part.inputs):
-            continue
-        _fit(
-            part.layer,
-            cut.operation,
-            keep(part.flow.output),
-            [_up_to(net, call) for net, call in ((model, whole), (smaller, cut))],
-            batches,
-            lambda rows: generator.permutation(rows)[:positions],
-            ridge,
-        )
+        if (
+            part is not None
+            and _can_be_fitted(part.layer, cut.operation)
+            and names.count(part.path) == 1
+            and len(keep(part.inputs)) < len(part.inputs)
+        ):
+            _fit(
+                part.layer,
+                cut.operation,
+                keep(part.flow.output),
+                zip(*(walk.inputs(at) for walk in walks), strict=True),
+                lambda rows: generator.permutation(rows)[:positions],
+                ridge,
+            )
+        for walk in walks:
+            walk.step(at)
+
+
+class _Walk:
+    """A net run on batches one call after the other; what nobody needs is let go."""
+
+    def __init__(self, graph, net, batches):
+        self._graph = graph
+        self._given = [tree.flatten(batch) for batch in batches]
+        self._images = [tensor.name for tensor in tree.flatten(net.inputs)]
+        self._tensors = [{} for _ in batches]
+        self._last = {
+            source: max((at for at, _ in uses), default=-1)
+            for source, uses in graph.consumers.items()
+        }
+
+    def inputs(self, at):
+        """For each batch what goes into call number `at`, its first tensor."""
+        call = self._graph.calls[at]
+        return [self._into(call, tensors)[0] for tensors in self._tensors]
+
+    def step(self, at):
+        call = self._graph.calls[at]
+        for given, tensors in zip(self._given, self._tensors, strict=True):
+            if isinstance(call.operation, layers.InputLayer):
+                position = self._images.index(call.outputs[0].name)
+                results = [
+                    ops.convert_to_tensor(given[position], call.outputs[0].dtype)
+                ]
+            else:
+                waiting = iter(self._into(call, tensors))
+                flat = tree.flatten((call.args, call.kwargs))
+                flat = [
+                    next(waiting) if isinstance(x, keras.KerasTensor) else x
+                    for x in flat
+                ]
+                args, kwargs = tree.pack_sequence_as((call.args, call.kwargs), flat)
+                results = tree.flatten(call.operation(*args, **kwargs))
+            for output, result in enumerate(results):
+                if self._last[Source(at, output)] > at:
+                    tensors[Source(at, output)] = result
+            for source in set(call.sources):
+                if self._last[source] == at:
+                    del tensors[source]
+
+    def _into(self, call, tensors):
+        found = []
+        for source, casts in zip(call.sources, call.casts, strict=True):
+            tensor = tensors[source]
+            for dtype in casts:
+                tensor = ops.cast(tensor, dtype)
+            found.append(tensor)
+        return found
 
 
 def _can_be_fitted(layer, cut):
@@ -115,24 +175,16 @@ def _can_be_fitted(layer, cut):
     return getattr(layer, "groups", 1) == 1 and np.prod(inputs) <= LARGEST
 
 
-def _up_to(net, call):
-    """The net from its inputs to what goes into a call."""
-    return rebuild(net, outputs=call.sources[0], share=True)
-
-
-def _fit(layer, cut, outputs, nets, batches, draw, ridge):  # noqa: PLR0913
+def _fit(layer, cut, outputs, seen, draw, ridge):  # noqa: PLR0913
     old = _matrix(layer.kernel)[:, outputs]
     new = _matrix(cut.kernel)
     size = len(new)
     squares, products = np.zeros((size, size)), np.zeros(new.shape)
     inputs, missing, count = np.zeros(size), np.zeros(new.shape[1]), 0
-    for batch in batches:
-        before, after = (_patches(layer, net(batch, training=False)) for net in nets)
-        rows = np.stack([draw(before.shape[1]) for _ in range(len(before))])[..., None]
-        before, after = (
-            np.take_along_axis(x, rows, 1).reshape(-1, x.shape[-1])
-            for x in (before, after)
-        )
+    for pair in seen:
+        maps = layer.compute_output_shape(pair[0].shape)[1:-1]
+        drawn = np.stack([draw(math.prod(maps)) for _ in range(len(pair[0]))])
+        before, after = (_patches(layer, x, maps, drawn) for x in pair)
         wanted = before @ old - after @ new  # what the change of the weights shall give
         squares += after.T @ after
         products += after.T @ wanted
@@ -155,16 +207,44 @@ def _matrix(kernel):
     return ops.convert_to_numpy(kernel).astype("float64").reshape(-1, kernel.shape[-1])
 
 
-def _patches(layer, x):
-    """(images, positions, inputs of one output), in float64."""
-    x = ops.cast(x, "float32")
-    if not isinstance(layer, layers.Dense):
-        x = ops.image.extract_patches(
-            x,
-            layer.kernel_size,
-            strides=layer.strides,
-            dilation_rate=layer.dilation_rate,
-            padding=layer.padding,
+def _patches(layer, x, maps, drawn):
+    """What a layer sees at the `drawn` positions of its map, one row for each.
+
+    `drawn`: (images, positions), numbers of positions in a map of the size `maps`.
+    """
+    x = ops.convert_to_numpy(ops.cast(x, "float32"))
+    image = np.arange(len(x))[:, None]
+    if isinstance(layer, layers.Dense):
+        seen = x.reshape(len(x), -1, x.shape[-1])[image, drawn]
+    else:
+        x = _padded(layer, x, maps)
+        rows, columns = (
+            position[..., None] * stride + np.arange(size) * step
+            for position, stride, size, step in zip(
+                np.unravel_index(drawn, maps),
+                layer.strides,
+                layer.kernel_size,
+                layer.dilation_rate,
+                strict=True,
+            )
         )
-    x = ops.convert_to_numpy(x).astype("float64")
-    return x.reshape(len(x), -1, x.shape[-1])
+        seen = x[image[..., None, None], rows[..., None], columns[..., None, :]]
+    return seen.reshape(drawn.size, -1).astype("float64")
+
+
+def _padded(layer, x, maps):
+    """The input with the zeros that "same" puts around it, one more at the end."""
+    if layer.padding != "same":
+        return x
+    around = []
+    for size, out, stride, kernel, step in zip(
+        x.shape[1:-1],
+        maps,
+        layer.strides,
+        layer.kernel_size,
+        layer.dilation_rate,
+        strict=True,
+    ):
+        missing = max((out - 1) * stride + (kernel - 1) * step + 1 - size, 0)
+        around.append((missing // 2, missing - missing // 2))
+    return np.pad(x, ((0, 0), *around, (0, 0)))

@@ -8,6 +8,7 @@ from experiments.data import load
 from experiments.recipe import Recipe
 from experiments.runs.run import run
 from experiments.stages.base import Export
+from experiments.stages.channels import Channels
 from experiments.stages.correct_bias import CorrectBias
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
@@ -44,6 +45,10 @@ NET = Net("mlp", {"widths": (8,)})
         (
             Prune("a", "b", LONG, sparsity=0.5, pattern="2:4"),
             *("b", None, "the b net pruned to 50% zeros in a pattern, 2:4, trained on"),
+        ),
+        (
+            Channels("a", "b", LONG, macs=0.5, parameters=0.25),
+            *("b", None, "the b net cut to 50% of its MACs and 25% of its parameters "),
         ),
         (Quantize("a", "b"), "b", None, "the b net in 8-bit integers, calibrated on"),
         (
