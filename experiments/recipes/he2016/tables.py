@@ -17,8 +17,8 @@ NOTES = (
     "Note: CIFAR-10 here is a lossy JPEG copy, on which nets that were trained on the "
     "true images do worse. Test 10,000 images.",
     "Error: of the exported LiteRT file on the test images, mean ± sample standard "
-    "deviation over n seeds; published weights are one net each. Paper: table 6, on the "
-    "true CIFAR-10.",
+    "deviation over n seeds; published weights are one net each. Paper: table 6, on "
+    "the true CIFAR-10.",
 )
 
 
