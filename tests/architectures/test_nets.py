@@ -234,7 +234,17 @@ SAVED = sorted(
 )
 
 
-@pytest.fixture(scope="module", params=SMALL)
+# Built of the layers and functions of others, and much larger.
+LARGE = {"resnet50", "googlenet_bn", "alexnet_owt", "vgg11"}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(name, marks=[pytest.mark.slow] if name in LARGE else [])
+        for name in SMALL
+    ],
+)
 def small(request):
     keras.utils.set_random_seed(1)
     return SMALL[request.param](classes=5)

@@ -78,7 +78,10 @@ def toy(kind, tmp_path):
     )
 
 
-@pytest.fixture(params=["memory", "files", "stream"])
+# Files are decoded as a stream is, and found by their index as images in memory are.
+@pytest.fixture(
+    params=["memory", pytest.param("files", marks=pytest.mark.slow), "stream"]
+)
 def data(request, tmp_path, monkeypatch):
     monkeypatch.setattr(shuffling_module, "BLOCK", 16)  # several in an epoch
     return toy(request.param, tmp_path)

@@ -60,6 +60,7 @@ def test_the_net_is_smaller_by_its_plan_and_is_measured(finished):
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_stage_ends_like_a_whole_one(finished, tmp_path):
     out = RunFolder(shutil.copytree(finished.path, tmp_path / "cut"))
     shutil.rmtree(out.path / "stages/seed0/channels")

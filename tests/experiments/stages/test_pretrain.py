@@ -26,6 +26,8 @@ from experiments.stages.train import Train
 from experiments.training import progress
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
 RNG = np.random.default_rng(0)
 
@@ -116,6 +118,7 @@ def test_simclr_is_the_papers_loss(temperature):
     assert float(task.loss()(pairs, net(images))) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.usefixtures("traced")
 def test_features_of_zeros_have_a_small_gradient():
     """Compiled, too, where that of `ops.normalize` is NaN."""
     vectors = tf.Variable([[0.0, 0.0], [1.0, 2.0], [3.0, -1.0], [0.0, 0.0]])
@@ -147,16 +150,16 @@ def test_an_autoencoder_draws_images_of_the_same_size(side):
     assert net.output_shape == (None, side, side + 1, 3)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("task", [Rotation(), SimCLR(width=8), Autoencoder()])
-def test_each_task_is_learned(task, jit_compile):
+def test_each_task_is_learned_where_xla_compiles(task):
     keras.utils.set_random_seed(0)
     data = load("digits")
     pixels = ((data.train.images[:64] / 255 - 0.3) / 0.4).astype("float32")
     noise = RNG.normal(size=(task.views, *pixels.shape)).astype("float32")
     asked, answer = task.batch(*(pixels + 0.1 * noise))
     net = task.net(backbone(small_net()))
-    net.compile(keras.optimizers.Adam(0.01), task.loss(), jit_compile=jit_compile)
+    net.compile(keras.optimizers.Adam(0.01), task.loss(), jit_compile=True)
     losses = [net.train_on_batch(asked, answer) for _ in range(12)]
     assert losses[-1] < losses[0] and np.isfinite(losses).all()
 

@@ -44,6 +44,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_interrupted_training_drops_where_a_whole_one_does(tmp_path):
     digits = load("digits")
     settings = Training(

@@ -27,8 +27,10 @@ def one_step(model, optimizer, **options):
     return [w.numpy() - old for w, old in zip(model.weights, before, strict=True)]
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("kind", [keras.optimizers.SGD, keras.optimizers.AdamW])
+@pytest.mark.parametrize(
+    ("kind", "jit_compile"),
+    [(keras.optimizers.SGD, False), (keras.optimizers.AdamW, True)],
+)
 def test_each_step_is_multiplied(kind, jit_compile):
     options = {"learning_rate": 0.1, "global_clipnorm": 0.5, "weight_decay": 0.0}
     full = one_step(net(), kind(**options), jit_compile=jit_compile)

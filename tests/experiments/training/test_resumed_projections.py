@@ -74,7 +74,10 @@ def rigl():
     return RigL(0.5, [(images, np.arange(16) % 10)], until=11, every=3)
 
 
-@pytest.mark.parametrize("make", [movement, surgery, rigl])
+@pytest.mark.parametrize(
+    "make",
+    [*(pytest.param(x, marks=pytest.mark.slow) for x in (movement, surgery)), rigl],
+)
 def test_what_a_projection_keeps_comes_back(digits, make, tmp_path):
     expected, whole = fit(digits, tmp_path / "whole", make())
     with pytest.raises(KeyboardInterrupt):
