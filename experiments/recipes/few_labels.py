@@ -3,12 +3,24 @@
 A method with a number of labels is a stage, called "staged_50".
 """
 
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 
 from experiments.tables import svg, units
-from experiments.tables.summary import Summary, number
+from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
+
+TRANSFERS = {
+    "scratch": "from scratch",
+    "frozen": "frozen backbone",
+    "staged": "unfrozen in stages",
+    "full": "full fine-tuning",
+}
+TOP1 = (
+    "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
+    "deviation over n seeds, which choose the labelled images. Gain: percentage points "
+    "over the net of the same seed and labels that was trained from scratch. The epoch "
+    "that is kept is the best on validation, whose {validation} are not counted."
+)
 
 
 def stages(methods: Mapping[str, Callable], budgets: Sequence[int | None]) -> list:
@@ -51,7 +63,7 @@ def tables(
     def gain(summary):
         if method(summary) == base:
             return ""
-        return _gain(by_name.get(f"{base}_{labels(summary)}"), summary)
+        return paired_gain(by_name.get(f"{base}_{labels(summary)}"), summary)
 
     shown = [summary for summary in summaries if method(summary) in methods]
     columns = (
@@ -99,22 +111,3 @@ def picture(summaries: Sequence[Summary], methods: Mapping[str, str]) -> list[st
 
 def _percent(summary, key):
     return units.percent(summary.mean(key), summary.deviation(key))
-
-
-def _gain(before: Summary | None, after: Summary) -> str:
-    """Mean and deviation, over seeds, of the difference to the same seed's net."""
-    if before is None:
-        return ""
-    first, then = (
-        {
-            row["seed"]: top1
-            for row in each.rows
-            if (top1 := number(row.get("top1"))) is not None
-        }
-        for each in (before, after)
-    )
-    gains = [100 * (then[seed] - first[seed]) for seed in then if seed in first]
-    if not gains:
-        return ""
-    spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-    return f"{statistics.fmean(gains):+.2f}{spread}"

@@ -68,10 +68,10 @@ def run(
     require_same_recipe(recipe, folder)
     for seed in seeds:
         _require_inputs(recipe, chosen, folder, seed)
-    data = _data(recipe, recipe.data)
-    own = {
-        stage.name: _data(recipe, stage.data) for stage in recipe.stages if stage.data
-    }
+    names = dict.fromkeys((recipe.data, *(s.data for s in recipe.stages if s.data)))
+    loaded = {name: _data(recipe, name) for name in names}  # each one once
+    data = loaded[recipe.data]
+    own = {stage.name: loaded[stage.data] for stage in recipe.stages if stage.data}
     _check(recipe, data, own)
     if any(_needs_cache(stage, folder, seed) for stage in chosen for seed in seeds):
         require_writable(default_root())

@@ -82,10 +82,6 @@ class Job:
     cache: Path
     load: Callable[[str], keras.Model]
 
-    def started(self, start: Net | File | Application | str) -> keras.Model:
-        """The model that a stage starts from."""
-        return self.load(start) if isinstance(start, str) else start.built(self.data)
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -135,9 +131,21 @@ class Stage:
         Raises:
             ValueError: a net cannot take such images, or a setting does not suit it.
         """
+        return self.started(data, models.__getitem__)
+
+    def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
+        """The model that it starts from; `load` gives that of an earlier stage."""
         if isinstance(self.start, str):
-            return models[self.start]
+            return load(self.start)
         return self.start.built(data)
+
+    def source_model(
+        self, data: Data, load: Callable[[str], keras.Model]
+    ) -> keras.Model:
+        """Likewise, whatever classes it knows: its head will be replaced."""
+        if isinstance(self.start, str):
+            return load(self.start)
+        return self.start.source(data)
 
     def check_images(self, data: Data, augment: Augment) -> None:
         """Can it be shown such train images?

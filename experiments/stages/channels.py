@@ -1,16 +1,13 @@
 """A net loses channels, and what is left of it is trained on."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import keras
 
 from compression import pruning
 from compression.pruning.channels.planning import require_settings
-from experiments.stages import fitting, writing
 from experiments.stages.base import Job
 from experiments.stages.training_stage import TrainingStage
-from experiments.training import devices
 
 
 @dataclass(frozen=True)
@@ -70,15 +67,11 @@ class Channels(TrainingStage):
     def prepared(self, model: keras.Model) -> keras.Model:
         return pruning.remove_channels(model, self.plan(model))
 
-    def run(self, job: Job) -> dict[str, Any]:
-        own = self._with_own_images(job)
-        with devices.precision(fitting.precision(self, own)):
-            whole = self.started(job.data, job.load)
-            plan = self.plan(whole)
-            model = pruning.remove_channels(whole, plan)
+    def made(self, job: Job) -> keras.Model:
+        whole = self.started(job.data, job.load)
+        plan = self.plan(whole)
         plan.save(job.folder.plan)
-        trained, about = self.trained(model, own)
-        return writing.finish(self, model, job, trained) | about
+        return pruning.remove_channels(whole, plan)
 
     def _settings(self):
         return {

@@ -42,7 +42,7 @@ class CorrectBias(Stage):
         return super().check(data, models)
 
     def run(self, job: Job) -> dict[str, Any]:
-        model = job.started(self.start)
+        model = self.started(job.data, job.load)
         batches = list(pipeline.evaluation_batches(job.data, "validation"))
         labels = np.concatenate([label for _, label in batches])
         shift = best_bias_shift(measure.logits(model, batches), labels, self.classes)

@@ -19,4 +19,4 @@ class Load(Stage):
         return f"{self.source} as it is"
 
     def run(self, job: Job) -> dict[str, Any]:
-        return writing.finish(self, job.started(self.start), job)
+        return writing.finish(self, self.started(job.data, job.load), job)

@@ -49,18 +49,11 @@ class Probe(Stage):
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         if self.labels is not None:
             check_labels(data, self.labels)
-        if isinstance(self.start, str):
-            source = models[self.start]
-        else:
-            source = self.start.source(data)
+        source = self.source_model(data, models.__getitem__)
         return with_head(backbone(source, self.head), len(data.class_names))
 
     def run(self, job: Job) -> dict[str, Any]:
-        if isinstance(self.start, str):
-            source = job.load(self.start)
-        else:
-            source = self.start.source(job.data)
-        features = backbone(source, self.head)
+        features = backbone(self.source_model(job.data, job.load), self.head)
         train = _features(features, _labelled(job.data, self.labels, job.seed), "train")
         validation = _features(features, job.data, "validation")
         kernel, bias, strength = _best_head(train, validation)

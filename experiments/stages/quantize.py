@@ -38,5 +38,5 @@ class Quantize(Stage):
         return f"{self.source} in 8-bit integers, calibrated on train images"
 
     def run(self, job: Job) -> dict[str, Any]:
-        model = job.started(self.start)
+        model = self.started(job.data, job.load)
         return writing.finish(self, model, job, calibration=self.calibration)

@@ -1,6 +1,6 @@
 """A stage that trains: what all of them have, whether a teacher teaches or not."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,12 +48,6 @@ class TrainingStage(Stage):
     classes: tuple[int, ...] | None = field(default=None, kw_only=True)
     labels: int | None = field(default=None, kw_only=True)
     data: str | None = field(default=None, kw_only=True)
-
-    def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
-        """The model that it starts from; `load` gives that of an earlier stage."""
-        return (
-            load(self.start) if isinstance(self.start, str) else self.start.built(data)
-        )
 
     def prepared(self, model: keras.Model) -> keras.Model:
         """The net that is trained, made from the one that the stage starts from."""
@@ -125,9 +119,13 @@ class TrainingStage(Stage):
     def run(self, job: Job) -> dict[str, Any]:
         own = self._with_own_images(job)
         with devices.precision(fitting.precision(self, own)):
-            model = self.prepared(self.started(job.data, job.load))
+            model = self.made(job)
         trained, about = self.trained(model, own)
         return writing.finish(self, self.finished(model), job, trained) | about
+
+    def made(self, job: Job) -> keras.Model:
+        """The net that is trained."""
+        return self.prepared(self.started(job.data, job.load))
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
         """Train `model` in place; returns what came of it, and facts for the row."""

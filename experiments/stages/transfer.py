@@ -72,10 +72,7 @@ class Transfer(TrainingStage):
         return f"{self.source} transferred: {learns} trained {self.lesson}{some}"
 
     def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
-        if isinstance(self.start, str):
-            source = load(self.start)
-        else:
-            source = self.start.source(data)
+        source = self.source_model(data, load)
         require_images(source, data, f"stage {self.name!r}: {self.source}")
         return with_head(backbone(source, self.head), len(data.class_names))
 

@@ -114,3 +114,25 @@ def _summary(rows):
     rows = sorted(rows, key=lambda row: row["seed"])
     # What all seeds share was trained once: it is one measurement, not several.
     return Summary(tuple(rows[:1] if rows[0].get("once") else rows))
+
+
+def paired_gain(before: Summary | None, after: Summary) -> str:
+    """What top-1 gains in points over the same seeds: mean ± sample deviation.
+
+    "" where there is nothing before, or no seed that both have.
+    """
+    if before is None:
+        return ""
+    first, then = (
+        {
+            row["seed"]: top1
+            for row in each.rows
+            if (top1 := number(row.get("top1"))) is not None
+        }
+        for each in (before, after)
+    )
+    gains = [100 * (then[seed] - first[seed]) for seed in then if seed in first]
+    if not gains:
+        return ""
+    spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
+    return f"{statistics.fmean(gains):+.2f}{spread}"

@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from experiments.tables import svg, units
-from experiments.tables.summary import Summary, number
+from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
 
 DATA = "cifar10"
@@ -80,19 +80,6 @@ def _percent(summary, key):
 
 
 def _gain(summary, alone):
-    """Mean and deviation, over seeds, of the difference to the same seed's student."""
-    if alone is None or summary.stage in (TEACHER, ALONE):
+    if summary.stage in (TEACHER, ALONE):
         return ""
-    before, after = (
-        {
-            row["seed"]: top1
-            for row in each.rows
-            if (top1 := number(row.get("top1"))) is not None
-        }
-        for each in (alone, summary)
-    )
-    gains = [100 * (after[seed] - before[seed]) for seed in after if seed in before]
-    if not gains:
-        return ""
-    spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-    return f"{statistics.fmean(gains):+.2f}{spread}"
+    return paired_gain(alone, summary)
