@@ -1,13 +1,21 @@
 """A net loses channels, and what is left of it is trained on."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import keras
+import numpy as np
 
-from compression import pruning
+from compression import measure, pruning
 from compression.pruning.channels.planning import require_settings
-from experiments.stages.base import Job
+from experiments.data import pipeline
+from experiments.stages import writing
+from experiments.stages.base import Fact, Job
 from experiments.stages.training_stage import TrainingStage
+from experiments.training.fit import Trained
+
+RECOVERIES = (None, "batch_norm", "reconstruct")
+BATCH = 128  # images that batch norm sees together
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,11 @@ class Channels(TrainingStage):
         min_channels: that stay in each group at least.
         floor: fraction of each group that stays at least.
         exempt: layers, or patterns of their names, that keep all their channels.
+        recovery: what repairs the smaller net before it is trained, from train images
+            without their labels: "batch_norm" has its statistics estimated again,
+            "reconstruct" fits the layers that read fewer channels first; None:
+            nothing.
+        recovery_images: how many it sees.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -39,8 +52,21 @@ class Channels(TrainingStage):
     min_channels: int = field(default=1, kw_only=True)
     floor: float = field(default=0.1, kw_only=True)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
+    recovery: str | None = field(default=None, kw_only=True)
+    recovery_images: int = field(default=1024, kw_only=True)
+
+    facts = (Fact("cut_top1", "top-1 right after the cut, on validation", ".2%"),)
 
     def __post_init__(self):
+        if self.recovery not in RECOVERIES:
+            choices = ", ".join(map(str, RECOVERIES))
+            raise ValueError(
+                f"no recovery called {self.recovery!r}; choose from {choices}"
+            )
+        if self.recovery_images < 1:
+            raise ValueError(
+                f"recovery_images must be at least 1, got {self.recovery_images}"
+            )
         settings = self._settings()
         del settings["exempt"]  # layers of the net: known with it
         require_settings(**settings)
@@ -71,7 +97,24 @@ class Channels(TrainingStage):
         whole = self.started(job.data, job.load)
         plan = self.plan(whole)
         plan.save(job.folder.plan)
-        return pruning.remove_channels(whole, plan)
+        smaller = pruning.remove_channels(whole, plan)
+        if self.recovery is not None:
+            self._recover(smaller, whole, plan, job)
+        return smaller
+
+    def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
+        batches = list(pipeline.evaluation_batches(job.data, "validation"))
+        labels = np.concatenate([labels for _, labels in batches])
+        cut_top1 = measure.accuracy(measure.logits(model, batches), labels)
+        trained, about = super().trained(model, job)
+        return trained, about | {"cut_top1": cut_top1}
+
+    def _recover(self, smaller, whole, plan, job):
+        train = pipeline.evaluation_batches(job.data, "train", batch_size=BATCH)
+        images = list(writing.first_images(train, self.recovery_images))
+        if self.recovery == "reconstruct":
+            pruning.reconstruct(smaller, whole, plan, images, seed=job.seed)
+        pruning.reestimate_batch_norm(smaller, images)
 
     def _settings(self):
         return {

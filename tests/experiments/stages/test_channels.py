@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from compression import measure, pruning
+from experiments.data import load
+from experiments.data.pipeline import evaluation_batches
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
@@ -23,13 +25,21 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=2, batch_size=256, learning_rate=3e-3)
+LONGER = Training(epochs=2, batch_size=32, learning_rate=1e-2)
 CUT = Channels(
     "channels", "teacher", SHORT, Teaching("teacher"), macs=0.5, exports=LITERT
+)
+REPAIRED = dataclasses.replace(
+    CUT, name="repaired", teaching=None, recovery="reconstruct"
 )
 RECIPE = Recipe(
     name="small",
     data="digits",
-    stages=(Train("teacher", Net("mlp", {"widths": (24, 16)}), SHORT, exports=()), CUT),
+    stages=(
+        Train("teacher", Net("mlp", {"widths": (24, 16)}), LONGER, exports=()),
+        CUT,
+        REPAIRED,
+    ),
 )
 
 
@@ -58,6 +68,17 @@ def test_the_net_is_smaller_by_its_plan_and_is_measured(finished):
         "the teacher net cut to 50% of its MACs by channels, still taught by the "
         "teacher"
     )
+
+
+def test_a_repaired_net_begins_nearer_to_the_whole_one(finished):
+    rows = {row["stage"]: row for row in finished.read_rows()}
+    batches = list(evaluation_batches(load("digits"), "validation"))
+    labels = np.concatenate([labels for _, labels in batches])
+    whole = model(finished, "teacher")
+    cut = pruning.remove_channels(whole, CUT.plan(whole))
+    cut_top1 = measure.accuracy(measure.logits(cut, batches), labels)
+    assert rows["channels"]["cut_top1"] == cut_top1
+    assert rows["repaired"]["cut_top1"] > cut_top1 + 0.1
 
 
 @pytest.mark.slow
@@ -91,6 +112,8 @@ def test_an_interrupted_stage_ends_like_a_whole_one(finished, tmp_path):
         ({"saliency": "luck"}, "no saliency called 'luck'"),
         ({"saliency": "taylor"}, "'taylor' needs labelled images"),
         ({"round_to": 0}, "round_to must be 1 or more"),
+        ({"recovery": "prayer"}, "no recovery called 'prayer'"),
+        ({"recovery_images": 0}, "recovery_images must be at least 1"),
         ({"floor": -1}, r"floor must be in \[0, 1\]"),
     ],
 )
