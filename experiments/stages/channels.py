@@ -39,6 +39,9 @@ class Channels(TrainingStage):
             "reconstruct" fits the layers that read fewer channels first; None:
             nothing.
         recovery_images: how many it sees.
+        from_scratch: the smaller net forgets its weights: what is its structure worth
+            without them (Liu et al., "Rethinking the value of network pruning", 2019,
+            https://arxiv.org/abs/1810.05270)?
 
     Raises:
         ValueError: a setting is out of its range.
@@ -54,6 +57,7 @@ class Channels(TrainingStage):
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
     recovery: str | None = field(default=None, kw_only=True)
     recovery_images: int = field(default=1024, kw_only=True)
+    from_scratch: bool = field(default=False, kw_only=True)
 
     facts = (Fact("cut_top1", "top-1 right after the cut, on validation", ".2%"),)
 
@@ -62,6 +66,10 @@ class Channels(TrainingStage):
             choices = ", ".join(map(str, RECOVERIES))
             raise ValueError(
                 f"no recovery called {self.recovery!r}; choose from {choices}"
+            )
+        if self.recovery is not None and self.from_scratch:
+            raise ValueError(
+                f"from_scratch leaves nothing for recovery={self.recovery!r} to repair"
             )
         if self.recovery_images < 1:
             raise ValueError(
@@ -81,6 +89,7 @@ class Channels(TrainingStage):
             if value is not None
         )
         lesson = f"still {self.lesson}" if self.teacher else f"tuned {self.lesson}"
+        lesson = f"from scratch {self.lesson}" if self.from_scratch else lesson
         return f"{self.source} cut to {left} by channels, {lesson}"
 
     def plan(self, model: keras.Model) -> pruning.ChannelPlan:
@@ -98,6 +107,8 @@ class Channels(TrainingStage):
         plan = self.plan(whole)
         plan.save(job.folder.plan)
         smaller = pruning.remove_channels(whole, plan)
+        if self.from_scratch:
+            return keras.models.clone_model(smaller)  # with new initial weights
         if self.recovery is not None:
             self._recover(smaller, whole, plan, job)
         return smaller

@@ -39,6 +39,7 @@ RECIPE = Recipe(
         Train("teacher", Net("mlp", {"widths": (24, 16)}), LONGER, exports=()),
         CUT,
         REPAIRED,
+        dataclasses.replace(CUT, name="scratch", from_scratch=True),
     ),
 )
 
@@ -79,6 +80,8 @@ def test_a_repaired_net_begins_nearer_to_the_whole_one(finished):
     cut_top1 = measure.accuracy(measure.logits(cut, batches), labels)
     assert rows["channels"]["cut_top1"] == cut_top1
     assert rows["repaired"]["cut_top1"] > cut_top1 + 0.1
+    assert rows["scratch"]["cut_top1"] < cut_top1 - 0.1
+    assert rows["scratch"]["macs"] == rows["channels"]["macs"]
 
 
 @pytest.mark.slow
@@ -113,6 +116,7 @@ def test_an_interrupted_stage_ends_like_a_whole_one(finished, tmp_path):
         ({"saliency": "taylor"}, "'taylor' needs labelled images"),
         ({"round_to": 0}, "round_to must be 1 or more"),
         ({"recovery": "prayer"}, "no recovery called 'prayer'"),
+        ({"recovery": "batch_norm", "from_scratch": True}, "leaves nothing for"),
         ({"recovery_images": 0}, "recovery_images must be at least 1"),
         ({"floor": -1}, r"floor must be in \[0, 1\]"),
     ],
