@@ -23,10 +23,10 @@ limbeck demo --set teacher.training.epochs=30 --out runs/longer
 def add(commands):
     command = commands.add_parser(
         "demo",
-        help="the main job: teacher, student, distill, prune, int8, report",
-        description="A ResNet teaches a small AlexNet-style student, which is then "
-        "pruned and quantized; every stage is exported and measured. Run it again to "
-        "go on where it was stopped.",
+        help="the main job: teacher, distilled and pruned students, int8, report",
+        description="A ResNet teaches a small AlexNet-style student, which then "
+        "loses weights or channels and is quantized; every stage is exported and "
+        "measured. Run it again to go on where it was stopped.",
         examples=EXAMPLES,
     )
     command.add_argument("--data", metavar="NAME", help=f"{DATA_HELP} (mnist5k)")

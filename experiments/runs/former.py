@@ -33,6 +33,7 @@ LATER = {
 }
 IMAGES = {"labels": None, "data": None}
 ADDED = {
+    "Channels": {"recovery": None, "recovery_images": 1024, "from_scratch": False},
     "Distill": IMAGES,
     "Prune": IMAGES
     | {"augment": None, "classes": None}

@@ -2,13 +2,15 @@
 
     limbeck demo
 
-The student is distilled, pruned while distillation goes on, and quantized; every
-stage is exported and measured. Epochs, rates and widths were chosen on the validation
-split of `mnist5k`.
+The student is distilled; while distillation goes on it is pruned, weight by weight, or
+loses whole channels, and what has fewer channels is quantized. Every stage is exported
+and measured. Epochs, rates, widths and budgets were chosen on the validation split of
+`mnist5k`.
 """
 
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
+from experiments.stages.channels import Channels
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
@@ -45,6 +47,13 @@ RECIPE = Recipe(
             teaching=TEACHING,
             sparsity=0.8,
         ),
-        Quantize("int8", start="prune"),
+        Channels(
+            "channels",
+            start="distill",
+            training=Training(epochs=20, learning_rate=3e-3),
+            teaching=TEACHING,
+            macs=0.4,
+        ),
+        Quantize("int8", start="channels"),
     ),
 )

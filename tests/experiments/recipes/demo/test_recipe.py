@@ -13,7 +13,10 @@ def test_the_demo_keeps_its_promise(tmp_path):
     rows = {row["stage"]: row for row in RunFolder(tmp_path / "demo").read_rows()}
     for stage, top1 in demo.EXPECTED_TOP1.items():
         assert rows[stage]["top1"] >= top1
-    teacher, prune, int8 = (rows[name] for name in ("teacher", "prune", "int8"))
+    names = ("teacher", "distill", "prune", "channels", "int8")
+    teacher, distill, prune, channels, int8 = (rows[name] for name in names)
     assert int8["bytes_zipped"] < teacher["bytes_zipped"] / 20
+    assert channels["macs"] == int8["macs"] <= 0.4 * distill["macs"]
+    assert channels["bytes"] < 0.5 * distill["bytes"]
     assert prune["nonzero"] < 0.25 * prune["parameters"]
     assert int8["agreement"] > 0.99  # with the float model that it was made from

@@ -1,0 +1,91 @@
+"""Nets lose channels until so many multiply-accumulates are left, and learn on.
+
+    limbeck reproduce channels           # two CPU cores
+    limbeck reproduce channels --full    # as long as papers train: for a GPU
+
+The ResNets start from published weights, tuned to the JPEG images; VGG-16 with batch
+norm is trained here. Each is cut to 1/2.1 and 1/2.55 of its MACs, as ResNet-56 is by
+Fang et al., "DepGraph", 2023, https://arxiv.org/abs/2301.12900, table 1: the least L2
+norm over all groups goes first. The layers that read fewer channels are fitted without
+labels, then the whole learns on: from labels, or taught by the net that was cut. The
+same small net from new weights, trained as long, is the baseline. ResNet-20 has all
+seeds, the others one. Rates and epochs were set once.
+"""
+
+from architectures.published_weights import MEAN, STD
+from experiments.data.augment import Augment
+from experiments.recipe import Recipe
+from experiments.recipes.channels.cuts import CUTS, METHODS
+from experiments.stages.base import Export
+from experiments.stages.channels import Channels
+from experiments.stages.net import Net
+from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
+from experiments.training.settings import Training
+
+LITERT = (Export("litert"),)
+
+
+def _training(epochs: int, learning_rate: float) -> Training:
+    return Training(
+        epochs=epochs,
+        batch_size=128,
+        optimizer="sgd",
+        learning_rate=learning_rate,
+        weight_decay=5e-4,
+        warmup_epochs=min(1.0, epochs / 10),
+    )
+
+
+def _cut(name: str, start: str, training: Training, method: str, macs: float, **rest):
+    taught = {"teaching": Teaching(start, temperature=4.0, views=training.epochs)}
+    own = {
+        "tuned": {"recovery": "reconstruct"},
+        "taught": {"recovery": "reconstruct"} | taught,
+        "scratch": {"from_scratch": True},
+    }
+    return Channels(
+        name, start, training, macs=macs, exports=LITERT, **own[method], **rest
+    )
+
+
+def _recipe(name: str, nets: dict[str, tuple[Net, Training, Training]]) -> Recipe:
+    """Args: nets: name -> net, how it is trained, how its cut forms are."""
+    stages = []
+    for net, (start, before, after) in nets.items():
+        once = net != "resnet20"
+        stages.append(Train(net, start, before, exports=LITERT, once=True))
+        stages += [
+            _cut(f"{net}_{method}_{cut}", net, after, method, macs, once=once)
+            for cut, macs in CUTS.items()
+            for method in METHODS
+        ]
+    return Recipe(
+        name=name,
+        data="cifar10",
+        augment=Augment(pad=4),
+        normalisation=(MEAN, STD),
+        stages=tuple(stages),
+    )
+
+
+def _published(net: str) -> Net:
+    return Net(net, weights="published")
+
+
+RECIPE = _recipe(
+    "channels",
+    {
+        "resnet20": (_published("resnet20"), _training(2, 0.01), _training(3, 0.02)),
+        "resnet56": (_published("resnet56"), _training(1, 0.01), _training(2, 0.02)),
+        "vgg16": (Net("vgg16_cifar"), _training(6, 0.05), _training(2, 0.02)),
+    },
+)
+FULL = _recipe(
+    "channels_full",
+    {
+        "resnet20": (_published("resnet20"), _training(20, 0.01), _training(100, 0.05)),
+        "resnet56": (_published("resnet56"), _training(20, 0.01), _training(100, 0.05)),
+        "vgg16": (Net("vgg16_cifar"), _training(160, 0.05), _training(100, 0.05)),
+    },
+)
