@@ -16,9 +16,15 @@ limbeck bench distill
 limbeck bench distill --rounds 4 --json
 limbeck bench distill --quick       # does everything run?
 """
+PRUNE_EXAMPLES = """
+limbeck bench prune
+limbeck bench prune --only steps --rounds 30
+limbeck bench prune --quick         # does everything run?
+"""
 EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
+limbeck bench prune                 # pruning: training, cutting, files
 """
 
 
@@ -50,6 +56,17 @@ def add(commands):
     )
     _add_turns_options(distill)
     distill.set_defaults(run=_distill)
+    prune = kinds.add_parser(
+        "prune",
+        help="masks against tfmot's, cuts against Torch-Pruning, files of pruned nets",
+        description="A training step with masks beside tfmot's wrappers; the time to "
+        "cut a net's channels, beside Torch-Pruning where it is installed; bytes and "
+        "milliseconds of the files.",
+        examples=PRUNE_EXAMPLES,
+    )
+    prune.add_argument("--only", metavar="A,B", help="steps, cuts, files (all)")
+    _add_turns_options(prune)
+    prune.set_defaults(run=_prune)
 
 
 def _add_turns_options(command):
@@ -75,6 +92,13 @@ def _distill(options):
     from experiments.benchmarks import distill, distill_table
 
     _show(distill.run, distill_table.as_text, options)
+
+
+def _prune(options):
+    start_tensorflow()
+    from experiments.benchmarks import prune, prune_table
+
+    _show(partial(prune.run, names(options.only)), prune_table.as_text, options)
 
 
 def _show(benchmark, as_text, options):
