@@ -1,4 +1,4 @@
-"""Trains a distiller on one device and on two; run by test_mirrored.py.
+"""Trains a distiller, free and pruned, on one device and two; run by test_mirrored.py.
 
 A process of its own: TensorFlow's devices can be divided only before they are used.
 """
@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 from compression.distillation import Distiller, Hints, SoftTargets
+from compression.pruning import PolynomialDecay, Prune
 
 
 def net(name, *, width, seed):
@@ -23,7 +24,7 @@ def net(name, *, width, seed):
     return keras.Model(image, layers.Dense(3)(x), name=name)
 
 
-def trained(strategy):
+def trained(strategy, callbacks=()):
     """Weights and logs after some steps on the same global batches."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(64, 8, 8, 1)).astype("float32")
@@ -37,19 +38,25 @@ def trained(strategy):
             label_weight=0.3,
         )
         distiller.compile(keras.optimizers.SGD(0.2, momentum=0.9), metrics=["accuracy"])
-    history = distiller.fit(data, epochs=3, shuffle=False, verbose=0).history
-    return distiller.get_weights(), history
+    made = distiller.fit(data, epochs=3, shuffle=False, verbose=0, callbacks=callbacks)
+    return distiller.get_weights(), made.history
 
 
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(
     cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-one, on_one = trained(tf.distribute.OneDeviceStrategy("CPU:0"))
-two, on_two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
-for a, b in zip(one, two, strict=True):
-    np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-assert on_one.keys() == on_two.keys(), on_two.keys()
-for part in on_one:
-    np.testing.assert_allclose(on_one[part], on_two[part], rtol=1e-4, err_msg=part)
+half = PolynomialDecay(0.5, begin=0, end=8, frequency=2)
+for make in (
+    list,
+    lambda: [Prune(half, saliency="movement")],
+):
+    one, on_one = trained(tf.distribute.OneDeviceStrategy("CPU:0"), make())
+    two, on_two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), make())
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    assert on_one.keys() == on_two.keys(), on_two.keys()
+    for part in on_one:
+        np.testing.assert_allclose(on_one[part], on_two[part], rtol=1e-4, err_msg=part)
+    assert ("sparsity" in on_two) == bool(make())
 sys.exit()
