@@ -1,5 +1,6 @@
 """Pruning: weights and channels that the net can do without."""
 
+from compression.pruning.channels.exported import latency_left
 from compression.pruning.channels.plan import ChannelPlan, load_plan
 from compression.pruning.channels.planning import channel_groups, plan_channels
 from compression.pruning.channels.recovery import reconstruct, reestimate_batch_norm
@@ -37,6 +38,7 @@ __all__ = [
     "Wanda",
     "channel_groups",
     "find_ticket",
+    "latency_left",
     "load_plan",
     "magnitude",
     "magnitude_masks",
