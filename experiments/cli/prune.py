@@ -8,8 +8,8 @@ limbeck prune net.keras --explain   # which channels go together, and why
 limbeck prune net.keras --explain --draw groups.svg
 limbeck prune net.keras --macs 0.5 --out smaller.keras
 limbeck prune net.keras --latency 0.6 --round-to 8 --out faster.keras
-limbeck prune net.keras --macs 0.5 --saliency fisher --data digits --out b.keras
-limbeck prune net.keras --ram 0.7 --data mnist5k --reestimate --out c.keras
+limbeck prune net.keras --ram 0.7 --saliency wanda --data digits --out b.keras
+limbeck prune net.keras --macs 0.5 --data mnist5k --reestimate --out c.keras
 limbeck prune net.keras --plan smaller.plan.json --out edited.keras
 """
 BUDGETS = {
