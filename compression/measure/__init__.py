@@ -5,6 +5,7 @@ one run. Models in memory, .keras files, .tflite files and SavedModel folders al
 `mean_logits` answers from several crops or scales of an image.
 """
 
+from compression.measure.activations import peak_activations
 from compression.measure.crops import (
     at_scales,
     googlenet_crops,
@@ -44,6 +45,7 @@ __all__ = [
     "macs",
     "mean_logits",
     "parameters",
+    "peak_activations",
     "profile",
     "size",
     "ten_crops",

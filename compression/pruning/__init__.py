@@ -1,8 +1,11 @@
 """Pruning: weights and channels that the net can do without."""
 
+from compression.pruning.channels.exported import latency_left
+from compression.pruning.channels.penalties import GroupLasso, GrowingL2, Slimming
 from compression.pruning.channels.plan import ChannelPlan, load_plan
 from compression.pruning.channels.planning import channel_groups, plan_channels
 from compression.pruning.channels.recovery import reconstruct, reestimate_batch_norm
+from compression.pruning.channels.sparse import SparseChannels
 from compression.pruning.channels.surgery import remove_channels
 from compression.pruning.dynamic_surgery import DynamicSurgery
 from compression.pruning.masks import magnitude_masks
@@ -27,16 +30,21 @@ __all__ = [
     "DynamicSurgery",
     "Fisher",
     "Grasp",
+    "GroupLasso",
+    "GrowingL2",
     "Movement",
     "PolynomialDecay",
     "Prune",
     "Random",
     "RigL",
+    "Slimming",
     "Snip",
+    "SparseChannels",
     "Taylor",
     "Wanda",
     "channel_groups",
     "find_ticket",
+    "latency_left",
     "load_plan",
     "magnitude",
     "magnitude_masks",

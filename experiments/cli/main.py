@@ -10,14 +10,24 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
-from experiments.cli import bench, demo, export, measure, nets, report, reproduce, table
+from experiments.cli import (
+    bench,
+    demo,
+    export,
+    measure,
+    nets,
+    prune,
+    report,
+    reproduce,
+    table,
+)
 from experiments.cli.parser import Parser
 from experiments.cli.version import ShowVersion
 
 # One more verb is one more file here and its name in this tuple. The file has
 # `add(commands)`, which adds its parser and sets `run=`, a function of the options.
 # It imports Keras, TensorFlow and Matplotlib in `run` only: `--help` is quick.
-VERBS = (demo, reproduce, nets, measure, export, report, table, bench)
+VERBS = (demo, reproduce, nets, prune, measure, export, report, table, bench)
 
 EXAMPLES = """
 limbeck demo                        # the main job on 5,000 real digits

@@ -33,7 +33,8 @@ LATER = {
 }
 IMAGES = {"labels": None, "data": None}
 ADDED = {
-    "Channels": {"recovery": None, "recovery_images": 1024, "from_scratch": False},
+    "Channels": {"recovery": None, "from_scratch": False, "images": 512}
+    | dict.fromkeys(("bytes", "ram", "latency")),
     "Distill": IMAGES,
     "Prune": IMAGES
     | {"augment": None, "classes": None}

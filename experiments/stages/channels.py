@@ -8,14 +8,16 @@ import numpy as np
 
 from compression import measure, pruning
 from compression.pruning.channels.planning import require_settings
-from experiments.data import pipeline
+from compression.pruning.channels.saliency import OF_DATA
+from experiments.data import Data
+from experiments.data.pipeline import evaluation_batches
 from experiments.stages import writing
 from experiments.stages.base import Fact, Job
 from experiments.stages.training_stage import TrainingStage
 from experiments.training.fit import Trained
 
 RECOVERIES = (None, "batch_norm", "reconstruct")
-BATCH = 128  # images that batch norm sees together
+BATCH = 128  # of images that a saliency or batch norm sees together
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,15 @@ class Channels(TrainingStage):
     Attributes:
         macs: fraction of the multiply-accumulates that may be left; None: any.
         parameters: fraction of the parameters that may be left; None: any.
-        saliency: by which channels are ranked: "l1", "l2", "fpgm", "batch_norm" or
-            "random".
-        scope: "global" or "local": the same fraction of each group.
+        bytes: likewise of the float32 LiteRT file.
+        ram: likewise of the activations that are held at once.
+        latency: likewise of the time of an image, measured with LiteRT where the
+            stage runs: another machine may cut otherwise.
+        saliency: by which channels are ranked: "l1", "l2", "fpgm", "batch_norm",
+            "hrank", "wanda", "taylor", "fisher" or "random".
+        images: how many train images a saliency or a recovery that needs some is shown.
+        scope: "global"; "local": the same fraction of each group; "isomorphic": of
+            each structure of groups.
         round_to: a group keeps a multiple of so many channels, or all.
         min_channels: that stay in each group at least.
         floor: fraction of each group that stays at least.
@@ -38,7 +46,6 @@ class Channels(TrainingStage):
             without their labels: "batch_norm" has its statistics estimated again,
             "reconstruct" fits the layers that read fewer channels first; None:
             nothing.
-        recovery_images: how many it sees.
         from_scratch: the smaller net forgets its weights: what is its structure worth
             without them (Liu et al., "Rethinking the value of network pruning", 2019,
             https://arxiv.org/abs/1810.05270)?
@@ -49,14 +56,17 @@ class Channels(TrainingStage):
 
     macs: float | None = field(default=None, kw_only=True)
     parameters: float | None = field(default=None, kw_only=True)
+    bytes: float | None = field(default=None, kw_only=True)
+    ram: float | None = field(default=None, kw_only=True)
+    latency: float | None = field(default=None, kw_only=True)
     saliency: str = field(default="l2", kw_only=True)
+    images: int = field(default=512, kw_only=True)
     scope: str = field(default="global", kw_only=True)
     round_to: int = field(default=1, kw_only=True)
     min_channels: int = field(default=1, kw_only=True)
     floor: float = field(default=0.1, kw_only=True)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
     recovery: str | None = field(default=None, kw_only=True)
-    recovery_images: int = field(default=1024, kw_only=True)
     from_scratch: bool = field(default=False, kw_only=True)
 
     facts = (Fact("cut_top1", "top-1 right after the cut, on validation", ".2%"),)
@@ -71,41 +81,55 @@ class Channels(TrainingStage):
             raise ValueError(
                 f"from_scratch leaves nothing for recovery={self.recovery!r} to repair"
             )
-        if self.recovery_images < 1:
-            raise ValueError(
-                f"recovery_images must be at least 1, got {self.recovery_images}"
-            )
         settings = self._settings()
         del settings["exempt"]  # layers of the net: known with it
         require_settings(**settings)
-        if self.saliency == "taylor":
-            raise ValueError("saliency 'taylor' needs labelled images: not in a stage")
+        if self.images < 1:
+            raise ValueError(f"images must be 1 or more, got {self.images}")
 
     @property
     def what(self) -> str:
         left = " and ".join(
             f"{value:.0%} of its {name}"
-            for name, value in (("MACs", self.macs), ("parameters", self.parameters))
+            for name, value in (
+                ("MACs", self.macs),
+                ("parameters", self.parameters),
+                ("bytes", self.bytes),
+                ("RAM", self.ram),
+                ("time", self.latency),
+            )
             if value is not None
         )
         lesson = f"still {self.lesson}" if self.teacher else f"tuned {self.lesson}"
         lesson = f"from scratch {self.lesson}" if self.from_scratch else lesson
         return f"{self.source} cut to {left} by channels, {lesson}"
 
-    def plan(self, model: keras.Model) -> pruning.ChannelPlan:
-        """Which channels of a net are kept."""
-        try:
-            return pruning.plan_channels(model, **self._settings())
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
+    def plan(self, model: keras.Model, data: Data) -> pruning.ChannelPlan:
+        """Which channels of a net are kept; train images of `data` may decide."""
+        batches = None
+        if self.saliency in OF_DATA:
+            train = evaluation_batches(data, "train", batch_size=BATCH)
+            batches = train.unbatch().take(self.images).batch(BATCH)
+            batches = batches.as_numpy_iterator()
+        return self._planned(model, self._settings() | {"data": batches})
 
     def prepared(self, model: keras.Model) -> keras.Model:
-        return pruning.remove_channels(model, self.plan(model))
+        """About as small a net: what nothing must be shown, timed or exported for."""
+        settings = self._settings()
+        if self.saliency in OF_DATA:
+            settings["saliency"] = "l2"
+        for measured, counted in (("latency", "macs"), ("bytes", "parameters")):
+            if (left := settings.pop(measured)) is not None:
+                settings[counted] = min(left, settings[counted] or 1)
+        return pruning.remove_channels(model, self._planned(model, settings))
 
     def made(self, job: Job) -> keras.Model:
         whole = self.started(job.data, job.load)
-        plan = self.plan(whole)
-        plan.save(job.folder.plan)
+        if job.folder.plan.is_file():  # interrupted: times would be others now
+            plan = pruning.load_plan(job.folder.plan)
+        else:
+            plan = self.plan(whole, job.data)
+            plan.save(job.folder.plan)
         smaller = pruning.remove_channels(whole, plan)
         if self.from_scratch:
             return keras.models.clone_model(smaller)  # with new initial weights
@@ -114,27 +138,28 @@ class Channels(TrainingStage):
         return smaller
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
-        batches = list(pipeline.evaluation_batches(job.data, "validation"))
+        batches = list(evaluation_batches(job.data, "validation"))
         labels = np.concatenate([labels for _, labels in batches])
         cut_top1 = measure.accuracy(measure.logits(model, batches), labels)
         trained, about = super().trained(model, job)
         return trained, about | {"cut_top1": cut_top1}
 
     def _recover(self, smaller, whole, plan, job):
-        train = pipeline.evaluation_batches(job.data, "train", batch_size=BATCH)
-        images = list(writing.first_images(train, self.recovery_images))
+        train = evaluation_batches(job.data, "train", batch_size=BATCH)
+        images = list(writing.first_images(train, self.images))
         if self.recovery == "reconstruct":
             pruning.reconstruct(smaller, whole, plan, images, seed=job.seed)
         pruning.reestimate_batch_norm(smaller, images)
 
+    def _planned(self, model, settings):
+        try:
+            return pruning.plan_channels(model, **settings)
+        except ValueError as error:
+            raise ValueError(f"stage {self.name!r}: {error}") from error
+
     def _settings(self):
-        return {
-            "macs": self.macs,
-            "parameters": self.parameters,
-            "saliency": self.saliency,
-            "scope": self.scope,
-            "round_to": self.round_to,
-            "min_channels": self.min_channels,
-            "floor": self.floor,
-            "exempt": self.exempt,
-        }
+        names = (
+            *("macs", "parameters", "bytes", "ram", "latency", "saliency", "scope"),
+            *("round_to", "min_channels", "floor", "exempt"),
+        )
+        return {name: getattr(self, name) for name in names}

@@ -1,35 +1,40 @@
 """What is left of a net after a cut, and the cut that leaves no more than a budget."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import keras
 import numpy as np
 
+from compression.measure.activations import numbers, peak
 from compression.measure.macs import layer_calls
+from compression.pruning.channels.exported import file_bytes, folded_norms
 from compression.pruning.channels.groups import Coupling, Group
+from compression.pruning.channels.surgery import cut
 from compression.weights import KERNELS, learned_variables
+
+NEAR = 0.03  # of the whole net's time: less is not worth another net to be timed
 
 
 class Costs:
-    """Counts a net's multiply-accumulates and parameters after a cut, without it.
+    """Counts what is left of a net after a cut, without making it.
 
-    They are those that `measure.macs` and `measure.parameters` find in the smaller
-    net. A `stays` is an array of booleans by unit.
+    They are the counts that `measure.macs`, `measure.parameters` and
+    `measure.peak_activations` find in the smaller net, and the bytes of its float32
+    LiteRT file. A `stays` is an array of booleans by unit.
     """
 
     def __init__(self, model: keras.Model, coupling: Coupling):
-        self._coupling = coupling
+        self._model, self._coupling = model, coupling
         self._parts = {id(part.layer): part for part in coupling.parts.values()}
         self._axes = {}
         for _, axis in coupling.axes():
             self._axes.setdefault(id(axis.variable), []).append(axis)
-        self._learned = learned_variables(model)
         self._declared = [p for p in coupling.parts.values() if p.flow.smaller]
         own = {id(v) for p in self._declared for v in learned_variables(p.layer)}
-        self._learned = [v for v in self._learned if id(v) not in own]
-        self._calls = [row for row in layer_calls(model) if row.macs]
+        self._learned = [v for v in learned_variables(model) if id(v) not in own]
 
     def macs(self, stays: np.ndarray) -> int:
         return sum(self._macs_of(row, stays) for row in self._calls)
@@ -39,6 +44,63 @@ class Costs:
         for part in self._declared:  # only the layer knows what it is made of
             layer = part.flow.smaller(self._coupling.keeper(stays))
             count += sum(math.prod(v.shape) for v in learned_variables(layer))
+        return count
+
+    def ram(self, stays: np.ndarray) -> int:
+        """Activations that are held at once, numbers of one image."""
+        graph, tensors = self._coupling.graph, self._coupling.tensors
+
+        def size(source):
+            channels = tensors[source]
+            whole = numbers(graph, source)
+            return whole // len(channels) * self._count(channels, stays)
+
+        return peak(graph, size)
+
+    def bytes(self, stays: np.ndarray) -> int:
+        """Of the LiteRT file: four for each weight in it, and what is not weights.
+
+        The latter is read off the file of the whole net, which is exported once. It
+        changes a little with a cut, so what is found is checked by `check_bytes`.
+        """
+        if stays.all():
+            return self._whole_bytes
+        return self._not_weights + 4 * self._weights_in_file(stays)
+
+    def check_bytes(self, stays: np.ndarray) -> int:
+        """Those of the file after a cut, which is made: further counts go by it."""
+        found = file_bytes(cut(self._model, self._coupling, stays))
+        self._not_weights = found - 4 * self._weights_in_file(stays)
+        return found
+
+    @cached_property
+    def _calls(self):
+        return [row for row in layer_calls(self._model) if row.macs]
+
+    @cached_property
+    def _whole_bytes(self):
+        return file_bytes(self._model)
+
+    @cached_property
+    def _not_weights(self):
+        everything = np.ones(len(self._coupling.roots), bool)
+        return self._whole_bytes - 4 * self._weights_in_file(everything)
+
+    def _weights_in_file(self, stays):
+        """A folded batch norm is a bias of the layer before it, one number a channel;
+        one that is not is two: what it multiplies by and what it adds."""
+        count = self.parameters(stays)
+        folded = folded_norms(self._coupling.graph)
+        for part in self._coupling.parts.values():
+            if not isinstance(part.layer, keras.layers.BatchNormalization):
+                continue
+            channels = self._count(part.inputs, stays)
+            learned = len(learned_variables(part.layer))
+            if (call := folded.get(id(part.layer))) is None:
+                count += (2 - learned) * channels
+            else:
+                has_bias = call.operation.bias is not None
+                count += (0 if has_bias else 1) * channels - learned * channels
         return count
 
     def _macs_of(self, row, stays):
@@ -101,8 +163,8 @@ class Ranking:
     Args:
         groups: those whose units compete, all of them with a score.
         scores: by unit; the least goes first, of equal ones the first.
-        scope: "global": units of all groups compete by their scores; "local": the
-            same fraction goes of each group.
+        classes: of each group: units of one class compete by their scores, and of
+            each class the same fraction goes.
         limits: what stays in each group.
         size: how many units the net has.
     """
@@ -111,7 +173,7 @@ class Ranking:
         self,
         groups: Sequence[Group],
         scores: np.ndarray,
-        scope: str,
+        classes: Sequence[Hashable],
         limits: Limits,
         size: int,
     ):
@@ -120,14 +182,16 @@ class Ranking:
             group.units[np.argsort(scores[group.units], kind="stable")]
             for group in groups
         ]
-        keys = [
-            scores[units]
-            if scope == "global"
-            else (np.arange(len(units)) + 1) / len(units)
-            for units in self._sorted
-        ]
-        of_group = np.repeat(np.arange(len(keys)), [len(key) for key in keys])
-        self._order = of_group[np.argsort(np.concatenate(keys), kind="stable")]
+        lengths = [len(units) for units in self._sorted]
+        of_group = np.repeat(np.arange(len(lengths)), lengths)
+        found = np.concatenate([scores[units] for units in self._sorted])
+        fractions = np.empty(len(of_group))  # of its class that goes with a unit
+        for one in dict.fromkeys(classes):
+            alike = np.array([each == one for each in classes])
+            members = np.flatnonzero(alike[of_group])
+            members = members[np.argsort(found[members], kind="stable")]
+            fractions[members] = (np.arange(len(members)) + 1) / len(members)
+        self._order = of_group[np.argsort(fractions, kind="stable")]
 
     def __len__(self):
         return len(self._order)
@@ -141,11 +205,11 @@ class Ranking:
         return stays
 
 
-def within(ranking: Ranking, costs: Costs, budgets: dict[str, float]) -> np.ndarray:
-    """The first cut of a ranking that leaves no more than all budgets.
+def within(ranking: Ranking, costs: Costs, budgets: dict[str, float]) -> int:
+    """The number of the first cut of a ranking that leaves no more than all budgets.
 
     Args:
-        budgets: fractions that shall be left of "macs" and "parameters".
+        budgets: fractions that shall be left of what `Costs` counts, by its name.
 
     Raises:
         ValueError: no cut does; the message says what the last one leaves.
@@ -153,25 +217,96 @@ def within(ranking: Ranking, costs: Costs, budgets: dict[str, float]) -> np.ndar
     everything = ranking.cut(0)
     whole = {name: getattr(costs, name)(everything) for name in budgets}
 
-    def fits(number):
+    def left(number):
         stays = ranking.cut(number)
-        return all(
-            getattr(costs, name)(stays) <= left * whole[name]
-            for name, left in budgets.items()
-        )
+        return {name: getattr(costs, name)(stays) / whole[name] for name in budgets}
+
+    def fits(number):
+        return all(share <= budgets[name] for name, share in left(number).items())
 
     if not fits(len(ranking)):
-        last = ranking.cut(len(ranking))
-        least = ", ".join(
-            f"{name}={getattr(costs, name)(last) / whole[name]:.4f}" for name in budgets
-        )
-        asked = ", ".join(f"{name}={left}" for name, left in budgets.items())
-        raise ValueError(
-            f"{asked} cannot be reached: {least} is left when everything goes that may "
-            "(fewer limits or exempt layers, or a larger budget)"
-        )
-    low, high = 0, len(ranking)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if fits(middle) else (middle + 1, high)
-    return ranking.cut(low)
+        raise unreachable(budgets, left(len(ranking)))
+
+    def first_that_fits():
+        low, high = 0, len(ranking)
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if fits(middle) else (middle + 1, high)
+        return low
+
+    number = first_that_fits()
+    if "bytes" in budgets:
+        while not (stays := ranking.cut(number)).all():
+            if costs.check_bytes(stays) <= budgets["bytes"] * whole["bytes"]:
+                break
+            if not fits(len(ranking)):
+                raise unreachable(budgets, left(len(ranking)))
+            number = first_that_fits()
+    return number
+
+
+def within_latency(
+    ranking: Ranking,
+    first: int,
+    latency: float,
+    time_left: Callable[[np.ndarray], float],
+    macs_left: Callable[[np.ndarray], float],
+) -> int:
+    """The number of a cut that leaves no more than that fraction of the time.
+
+    Between a cut that is too slow and one that is fast enough the next one is that
+    where the time would be right if it went with the multiply-accumulates, so that
+    few are timed. Times are noisy and not quite monotone: what comes out is a cut
+    that was found to be fast enough.
+
+    Args:
+        first: the least that other budgets allow.
+        time_left: times a cut; the fraction of the whole net's time.
+        macs_left: counts one, likewise.
+
+    Raises:
+        ValueError: the last cut takes longer; the message says how long.
+    """
+    timed = {}
+
+    def time(number):
+        stays = ranking.cut(number)
+        key = stays.tobytes()  # cuts in a row may be one, where they are rounded
+        if key not in timed:
+            timed[key] = 1.0 if stays.all() else time_left(stays)
+        return timed[key]
+
+    def between(low, high):
+        macs = [macs_left(ranking.cut(number)) for number in (low, high)]
+        wanted = np.interp(latency, [time(high), time(low)], macs[::-1])
+        margin = (high - low) // 8  # so that the interval shrinks for sure
+        start, end = low + margin, high - margin
+        while start < end:
+            middle = (start + end) // 2
+            enough = macs_left(ranking.cut(middle)) <= wanted
+            start, end = (start, middle) if enough else (middle + 1, end)
+        return start
+
+    low, high = first, len(ranking)
+    if (least := time(high)) > latency:
+        raise unreachable({"latency": latency}, {"latency": least})
+    if time(low) <= latency:
+        return low
+    while high - low > max(1, len(ranking) // 100) and time(high) < latency - NEAR:
+        middle = between(low, high)
+        low, high = (low, middle) if time(middle) <= latency else (middle, high)
+    return high
+
+
+def unreachable(asked: dict[str, float], least: dict[str, float]) -> ValueError:
+    """What is raised where a budget is too small; `least` is left at the end."""
+    return ValueError(
+        f"{_words(asked)} cannot be reached: "
+        + ", ".join(f"{name}={share:.4f}" for name, share in least.items())
+        + " is left when everything goes that may (fewer limits or exempt layers, or "
+        "a larger budget)"
+    )
+
+
+def _words(budgets):
+    return ", ".join(f"{name}={left}" for name, left in budgets.items())

@@ -7,7 +7,7 @@ from functools import cached_property
 import keras
 import numpy as np
 
-from compression.graph import Source, read
+from compression.graph import Graph, Source, read
 from compression.pruning.channels.rules import (
     ALONG,
     MADE,
@@ -88,6 +88,8 @@ class Coupling:
 
     Attributes:
         name: of the model.
+        graph: the calls of the model.
+        tensors: the numbers of the channels of each tensor of the graph.
         parts: the layers that change with a cut, by their path, in the order of calls.
         roots: for every channel's number the number of the unit that it is part of.
         reasons: for units that are never removed: why.
@@ -95,6 +97,8 @@ class Coupling:
     """
 
     name: str
+    graph: Graph
+    tensors: dict[Source, np.ndarray]
     parts: dict[str, Part]
     roots: np.ndarray
     reasons: dict[int, list[str]]
@@ -199,6 +203,8 @@ def couple(model: keras.Model) -> Coupling:
         ties.keep(tensors[source], f"output {path} of the model")
     return Coupling(
         model.name,
+        graph,
+        tensors,
         {part.path: part for part in parts.values()},
         ties.roots(),
         ties.reasons(),

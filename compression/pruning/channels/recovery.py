@@ -5,11 +5,12 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
-from keras import layers, ops, tree
+from keras import layers, ops
 
-from compression.graph import Source, all_layers, read
+from compression.graph import all_layers, read
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.plan import ChannelPlan, units_of
+from compression.pruning.channels.walk import Walk
 
 LARGEST = 8192  # inputs of one output: their products are a square of this side
 
@@ -91,7 +92,7 @@ def reconstruct(
     names = [call.operation.name for call in graphs[0].calls]
     generator = np.random.default_rng(seed)
     walks = [
-        _Walk(graph, net, batches)
+        Walk(graph, net, batches)
         for graph, net in zip(graphs, (model, smaller), strict=True)
     ]
     for at, (whole, cut) in enumerate(zip(*(g.calls for g in graphs), strict=True)):
@@ -112,58 +113,6 @@ def reconstruct(
             )
         for walk in walks:
             walk.step(at)
-
-
-class _Walk:
-    """A net run on batches one call after the other; what nobody needs is let go."""
-
-    def __init__(self, graph, net, batches):
-        self._graph = graph
-        self._given = [tree.flatten(batch) for batch in batches]
-        self._images = [tensor.name for tensor in tree.flatten(net.inputs)]
-        self._tensors = [{} for _ in batches]
-        self._last = {
-            source: max((at for at, _ in uses), default=-1)
-            for source, uses in graph.consumers.items()
-        }
-
-    def inputs(self, at):
-        """For each batch what goes into call number `at`, its first tensor."""
-        call = self._graph.calls[at]
-        return [self._into(call, tensors)[0] for tensors in self._tensors]
-
-    def step(self, at):
-        call = self._graph.calls[at]
-        for given, tensors in zip(self._given, self._tensors, strict=True):
-            if isinstance(call.operation, layers.InputLayer):
-                position = self._images.index(call.outputs[0].name)
-                results = [
-                    ops.convert_to_tensor(given[position], call.outputs[0].dtype)
-                ]
-            else:
-                waiting = iter(self._into(call, tensors))
-                flat = tree.flatten((call.args, call.kwargs))
-                flat = [
-                    next(waiting) if isinstance(x, keras.KerasTensor) else x
-                    for x in flat
-                ]
-                args, kwargs = tree.pack_sequence_as((call.args, call.kwargs), flat)
-                results = tree.flatten(call.operation(*args, **kwargs))
-            for output, result in enumerate(results):
-                if self._last[Source(at, output)] > at:
-                    tensors[Source(at, output)] = result
-            for source in set(call.sources):
-                if self._last[source] == at:
-                    del tensors[source]
-
-    def _into(self, call, tensors):
-        found = []
-        for source, casts in zip(call.sources, call.casts, strict=True):
-            tensor = tensors[source]
-            for dtype in casts:
-                tensor = ops.cast(tensor, dtype)
-            found.append(tensor)
-        return found
 
 
 def _can_be_fitted(layer, cut):

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from compression.measure import layer_calls
+from compression.measure import layer_calls, peak_activations
 from compression.pruning.channels.budget import Costs
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.plan import plan_of, units_of
@@ -82,6 +82,8 @@ def assert_zeros_can_go(model, *, readers=False, **options):
     assert macs(smaller) == costs.macs(stays) < macs(model) == costs.macs(stays | True)
     assert parameters(smaller) == costs.parameters(stays)
     assert parameters(model) == costs.parameters(stays | True)
+    assert peak_activations(smaller) == costs.ram(stays)
+    assert peak_activations(model) == costs.ram(stays | True)
     for old, new in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     for path, kept in plan.kept.items():

@@ -1,0 +1,230 @@
+"""`limbeck prune`: a .keras file without channels that it can do without."""
+
+from experiments.cli import model_data
+from experiments.cli.options import names, path, positive, start_tensorflow
+
+EXAMPLES = """
+limbeck prune net.keras --explain   # which channels go together, and why
+limbeck prune net.keras --explain --draw groups.svg
+limbeck prune net.keras --macs 0.5 --out smaller.keras
+limbeck prune net.keras --latency 0.6 --round-to 8 --out faster.keras
+limbeck prune net.keras --ram 0.7 --saliency wanda --data digits --out b.keras
+limbeck prune net.keras --macs 0.5 --data mnist5k --reestimate --out c.keras
+limbeck prune net.keras --plan smaller.plan.json --out edited.keras
+"""
+BUDGETS = {
+    "macs": "multiply-accumulates",
+    "parameters": "parameters",
+    "bytes": "bytes of the LiteRT file",
+    "ram": "activations held at once",
+    "latency": "milliseconds an image, measured by LiteRT",
+}
+CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS)
+BATCHES, BATCH = 8, 64  # train images that saliencies and repairs are shown
+
+
+def add(commands):
+    command = commands.add_parser(
+        "prune",
+        help="remove channels from a .keras model; or explain which go together",
+        description="Writes a smaller .keras file, ready to be trained on, and beside "
+        "it NAME.plan.json: which channels of which layers it keeps. Budgets are the "
+        "fractions that may be left.",
+        examples=EXAMPLES,
+    )
+    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
+    command.add_argument(
+        "--explain", action="store_true", help="print the groups of channels, no more"
+    )
+    command.add_argument(
+        "--draw", metavar="FILE", type=path, help="and draw them to a .svg or .png"
+    )
+    for name, what in BUDGETS.items():
+        command.add_argument(f"--{name}", metavar="LEFT", type=fraction, help=what)
+    command.add_argument(
+        "--plan", metavar="FILE", type=path, help="carry out this plan, perhaps edited"
+    )
+    command.add_argument(
+        "--saliency",
+        default="l2",
+        metavar="NAME",
+        help="l1, l2, fpgm, batch_norm, random; with --data hrank, wanda, taylor, "
+        "fisher (l2)",
+    )
+    command.add_argument(
+        "--scope",
+        default="global",
+        metavar="NAME",
+        help="global, local or isomorphic (global)",
+    )
+    command.add_argument(
+        "--round-to",
+        metavar="N",
+        type=positive,
+        default=1,
+        help="a group keeps a multiple of N channels (1)",
+    )
+    command.add_argument(
+        "--exempt", metavar="A,B", help="layers, or patterns, that keep all of theirs"
+    )
+    model_data.add_options(command, "train images to rank channels or to repair by, of")
+    command.add_argument(
+        "--reestimate",
+        action="store_true",
+        help="batch norm's statistics from the images, after the cut",
+    )
+    command.add_argument(
+        "--reconstruct",
+        action="store_true",
+        help="fit what is left to what the whole net computes on the images",
+    )
+    command.add_argument(
+        "--out", metavar="FILE", type=path, help="the .keras file to write"
+    )
+    command.set_defaults(run=run)
+
+
+def fraction(text: str) -> float:
+    """A number in (0, 1]: what may be left."""
+    import argparse
+
+    try:
+        left = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+    if not 0 < left <= 1:
+        raise argparse.ArgumentTypeError(
+            f"must be what is left, above 0 and at most 1, got {text}"
+        )
+    return left
+
+
+def run(options):
+    (_check_explaining if options.explain else _check_cutting)(options)
+    start_tensorflow()
+    import architectures  # noqa: F401, registers the layers that a .keras file may hold
+    from compression import export
+
+    runner = export.load(options.model)
+    if runner.model is None:
+        raise ValueError(
+            f"{options.model} was exported already: give the .keras file it came from"
+        )
+    if options.explain:
+        _explain(runner.model, options.draw)
+    else:
+        _cut(runner, options)
+
+
+def _check_explaining(options):
+    given = [f"--{name}" for name in CUTTING if vars(options)[name]]
+    if given:
+        raise ValueError(f"--explain cuts nothing: leave out {', '.join(given)}")
+    if options.draw:
+        from experiments.nets.groups_drawing import check_path
+
+        check_path(options.draw)
+
+
+def _check_cutting(options):
+    budgets = [f"--{name}" for name in BUDGETS if vars(options)[name] is not None]
+    if options.draw:
+        raise ValueError("--draw is a picture of the groups: give --explain")
+    if not budgets and not options.plan:
+        raise ValueError(
+            "how much may be left? Give --macs 0.5 or another budget, --plan FILE, or "
+            "--explain"
+        )
+    if budgets and options.plan:
+        raise ValueError(f"--plan says what is kept: leave out {', '.join(budgets)}")
+    if options.out is None or options.out.suffix != ".keras":
+        raise ValueError(f"--out must be the .keras file to write, got {options.out}")
+    for file in (options.out, _plan_beside(options.out)):
+        if file.exists():
+            raise ValueError(f"{file} exists: give another --out, or remove it")
+    repairs = options.reestimate or options.reconstruct
+    if repairs and not options.data:
+        raise ValueError("--reestimate and --reconstruct look at images: give --data")
+
+
+def _explain(model, picture):
+    from compression import pruning
+
+    groups = pruning.channel_groups(model)
+    free = sum(not group.kept for group in groups)
+    print(f"{model.name}: {len(groups)} groups of channels, {free} may lose some\n")
+    print("\n\n".join(map(str, groups)))
+    if picture:
+        from experiments.nets import groups_drawing
+
+        groups_drawing.draw(model, picture)
+        print(f"\nDrawing: {picture}")
+
+
+def _cut(runner, options):
+    from compression import pruning
+    from compression.atomic import replacing
+    from compression.pruning.channels.saliency import OF_DATA
+    from experiments import deployment
+
+    model = runner.model
+    ranks_by_images = options.saliency in OF_DATA and not options.plan
+    if options.data and not (
+        ranks_by_images or options.reestimate or options.reconstruct
+    ):
+        raise ValueError(
+            "nothing looks at the images of --data: a saliency out of "
+            f"{', '.join(OF_DATA)} does, and --reestimate and --reconstruct do"
+        )
+    batches = _batches(runner, options) if options.data else None
+    if options.plan:
+        plan = pruning.load_plan(options.plan)
+    else:
+        plan = pruning.plan_channels(
+            model,
+            **{name: vars(options)[name] for name in BUDGETS},
+            saliency=options.saliency,
+            scope=options.scope,
+            round_to=options.round_to,
+            exempt=names(options.exempt) or (),
+            data=batches,
+        )
+    smaller = pruning.remove_channels(model, plan)
+    images = [batch for batch, _ in batches or ()]
+    if options.reconstruct:
+        pruning.reconstruct(smaller, model, plan, images)
+    if options.reestimate:
+        pruning.reestimate_batch_norm(smaller, images)
+    with replacing(options.out) as file:
+        smaller.save(file)
+    plan.save(_plan_beside(options.out))
+    known = deployment.beside(options.model)
+    if known is not None:
+        known.write_beside(options.out)
+    _print_counts(model, smaller)
+    print(f"{options.out}\n{_plan_beside(options.out)}")
+
+
+def _plan_beside(out):
+    return out.with_name(f"{out.stem}.plan.json")
+
+
+def _batches(runner, options):
+    from experiments.data import pipeline
+
+    data = model_data.load_for(runner, options)
+    train = pipeline.evaluation_batches(data, "train", batch_size=BATCH)
+    return list(train.take(BATCHES).as_numpy_iterator())
+
+
+def _print_counts(model, smaller):
+    from compression import measure
+
+    counts = {
+        "MACs": measure.macs,
+        "parameters": lambda net: measure.parameters(net).count,
+        "activations": measure.peak_activations,
+    }
+    for name, of in counts.items():
+        before, after = of(model), of(smaller)
+        print(f"{name:<12}{before:>14,} -> {after:<14,} {after / before:.1%}")
