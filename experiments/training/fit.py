@@ -25,11 +25,14 @@ class Trained(NamedTuple):
         history: "epoch" (from 1) and every logged value, one number an epoch.
         best_epoch: the epoch whose weights were kept, None if none counted.
         best_score: its top-1 on the validation split.
+        images_per_second: that were trained on, see `Progress.rate`; None where no
+            epoch was left to train.
     """
 
     history: dict[str, list[float]]
     best_epoch: int | None
     best_score: float | None
+    images_per_second: float | None = None
 
 
 def fit(  # noqa: PLR0913, all but four by keyword
@@ -108,6 +111,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
     )
     ours.append(keeper)
     first_epoch = keeper.restore(model)
+    progress = Progress(title, settings.epochs, settings.batch_size, shown)
     if settings.schedule == "plateau":  # after the rate was logged
         ours.append(Plateau(settings, list(keeper.history.get(MONITOR, []))))
     if first_epoch < settings.epochs and not keeper.stopped:
@@ -119,15 +123,12 @@ def fit(  # noqa: PLR0913, all but four by keyword
             steps_per_epoch=batches.steps_per_epoch,
             validation_data=validation,
             shuffle=False,  # the batches are
-            callbacks=[
-                *callbacks,
-                *ours,
-                Progress(title, settings.epochs, settings.batch_size, shown),
-            ],
+            callbacks=[*callbacks, *ours, progress],
             verbose=0,
         )
     keeper.take_best(model)
-    return Trained(keeper.history, keeper.best.get("epoch"), keeper.best.get("score"))
+    best = keeper.best
+    return Trained(keeper.history, best.get("epoch"), best.get("score"), progress.rate)
 
 
 def _jit_compile(model, compile_with, train, settings):
