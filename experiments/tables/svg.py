@@ -69,10 +69,8 @@ def readable_ticks(plot, unit: str | None) -> None:
     plot.xaxis.set_minor_locator(NullLocator())
 
     def as_text(value, _):
-        factor, prefix = next(
-            (each for each in units.PREFIXES if unit is not None and value >= each[0]),
-            (1, ""),
-        )
+        prefixes = () if unit is None else units.PREFIXES
+        factor, prefix = next((p for p in prefixes if value >= p[0]), (1, ""))
         return f"{value / factor:g} {prefix}{unit or ''}".rstrip()
 
     plot.xaxis.set_major_formatter(FuncFormatter(as_text))
