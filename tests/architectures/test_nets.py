@@ -531,6 +531,27 @@ def test_a_small_zfnet_normalises_batches_or_responses():
     assert "bn1" not in names
 
 
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_a_small_zfnet_takes_the_same_step_compiled(batch_norm):
+    """By XLA and without it, from the same weights."""
+    after = []
+    for jit_compile in (True, False):
+        keras.utils.set_random_seed(0)
+        model = architectures.build(
+            "zfnet_small", width=0.125, batch_norm=batch_norm, dropout=0.0
+        )
+        before = model.get_layer("conv1").kernel.numpy()
+        model.compile(
+            keras.optimizers.SGD(0.1),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=jit_compile,
+        )
+        model.train_on_batch(images(model, 4), np.arange(4))
+        after.append(model.get_layer("conv1").kernel.numpy() - before)
+    assert abs(after[0]).max() > 1e-4
+    np.testing.assert_allclose(*after, atol=1e-2 * abs(after[1]).max())
+
+
 def test_separable_blocks_are_compact():
     standard = architectures.build("resnet20")
     separable = architectures.build("resnet20", convolution="separable")

@@ -70,7 +70,7 @@ def _recipe(name: str, nets: dict[str, Net], epochs: int) -> Recipe:
 RECIPE = _recipe(
     "classic_nets",
     SMALL | {name: Net(name, {"width": width}) for name, width in NARROW.items()},
-    epochs=8,
+    epochs=6,
 )
 FULL = _recipe(
     "classic_nets_full",
