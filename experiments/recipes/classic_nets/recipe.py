@@ -4,9 +4,9 @@
     limbeck reproduce classic_nets --full       # paper widths, all depths: for a GPU
 
 One training for all: the same epochs, optimizer, rate, crops and flips. Nothing was
-tuned to a net, and none gets what its own paper trained it with. Their own
-regularisation stays as it is: AlexNet and ZFNet drop half of their dense units,
-GoogLeNet a fifth.
+tuned to a net, and none gets what its own paper trained it with. In so few epochs no
+net drops out units: with half of them dropped AlexNet has 31 % of validation right
+after an epoch, without 53 %. In the long setting AlexNet, ZFNet and GoogLeNet do.
 
 The forms for 32 px are the catalogue's: those of the LeNets are the papers', the others
 have batch norm, which is younger than VGG and GoogLeNet. So the picture is of progress
@@ -32,13 +32,13 @@ SMALL = {
     "lenet5_caffe": Net("lenet5_caffe"),
 }
 NARROW = {
-    "alexnet_small": 0.25,
-    "zfnet_small": 0.25,
-    "vgg11_cifar": 0.25,
-    "vgg16_cifar": 0.25,
-    "googlenet_cifar": 0.125,
-    "resnet20": 0.5,
-    "resnet56": 0.5,
+    "alexnet_small": {"width": 0.25, "dropout": 0.0},
+    "zfnet_small": {"width": 0.25, "dropout": 0.0},
+    "vgg11_cifar": {"width": 0.25},
+    "vgg16_cifar": {"width": 0.25},
+    "googlenet_cifar": {"width": 0.125, "dropout": 0.0},
+    "resnet20": {"width": 0.5},
+    "resnet56": {"width": 0.5},
 }
 # Only where there is a GPU; in the order of the papers.
 DEEPER = {
@@ -69,7 +69,7 @@ def _recipe(name: str, nets: dict[str, Net], epochs: int) -> Recipe:
 
 RECIPE = _recipe(
     "classic_nets",
-    SMALL | {name: Net(name, {"width": width}) for name, width in NARROW.items()},
+    SMALL | {name: Net(name, options) for name, options in NARROW.items()},
     epochs=6,
 )
 FULL = _recipe(
