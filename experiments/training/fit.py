@@ -1,8 +1,8 @@
 """One `fit` for every stage: compiled, checkpointed, resumed, its best epoch kept."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 
@@ -18,8 +18,11 @@ from experiments.training.settings import Training
 from experiments.training.xla import faster_compiled
 
 
-class Trained(NamedTuple):
+@dataclass(frozen=True)
+class Trained:
     """What a training leaves behind beside the weights.
+
+    Two are equal that learned the same, however fast.
 
     Attributes:
         history: "epoch" (from 1) and every logged value, one number an epoch.
@@ -32,7 +35,7 @@ class Trained(NamedTuple):
     history: dict[str, list[float]]
     best_epoch: int | None
     best_score: float | None
-    images_per_second: float | None = None
+    images_per_second: float | None = field(default=None, compare=False)
 
 
 def fit(  # noqa: PLR0913, all but four by keyword
