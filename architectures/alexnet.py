@@ -9,7 +9,13 @@ https://arxiv.org/abs/1404.5997 (the single tower).
 import keras
 from keras import layers
 
-from architectures.blocks import check_choice, check_image, convolution
+from architectures.blocks import (
+    check_choice,
+    check_image,
+    check_width,
+    convolution,
+    scaled,
+)
 from architectures.layers import BatchNormalization, LocalResponseNormalization
 
 WIDTHS_2012 = (96, 256, 384, 384, 256)  # section 3.5, figure 2
@@ -174,8 +180,7 @@ def alexnet_small(  # noqa: PLR0913, what the paper compares
             f"{name} takes images of 28 to 64 px a side, got {input_shape[:2]}; "
             "choose another image size"
         )
-    if width <= 0:
-        raise ValueError(f"width must be positive, got {width}")
+    check_width(width)
 
     x = image = keras.Input(input_shape, name="image")
     for i, (units, size) in enumerate(zip(WIDTHS, SMALL_KERNELS, strict=True), start=1):
@@ -231,8 +236,3 @@ def normal(*, bias: float = 0.0) -> dict:
         "kernel_initializer": keras.initializers.RandomNormal(stddev=0.01),
         "bias_initializer": keras.initializers.Constant(bias),
     }
-
-
-def scaled(units: int, width: float) -> int:
-    """`units` times `width`, rounded to a multiple of 8 (kernels' vectors), >= 8."""
-    return max(8, round(units * width / 8) * 8)

@@ -33,6 +33,21 @@ def check_choice(what: str, choice: str, choices: tuple[str, ...]) -> None:
         raise ValueError(f"{what} must be one of {choices}, got {choice!r}")
 
 
+def check_width(width: float) -> None:
+    """Refuses a `width`, which multiplies a net's channels, that is not positive.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not width > 0:
+        raise ValueError(f"width must be positive, got {width}")
+
+
+def scaled(units: int, width: float) -> int:
+    """`units` times `width`, rounded to a multiple of 8 (kernels' vectors), >= 8."""
+    return max(8, round(units * width / 8) * 8)
+
+
 def convolution(x, filters, size, *, stride=1, padding=None, name, **options):
     """A 2-D convolution with `padding` zeros on all four sides.
 

@@ -12,7 +12,7 @@ from architectures.lenet import lenet5, lenet5_caffe
 from architectures.mlp import HINTON_STUDENT, HINTON_TEACHER, LENET_300_100, mlp
 from architectures.resnet import resnet, resnet_cifar
 from architectures.vgg import vgg, vgg_cifar
-from architectures.zfnet import zfnet, zfnet_residual
+from architectures.zfnet import zfnet, zfnet_residual, zfnet_small
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,7 @@ BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "alexnet_owt": alexnet_owt,
     "alexnet_small": alexnet_small,
     "zfnet": zfnet,
+    "zfnet_small": zfnet_small,
     "zfnet_residual": zfnet_residual,
     **{f"vgg{n}": partial(vgg, n, name=f"vgg{n}") for n in (11, 13, 16, 19)},
     **{
@@ -178,6 +179,7 @@ CARDS: dict[str, Card] = {
         83.5,
         source="top-1, top-5: table 2, one net as in figure 3, ten crops",
     ),
+    "zfnet_small": Card(*ZEILER, CIFAR, 8_971_498, 363_374_592, source=OURS),
     "zfnet_residual": Card(*ZEILER, IMAGENET, 10_700_744, 648_376_864, source=OURS),
     "vgg11": VGG(132_863_336, 7_609_090_048, 69.020, 88.628, "vgg11-8a719046"),
     "vgg13": VGG(133_047_848, 11_308_466_176, 69.928, 89.246, "vgg13-19584684"),

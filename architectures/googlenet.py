@@ -9,7 +9,13 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from architectures.blocks import ceil_max_pool, check_image, convolution
+from architectures.blocks import (
+    ceil_max_pool,
+    check_image,
+    check_width,
+    convolution,
+    scaled,
+)
 from architectures.layers import BatchNormalization, LocalResponseNormalization
 
 # Table 1: 1x1; 3x3 reduce, 3x3; 5x5 reduce, 5x5; pool proj.
@@ -131,6 +137,7 @@ def googlenet_cifar(
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
+    width: float = 1.0,
     dropout: float = 0.2,
     name: str = "googlenet_cifar",
 ) -> keras.Model:
@@ -142,16 +149,19 @@ def googlenet_cifar(
     Args:
         input_shape: (height, width, channels), at least 8 pixels a side.
         classes: number of logits.
+        width: multiplies every layer's channels (rounded to a multiple of 8, at least
+            8).
         dropout: fraction of the averaged features dropped before the last layer.
         name: name of the model.
 
     Raises:
-        ValueError: the images are too small.
+        ValueError: the images are too small, or `width` is not positive.
     """
     check_image(name, input_shape, at_least=8)
+    check_width(width)
     image = keras.Input(input_shape, name="image")
-    x = _unit(image, 192, 3, TORCHVISION, name="conv1")
-    logits = _modules(x, TORCHVISION, classes, dropout, auxiliary=False)
+    x = _unit(image, scaled(192, width), 3, TORCHVISION, name="conv1")
+    logits = _modules(x, TORCHVISION, classes, dropout, width=width)
     return keras.Model(image, logits, name=name)
 
 
@@ -177,14 +187,15 @@ def _stem(x, form):
     return ceil_max_pool(x, 3, name="pool2")
 
 
-def _modules(x, form, classes, dropout, auxiliary):
+def _modules(x, form, classes, dropout, auxiliary=False, width=1.0):
     heads = {}
     for module, widths in INCEPTION.items():
         if module == "4a":
             x = ceil_max_pool(x, 3, name="pool3")
         if module == "5a":
             x = ceil_max_pool(x, form.last_pool, name="pool4")
-        x = _inception(x, widths, form, name=f"inception_{module}")
+        channels = [scaled(each, width) for each in widths]
+        x = _inception(x, channels, form, name=f"inception_{module}")
         if auxiliary and module in HEADS:
             head = HEADS[module]
             heads[f"{head}_logits"] = _head(x, classes, form, name=head)

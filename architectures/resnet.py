@@ -105,11 +105,12 @@ def resnet(
     return _averaged(image, x, classes, name)
 
 
-def resnet_cifar(
+def resnet_cifar(  # noqa: PLR0913, what papers compare
     depth: int,
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
+    width: float = 1.0,
     shortcut: str = "A",
     convolution: str = "standard",
     zero_init: bool = False,
@@ -126,26 +127,30 @@ def resnet_cifar(
         depth: number of weighted layers on the longest path: 20, 32, 44, 56, 110.
         input_shape: (height, width, channels), at least 8 pixels a side.
         classes: number of logits.
+        width: multiplies every layer's channels (rounded to a multiple of 8, at least
+            8).
         shortcut: "A" as in the paper, "B" or "none", see `Choices`.
         convolution: "standard" or "separable", see `Choices`.
         zero_init: blocks start as their shortcuts, see `Choices`.
         name: name of the model.
 
     Raises:
-        ValueError: `depth` is not 6n + 2, the images are too small, or a choice is
-            not among these.
+        ValueError: `depth` is not 6n + 2, the images are too small, `width` is not
+            positive, or a choice is not among these.
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"depth must be 6n + 2 with n >= 1, got {depth}")
     blocks.check_image(name, input_shape, at_least=8)
+    blocks.check_width(width)
     choices = Choices(shortcut, convolution, zero_init)
     plan = ((depth - 2) // 6,) * 3
+    widths = [blocks.scaled(channels, width) for channels in CIFAR_WIDTHS]
 
     image = keras.Input(input_shape, name="image")
-    x = _convolution(image, CIFAR_WIDTHS[0], 3, name="conv1")
+    x = _convolution(image, widths[0], 3, name="conv1")
     x = BatchNormalization(**BATCH_NORM, name="bn1")(x)
     x = layers.ReLU(name="relu1")(x)
-    x = _stages(x, plan, CIFAR_WIDTHS, basic_block, choices)
+    x = _stages(x, plan, widths, basic_block, choices)
     return _averaged(image, x, classes, name)
 
 

@@ -7,7 +7,7 @@ https://arxiv.org/abs/1409.1556
 import keras
 from keras import layers
 
-from architectures.blocks import check_image, convolution
+from architectures.blocks import check_image, check_width, convolution, scaled
 from architectures.layers import BatchNormalization
 
 # Table 1, columns A, B, D, E: convolutions in each of the five stages.
@@ -63,6 +63,7 @@ def vgg_cifar(
     *,
     input_shape: tuple[int, int, int] = (32, 32, 3),
     classes: int = 10,
+    width: float = 1.0,
     batch_norm: bool = True,
     name: str = "vgg_cifar",
 ) -> keras.Model:
@@ -74,27 +75,31 @@ def vgg_cifar(
         depth: 11, 13, 16 or 19, counted with the dense layers that are gone.
         input_shape: (height, width, channels), at least 32 pixels a side.
         classes: number of logits.
+        width: multiplies every layer's channels (rounded to a multiple of 8, at least
+            8).
         batch_norm: normalise after every convolution.
         name: name of the model.
 
     Raises:
-        ValueError: there is no net of that depth, or the images are too small.
+        ValueError: there is no net of that depth, the images are too small, or `width`
+            is not positive.
     """
-    image, x = _stages(depth, input_shape, batch_norm, name)
+    check_width(width)
+    image, x = _stages(depth, input_shape, batch_norm, name, width)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(image, layers.Dense(classes, name="logits")(x), name=name)
 
 
-def _stages(depth, input_shape, batch_norm, name):
+def _stages(depth, input_shape, batch_norm, name, width=1.0):
     if depth not in PLANS:
         raise ValueError(f"depth must be one of {sorted(PLANS)}, got {depth}")
     check_image(name, input_shape, at_least=32)
     x = image = keras.Input(input_shape, name="image")
-    for stage, (repeats, width) in enumerate(
+    for stage, (repeats, filters) in enumerate(
         zip(PLANS[depth], WIDTHS, strict=True), start=1
     ):
         for i in range(1, repeats + 1):
-            x = convolution(x, width, 3, name=f"conv{stage}_{i}")
+            x = convolution(x, scaled(filters, width), 3, name=f"conv{stage}_{i}")
             if batch_norm:
                 x = BatchNormalization(
                     momentum=0.9, epsilon=1e-5, name=f"bn{stage}_{i}"

@@ -7,12 +7,20 @@ https://arxiv.org/abs/1311.2901, figure 3.
 import keras
 from keras import layers
 
-from architectures.alexnet import DENSE, INITIALISATIONS, RESPONSE, normal
+from architectures.alexnet import (
+    DENSE,
+    INITIALISATIONS,
+    RESPONSE,
+    SMALL_DENSE,
+    normal,
+)
 from architectures.blocks import (
     ceil_max_pool,
     check_choice,
     check_image,
+    check_width,
     convolution,
+    scaled,
 )
 from architectures.layers import BatchNormalization, LocalResponseNormalization
 from architectures.resnet import BATCH_NORM, Choices, bottleneck_block
@@ -20,6 +28,7 @@ from architectures.resnet import BATCH_NORM, Choices, bottleneck_block
 # Figure 3: filters, side, stride and zeros around of each convolution.
 PLAN = ((96, 7, 2, 1), (256, 5, 2, 0), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1))
 POOLED = (1, 2, 5)
+SMALL_KERNELS = (3, 5, 3, 3, 3)
 HE = {"kernel_initializer": "he_normal"}
 RESIDUAL_WIDTHS = (256, 512, 1024, 2048)
 
@@ -80,6 +89,68 @@ def zfnet(
         x = layers.Dropout(dropout, name=f"drop{i}")(x)
     last = normal() if papers else {}
     logits = layers.Dense(classes, name="logits", **last)(x)
+    return keras.Model(image, logits, name=name)
+
+
+def zfnet_small(
+    *,
+    input_shape: tuple[int, int, int] = (32, 32, 3),
+    classes: int = 10,
+    width: float = 1.0,
+    batch_norm: bool = True,
+    dropout: float = 0.5,
+    name: str = "zfnet_small",
+) -> keras.Model:
+    """ZFNet's plan for images of 28 to 64 px; logits come out.
+
+    Not in the paper: its widths without strides, and dense layers of 1024, as
+    `alexnet_small` has them. What the paper changes in AlexNet is there: a smaller
+    first kernel (3x3 where `alexnet_small` has 5x5, for 7x7 and 11x11), and pooling
+    that counts the cut-off window, so that maps are larger (16, 8, 4 at 32 px).
+
+    Args:
+        input_shape: (height, width, channels), 28 to 64 pixels a side.
+        classes: number of logits.
+        width: multiplies every layer's units (rounded to a multiple of 8, at least 8).
+        batch_norm: normalise after every convolution; if not, responses are normalised
+            after the first two poolings, as in `zfnet`.
+        dropout: fraction of the units of `fc6` and `fc7` dropped.
+        name: name of the model.
+
+    Raises:
+        ValueError: the images are too small or too large, or `width` is not positive.
+    """
+    if not all(28 <= side <= 64 for side in input_shape[:2]):
+        raise ValueError(
+            f"{name} takes images of 28 to 64 px a side, got {input_shape[:2]}; "
+            "choose another image size"
+        )
+    check_width(width)
+    x = image = keras.Input(input_shape, name="image")
+    for i, (size, (filters, *_)) in enumerate(
+        zip(SMALL_KERNELS, PLAN, strict=True), start=1
+    ):
+        x = convolution(
+            x,
+            scaled(filters, width),
+            size,
+            use_bias=not batch_norm,
+            name=f"conv{i}",
+            **HE,
+        )
+        if batch_norm:
+            x = BatchNormalization(**BATCH_NORM, name=f"bn{i}")(x)
+        x = layers.ReLU(name=f"relu{i}")(x)
+        if i in POOLED:
+            x = ceil_max_pool(x, 3, name=f"pool{i}")
+        if i in (1, 2) and not batch_norm:
+            x = LocalResponseNormalization(**RESPONSE, name=f"norm{i}")(x)
+    x = layers.Flatten(name="flatten")(x)
+    for i in (6, 7):
+        x = layers.Dense(scaled(SMALL_DENSE, width), name=f"fc{i}", **HE)(x)
+        x = layers.ReLU(name=f"relu{i}")(x)
+        x = layers.Dropout(dropout, name=f"drop{i}")(x)
+    logits = layers.Dense(classes, name="logits")(x)
     return keras.Model(image, logits, name=name)
 
 

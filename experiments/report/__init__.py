@@ -5,7 +5,7 @@
     tables.py       summaries -> the tables of a report
     papers.py       which experiment's own tables belong to a run
     story.py        what a stage did: its settings and what came of them
-    pareto.py, curves.py, disagreements.py   the pictures; callouts.py names points
+    pareto.py, curves.py, disagreements.py   the pictures
     page.py, markdown.py, terminal.py        the documents; style.py, the page's CSS
 
 Nothing here runs a model: every number shown was written by a run. No stage is known

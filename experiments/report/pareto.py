@@ -1,36 +1,15 @@
 """Accuracy against a cost: which files are worth their bytes, or their time."""
 
-from collections.abc import Sequence
-
-from experiments.report import callouts
-from experiments.report.callouts import Callout
 from experiments.report.folder import Run
-from experiments.tables import svg, units
+from experiments.tables import callouts, svg, units
+from experiments.tables.callouts import Callout
+from experiments.tables.pareto_front import staircase
 
 COSTS = {
     "bytes_zipped": ("size", "zipped bytes", "bytes of the zipped file (log)"),
     "latency_ms": ("latency", "latency", "latency of one image, ms (log)"),
 }
 SIZE = 440, 310  # points
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the (cost, accuracy) points that no other beats, by rising cost.
-
-    A point is beaten by one that costs no more and is as accurate, if it is better in
-    one of the two. Equal points do not beat each other.
-    """
-    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
-    kept: list[int] = []
-    for i in order:
-        cost, accuracy = points[i]
-        if (
-            not kept
-            or accuracy > points[kept[-1]][1]
-            or points[kept[-1]] == (cost, accuracy)
-        ):
-            kept.append(i)
-    return kept
 
 
 def picture(run: Run, cost: str) -> str:
@@ -46,9 +25,7 @@ def picture(run: Run, cost: str) -> str:
     colour = svg.colours([summary.stage for summary in run.summaries])
     figure, plot = svg.axes(*SIZE)
     plot.set_xscale("log")
-    best = [point for _, point in files]
-    best = [best[i] for i in front(best)]
-    best = [point for pair in _steps(best) for point in pair]
+    best = staircase([point for _, point in files])
     plot.plot(*zip(*best, strict=True), color=svg.FAINT, lw=1.2, zorder=1)
     for file, point in files:
         plot.plot(*point, "o", ms=5, mew=0, alpha=0.6, color=colour[file.stage])
@@ -75,7 +52,7 @@ def picture(run: Run, cost: str) -> str:
         names.append(Callout(summary.stage, point, colour[summary.stage]))
     plot.margins(0.12, 0.14)
     svg.caption_axes(plot, x=label, y="top-1 on test, %")
-    _readable_ticks(plot, "B" if cost == "bytes_zipped" else "")
+    svg.readable_ticks(plot, "B" if cost == "bytes_zipped" else None)
     callouts.annotate(figure, plot, names, points=points, line=best)
     alt = f"Accuracy against {title}. " + "; ".join(
         f"{stage}: {y:.2f} % at {_cost(x, cost)}" for stage, (x, y), _ in names
@@ -83,32 +60,7 @@ def picture(run: Run, cost: str) -> str:
     return svg.inline_svg(figure, name=f"pareto-{name}", alt=alt)
 
 
-def _steps(points):
-    """The front as a staircase: the accuracy that a cost buys."""
-    for i, (cost, accuracy) in enumerate(points):
-        following = points[min(i + 1, len(points) - 1)][0]
-        yield (cost, accuracy), (following, accuracy)
-
-
 def _cost(value, cost):
     if cost == "bytes_zipped":
         return units.scaled(value, "B")
     return f"{units.latency(value)} ms"
-
-
-def _readable_ticks(plot, unit):
-    """1, 2 and 5 of every power of ten, in words."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    low, high = plot.get_xlim()
-    steps = (1, 2, 5) if high / low < 1000 else (1,)
-    plot.xaxis.set_major_locator(LogLocator(subs=steps, numticks=30))
-    plot.xaxis.set_minor_locator(NullLocator())
-
-    def as_text(value, _):
-        factor, prefix = next(
-            (each for each in units.PREFIXES if unit and value >= each[0]), (1, "")
-        )
-        return f"{value / factor:g} {prefix}{unit}".rstrip()
-
-    plot.xaxis.set_major_formatter(FuncFormatter(as_text))

@@ -111,6 +111,7 @@ class StageFacts(FileRow, total=False):
     best_epoch: Count | None
     validation_top1: Fraction | None
     seconds: Size | None
+    images_per_second: Size | None
     files: list[FileRow] | None
 
 

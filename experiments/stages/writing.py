@@ -57,6 +57,8 @@ def finish(
             "best_epoch": trained.best_epoch,
             "validation_top1": trained.best_score,
         }
+        if trained.images_per_second is not None:
+            about["images_per_second"] = round(trained.images_per_second, 1)
     return about
 
 

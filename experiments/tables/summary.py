@@ -121,8 +121,15 @@ def paired_gain(before: Summary | None, after: Summary) -> str:
 
     "" where there is nothing before, or no seed that both have.
     """
-    if before is None:
+    gains = [] if before is None else paired_gains(before, after)
+    if not gains:
         return ""
+    spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
+    return f"{statistics.fmean(gains):+.2f}{spread}"
+
+
+def paired_gains(before: Summary, after: Summary) -> list[float]:
+    """What top-1 gains in points, one number for each seed that both have."""
     first, then = (
         {
             row["seed"]: top1
@@ -131,8 +138,4 @@ def paired_gain(before: Summary | None, after: Summary) -> str:
         }
         for each in (before, after)
     )
-    gains = [100 * (then[seed] - first[seed]) for seed in then if seed in first]
-    if not gains:
-        return ""
-    spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-    return f"{statistics.fmean(gains):+.2f}{spread}"
+    return [100 * (then[seed] - first[seed]) for seed in then if seed in first]

@@ -4,6 +4,8 @@ import io
 import re
 from xml.etree import ElementTree
 
+from experiments.tables import units
+
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
 # Drawn in these; a page sees CSS variables, which follow its light or dark theme.
@@ -50,6 +52,28 @@ def caption_axes(plot, *, x: str, y: str) -> None:
     """Name the axes; y above its axis, where it can be read upright."""
     plot.set_xlabel(x, color=INK, fontsize=10.5)
     plot.set_title(y, loc="left", color=INK, fontsize=10.5, parse_math=False)
+
+
+def readable_ticks(plot, unit: str | None) -> None:
+    """On a logarithmic x axis: 1, 2 and 5 of every power of ten, in words.
+
+    Args:
+        plot: its limits are final.
+        unit: behind the decimal prefix, as in "20 kB"; None: no prefixes.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = plot.get_xlim()
+    steps = (1, 2, 5) if high / low < 1000 else (1,)
+    plot.xaxis.set_major_locator(LogLocator(subs=steps, numticks=30))
+    plot.xaxis.set_minor_locator(NullLocator())
+
+    def as_text(value, _):
+        prefixes = () if unit is None else units.PREFIXES
+        factor, prefix = next((p for p in prefixes if value >= p[0]), (1, ""))
+        return f"{value / factor:g} {prefix}{unit or ''}".rstrip()
+
+    plot.xaxis.set_major_formatter(FuncFormatter(as_text))
 
 
 def inline_svg(figure, *, name: str, alt: str) -> str:

@@ -1,8 +1,8 @@
 """One `fit` for every stage: compiled, checkpointed, resumed, its best epoch kept."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
 
@@ -18,18 +18,24 @@ from experiments.training.settings import Training
 from experiments.training.xla import faster_compiled
 
 
-class Trained(NamedTuple):
+@dataclass(frozen=True)
+class Trained:
     """What a training leaves behind beside the weights.
+
+    Two are equal that learned the same, however fast.
 
     Attributes:
         history: "epoch" (from 1) and every logged value, one number an epoch.
         best_epoch: the epoch whose weights were kept, None if none counted.
         best_score: its top-1 on the validation split.
+        images_per_second: that were trained on, see `Progress.rate`; None where no
+            epoch was left to train.
     """
 
     history: dict[str, list[float]]
     best_epoch: int | None
     best_score: float | None
+    images_per_second: float | None = field(default=None, compare=False)
 
 
 def fit(  # noqa: PLR0913, all but four by keyword
@@ -108,6 +114,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
     )
     ours.append(keeper)
     first_epoch = keeper.restore(model)
+    progress = Progress(title, settings.epochs, settings.batch_size, shown)
     if settings.schedule == "plateau":  # after the rate was logged
         ours.append(Plateau(settings, list(keeper.history.get(MONITOR, []))))
     if first_epoch < settings.epochs and not keeper.stopped:
@@ -119,15 +126,12 @@ def fit(  # noqa: PLR0913, all but four by keyword
             steps_per_epoch=batches.steps_per_epoch,
             validation_data=validation,
             shuffle=False,  # the batches are
-            callbacks=[
-                *callbacks,
-                *ours,
-                Progress(title, settings.epochs, settings.batch_size, shown),
-            ],
+            callbacks=[*callbacks, *ours, progress],
             verbose=0,
         )
     keeper.take_best(model)
-    return Trained(keeper.history, keeper.best.get("epoch"), keeper.best.get("score"))
+    best = keeper.best
+    return Trained(keeper.history, best.get("epoch"), best.get("score"), progress.rate)
 
 
 def _jit_compile(model, compile_with, train, settings):

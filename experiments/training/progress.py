@@ -1,5 +1,6 @@
 """Live progress of a training: a line an epoch, images a second, time left."""
 
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -29,30 +30,41 @@ class Progress(keras.callbacks.Callback):
         self.batch_size = batch_size
         self.shown = (*SHOWN, *shown)
         self.live = sys.stdout.isatty()
+        self._rates: list[float] = []
 
     def on_train_begin(self, logs=None):
         self._start = time.perf_counter()
         self._steps_done = 0
 
+    @property
+    def rate(self) -> float | None:
+        """Train images a second: the median over epochs, None before the first.
+
+        Without validation. The first epoch of several does not count: the step is
+        traced in it.
+        """
+        rates = self._rates[1:] or self._rates
+        return statistics.median(rates) if rates else None
+
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
-        self._epoch_start = self._shown = time.perf_counter()
+        self._epoch_start = self._shown = self._last = time.perf_counter()
         self._steps = 0
 
     def on_train_batch_end(self, batch, logs=None):
         self._steps += 1
         self._steps_done += 1
-        now = time.perf_counter()
+        now = self._last = time.perf_counter()
         if self.live and now - self._shown > REFRESH:
             self._shown = now
             print(f"\r{self._line(logs, now)}\033[K", end="", flush=True)
 
     def on_epoch_end(self, epoch, logs=None):
+        self._rates.append(self._rate(self._last))
         line = self._line(logs, time.perf_counter())
         print(f"\r{line}\033[K" if self.live else line, flush=True)
 
     def _line(self, logs, now):
-        rate = self._steps * self.batch_size / max(now - self._epoch_start, 1e-9)
         left_steps = (self.epochs - self.epoch) * self.params["steps"] - self._steps
         left = left_steps * (now - self._start) / max(self._steps_done, 1)
         values = "  ".join(
@@ -62,8 +74,11 @@ class Progress(keras.callbacks.Callback):
         )
         return (
             f"  {self.title:<8} epoch {self.epoch + 1:>3}/{self.epochs}  {values}  "
-            f"{rate:,.0f} images/s  {clock(left)} left"
+            f"{self._rate(now):,.0f} images/s  {clock(left)} left"
         )
+
+    def _rate(self, now):
+        return self._steps * self.batch_size / max(now - self._epoch_start, 1e-9)
 
 
 def clock(seconds: float) -> str:

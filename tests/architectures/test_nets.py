@@ -85,6 +85,7 @@ SIDES = (
         "alexnet_owt": {"conv1": 55, "pool1": 27, "conv2": 27, "pool2": 13, "pool5": 6},
         "alexnet_small": {"conv1": 32, "pool1": 15, "pool2": 7, "pool5": 3},
         "zfnet": {"conv1": 110, "pool1": 55, "conv2": 26, "pool2": 13, "pool5": 6},
+        "zfnet_small": {"conv1": 32, "pool1": 16, "pool2": 8, "pool5": 4},
         "zfnet_residual": {
             "pool2": 13,
             "stage1_block1_out": 13,
@@ -201,6 +202,9 @@ SMALL = {
         overlapping=False,
     ),
     "zfnet": partial(architectures.build, "zfnet", input_shape=(47, 47, 3)),
+    "zfnet_small": partial(
+        architectures.build, "zfnet_small", width=0.125, batch_norm=False
+    ),
     "zfnet_residual": partial(
         architectures.build, "zfnet_residual", input_shape=(32, 32, 3)
     ),
@@ -354,6 +358,7 @@ def test_pure_half_precision_runs(net, name, policy):
         ("alexnet", (99, 67, 3), "pool5", (2, 1, 256)),
         ("alexnet_owt", (63, 95, 1), "pool5", (1, 2, 256)),
         ("zfnet", (50, 47, 3), "pool1", (11, 11, 96)),  # 23x22 before: one is cut off
+        ("zfnet_small", (33, 28, 1), "pool5", (4, 3, 256)),  # none is cut off at 33
         ("vgg11_cifar", (33, 65, 4), "pool5", (1, 2, 512)),
         ("googlenet_cifar", (9, 12, 3), "pool3", (4, 6, 480)),
         ("resnet18", (33, 64, 3), "stage4_block1_out", (2, 2, 512)),
@@ -385,15 +390,20 @@ def test_other_images_do_too(name, shape, layer, expected):
         ("alexnet_small", {"response_norm": True}, "batch_norm=False"),
         ("alexnet_small", {"input_shape": (65, 32, 3)}, "28 to 64 px"),
         ("zfnet", {"input_shape": (46, 47, 3)}, "at least 47 px"),
+        ("zfnet_small", {"width": -0.5}, "width must be positive, got -0.5"),
+        ("zfnet_small", {"input_shape": (32, 27, 3)}, "28 to 64 px"),
         ("zfnet_residual", {"input_shape": (31, 32, 3)}, "at least 32 px"),
         ("vgg11", {"input_shape": (31, 32, 3)}, "at least 32 px"),
         ("vgg11_cifar", {"input_shape": (None, None, 3)}, "at least 32 px"),
+        ("vgg11_cifar", {"width": 0}, "width must be positive"),
         ("googlenet", {"input_shape": (31, 31, 3)}, "at least 32 px"),
         ("googlenet", {"input_shape": (78, 78, 3), "auxiliary": True}, "at least 79"),
         ("googlenet_bn", {"input_shape": (63, 63, 3), "auxiliary": True}, "least 64"),
         ("googlenet_cifar", {"input_shape": (7, 8, 3)}, "at least 8 px"),
+        ("googlenet_cifar", {"width": 0}, "width must be positive"),
         ("resnet18", {"input_shape": (32, 32)}, "at least 32 px"),
         ("resnet20", {"input_shape": (7, 7, 3)}, "at least 8 px"),
+        ("resnet20", {"width": 0.0}, "width must be positive, got 0.0"),
         ("resnet20", {"shortcut": "C"}, "shortcut must be one of"),
         ("resnet20", {"shortcut": "none", "zero_init": True}, "shortcut='none' has"),
         ("resnet20", {"convolution": "wide"}, "convolution must be one of"),
@@ -477,6 +487,69 @@ def test_what_the_alexnet_paper_compares():
     sides = [model.get_layer(f"pool{i}").output.shape[1] for i in (1, 2, 5)]
     assert sides == [14, 7, 3]
     assert model.get_layer("pool1").pool_size == (2, 2)
+
+
+def resnet_weights(widths, blocks):
+    """Of a CIFAR ResNet with shortcuts A: 3x3 kernels, batch norms, ten classes."""
+    first, *_, last = widths
+    count, ins = 27 * first + 2 * first, first
+    for width in widths:
+        count += 9 * width * (ins + (2 * blocks - 1) * width) + 4 * blocks * width
+        ins = width
+    return count + 10 * last + 10
+
+
+@pytest.mark.parametrize(
+    ("width", "channels"), [(0.5, (8, 16, 32)), (0.3, (8, 8, 16)), (2, (32, 64, 128))]
+)
+def test_a_width_multiplies_every_layers_channels(width, channels):
+    """Rounded to eights: 16, 32, 64 times 0.3 are 4.8, 9.6, 19.2."""
+    assert resnet_weights((16, 32, 64), blocks=9) == PARAMETERS["resnet56"]
+    model = architectures.build("resnet20", width=width)
+    assert count_parameters(model) == resnet_weights(channels, blocks=3)
+
+
+def test_half_a_vgg_and_an_eighth_of_a_googlenet():
+    half = architectures.build("vgg11_cifar", width=0.5)
+    widths = [half.get_layer(f"conv{s}_1").filters for s in range(1, 6)]
+    assert widths == [32, 64, 128, 256, 256]
+    eighth = architectures.build("googlenet_cifar", width=0.125)
+    names = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
+    units = [eighth.get_layer(f"inception_4b_{name}") for name in names]
+    # Table 1: 160, 112, 224, 24, 64, 64; an eighth, in eights and at least 8.
+    assert [unit.filters for unit in units] == [24, 16, 32, 8, 8, 8]
+    assert eighth.get_layer("conv1").filters == 24
+
+
+def test_a_small_zfnet_normalises_batches_or_responses():
+    batches = architectures.build("zfnet_small", width=0.125)
+    responses = architectures.build("zfnet_small", width=0.125, batch_norm=False)
+    names = [layer.name for layer in batches.layers]
+    assert names[1:5] == ["conv1", "bn1", "relu1", "pool1"] and "norm1" not in names
+    names = [layer.name for layer in responses.layers]
+    assert names[1:5] == ["conv1", "relu1", "pool1", "norm1"] and "norm5" not in names
+    assert "bn1" not in names
+
+
+@pytest.mark.parametrize("batch_norm", [True, False])
+def test_a_small_zfnet_takes_the_same_step_compiled(batch_norm):
+    """By XLA and without it, from the same weights."""
+    after = []
+    for jit_compile in (True, False):
+        keras.utils.set_random_seed(0)
+        model = architectures.build(
+            "zfnet_small", width=0.125, batch_norm=batch_norm, dropout=0.0
+        )
+        before = model.get_layer("conv1").kernel.numpy()
+        model.compile(
+            keras.optimizers.SGD(0.1),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=jit_compile,
+        )
+        model.train_on_batch(images(model, 4), np.arange(4))
+        after.append(model.get_layer("conv1").kernel.numpy() - before)
+    assert abs(after[0]).max() > 1e-4
+    np.testing.assert_allclose(*after, atol=1e-2 * abs(after[1]).max())
 
 
 def test_separable_blocks_are_compact():

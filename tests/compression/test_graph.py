@@ -255,6 +255,7 @@ SMALL = {
     "googlenet_cifar": {"input_shape": (8, 8, 3)},
     "mlp": {"input_shape": (5, 5, 1)},
     "zfnet": {"input_shape": (47, 47, 3), "classes": 3},
+    "zfnet_small": {"width": 0.125, "input_shape": (28, 28, 1)},
     **{f"resnet{n}": {"input_shape": (8, 8, 3)} for n in (20, 32, 44, 56, 110)},
     **{f"resnet{n}": {"input_shape": (32, 32, 3)} for n in (18, 34, 50, 101, 152)},
     **{

@@ -13,6 +13,25 @@ def test_clock(seconds, text):
     assert progress.clock(seconds) == text
 
 
+def test_the_rate_is_the_median_of_epochs_after_the_first(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    callback = progress.Progress("net", 4, 50)
+    callback.set_params({"steps": 2})
+    callback.on_train_begin()
+    assert callback.rate is None
+    rates = []
+    for epoch, seconds_a_step in enumerate((9.0, 2.0, 1.0, 4.0)):
+        callback.on_epoch_begin(epoch)
+        for batch in range(2):
+            now[0] += seconds_a_step
+            callback.on_train_batch_end(batch, {})
+        now[0] += 100.0  # of validation, which does not count
+        callback.on_epoch_end(epoch, {})
+        rates.append(callback.rate)
+    assert rates == [50 / 9, 50 / 2, (50 / 2 + 50 / 1) / 2, 50 / 2]
+
+
 def test_a_line_an_epoch_with_rate_and_time_left(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])

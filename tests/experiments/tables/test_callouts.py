@@ -4,8 +4,7 @@ import itertools
 
 from matplotlib.text import Text
 
-from experiments.report import callouts
-from experiments.tables import svg
+from experiments.tables import callouts, svg
 
 
 def test_callouts_of_equal_points_do_not_cover_each_other():

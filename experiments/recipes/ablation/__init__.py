@@ -1,0 +1,1 @@
+"""What the classic papers claim for their parts, one factor changed at a time."""
