@@ -5,6 +5,9 @@ from compression.pruning.channels.planning import channel_groups, plan_channels
 from compression.pruning.channels.recovery import reconstruct, reestimate_batch_norm
 from compression.pruning.channels.surgery import remove_channels
 from compression.pruning.dynamic_surgery import DynamicSurgery
+from compression.pruning.kept_zeros import KeepZeros
+from compression.pruning.l0 import l0_gates
+from compression.pruning.learnt_sparsity import LearntSparsity, plain_net
 from compression.pruning.masks import magnitude_masks
 from compression.pruning.prune import Prune
 from compression.pruning.rewinding import find_ticket
@@ -19,6 +22,7 @@ from compression.pruning.saliency import (
     magnitude,
 )
 from compression.pruning.schedules import ConstantSparsity, PolynomialDecay
+from compression.pruning.variational_dropout import variational_dropout
 from compression.pruning.wanda import Wanda
 
 __all__ = [
@@ -27,6 +31,8 @@ __all__ = [
     "DynamicSurgery",
     "Fisher",
     "Grasp",
+    "KeepZeros",
+    "LearntSparsity",
     "Movement",
     "PolynomialDecay",
     "Prune",
@@ -37,11 +43,14 @@ __all__ = [
     "Wanda",
     "channel_groups",
     "find_ticket",
+    "l0_gates",
     "load_plan",
     "magnitude",
     "magnitude_masks",
+    "plain_net",
     "plan_channels",
     "reconstruct",
     "reestimate_batch_norm",
     "remove_channels",
+    "variational_dropout",
 ]
