@@ -36,7 +36,8 @@ ADDED = {
     "Distill": IMAGES,
     "Prune": IMAGES
     | {"augment": None, "classes": None}
-    | {"pattern": "element", "saliency": "magnitude", "exempt": []},
+    | {"pattern": "element", "saliency": "magnitude", "exempt": []}
+    | {"scored_on": 512, "targets": {}},
     "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0},
 }
 

@@ -9,6 +9,7 @@ from keras import layers
 
 from compression.pruning import plain_net, variational_dropout
 from compression.pruning.variational_dropout import NoisyLayer, kl_divergence
+from tests.compression.pruning.toy import learnt_on_one_input
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 RNG = np.random.default_rng(0)
@@ -56,9 +57,7 @@ def test_the_loss_is_the_datas_plus_the_divergence_over_the_examples():
 
 
 def test_outputs_have_the_mean_and_variance_that_noisy_weights_give():
-    model = keras.Sequential(
-        [keras.Input((4, 4, 2)), layers.Conv2D(1, 3, name="conv", activation="tanh")]
-    )
+    model = keras.Sequential([keras.Input((4, 4, 2)), layers.Conv2D(1, 3, name="conv")])
     layer = noisy_layer(variational_dropout(model, examples=9))
     variance = RNG.uniform(0.005, 0.02, layer.layer.kernel.shape)
     layer.log_variance.assign(np.log(variance))
@@ -66,9 +65,7 @@ def test_outputs_have_the_mean_and_variance_that_noisy_weights_give():
     kernel, bias = model.get_weights()
     many = 20_000
     noise = RNG.normal(size=(many, *kernel.shape)) * np.sqrt(variance)
-    direct = np.tanh(
-        np.sum((kernel + noise)[..., 0] * image[0, :3, :3], (1, 2, 3)) + bias
-    )
+    direct = bias + np.sum((kernel + noise)[..., 0] * image[0, :3, :3], (1, 2, 3))
     seen = np.asarray(layer(np.repeat(image, many, axis=0), training=True))[:, 0, 0, 0]
     assert seen.mean() == pytest.approx(direct.mean(), abs=0.01)
     assert seen.std() == pytest.approx(direct.std(), rel=0.03)
@@ -92,28 +89,14 @@ def test_weights_that_their_noise_drowns_are_zero():
 
 
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize("compiled", [False, True])
-def test_inputs_that_tell_nothing_are_cut_off(compiled):
+def test_most_of_a_net_that_is_too_large_goes():
     """Of eight inputs one decides the class."""
-    keras.utils.set_random_seed(1)
-    x = RNG.normal(size=(512, 8)).astype("float32")
-    y = (x[:, 0] > 0).astype(int)
-    model = keras.Sequential(
-        [
-            keras.Input((8,)),
-            layers.Dense(16, activation="relu", name="fc"),
-            layers.Dense(2, name="logits"),
-        ]
+    plain, right = learnt_on_one_input(
+        variational_dropout, examples=256, initial_log_variance=-5.0
     )
-    noisy = variational_dropout(model, examples=512, initial_log_variance=-5.0)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    noisy.compile(keras.optimizers.Adam(0.02), loss, jit_compile=compiled)
-    noisy.fit(x, y, batch_size=64, epochs=60, verbose=0)
-    plain = plain_net(noisy)
-    first = plain.get_layer("fc").kernel.numpy()
-    assert np.count_nonzero(first[0]) >= 1
-    assert np.count_nonzero(first[1:]) <= 0.1 * first[1:].size
-    assert np.mean(plain(x).numpy().argmax(1) == y) > 0.95
+    left = np.count_nonzero(plain.get_layer("fc").kernel.numpy(), axis=1)
+    assert left[0] >= 1 and left[1:].sum() <= 0.3 * 7 * 8
+    assert right > 0.95
 
 
 @pytest.mark.parametrize(
