@@ -18,7 +18,7 @@ from types import ModuleType
 # For `limbeck reproduce NAME`.
 REPRODUCIBLE = (
     *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
-    *("pretraining", "he2016"),
+    *("pretraining", "he2016", "sparsity"),
 )
 EXPERIMENTS = ("demo", *REPRODUCIBLE)
 ROOT = Path(__file__).parent

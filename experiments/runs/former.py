@@ -38,7 +38,7 @@ ADDED = {
     | {"augment": None, "classes": None}
     | {"pattern": "element", "saliency": "magnitude", "exempt": []}
     | {"scored_on": 512, "targets": {}},
-    "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0},
+    "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0, "keep_zeros": False},
 }
 
 
