@@ -43,7 +43,7 @@ class LearnSparsity(TrainingStage):
     weight: float = field(default=1.0, kw_only=True)
     warmup: int = field(default=1, kw_only=True)
     rate: float = field(default=1.0, kw_only=True)
-    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True, hash=False)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     logs = (SPARSITY,)

@@ -45,7 +45,7 @@ class Prune(TrainingStage):
     pattern: str = field(default="element", kw_only=True)
     saliency: str = field(default="magnitude", kw_only=True)
     scored_on: int = field(default=512, kw_only=True)
-    targets: Mapping[str, float] = field(default_factory=dict, kw_only=True)
+    targets: Mapping[str, float] = field(default_factory=dict, kw_only=True, hash=False)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     logs = (SPARSITY,)

@@ -30,7 +30,12 @@ SHORT = Training(epochs=2, batch_size=256, learning_rate=3e-3)
 QUIET = {"exports": ()}
 STAGES = {
     "targets": Prune(
-        "targets", "dense", SHORT, sparsity=0.5, targets={"fc1": 0.75}, **QUIET
+        "targets",
+        "dense",
+        SHORT,
+        sparsity=0.5,
+        targets={"fc1": 0.75},
+        exports=(Export("litert"),),
     ),
     "snip": Prune("snip", NET, SHORT, until=0.0, saliency="snip", **QUIET),
     "wanda": Prune(
