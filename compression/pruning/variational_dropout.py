@@ -129,7 +129,7 @@ class NoisyLayer(LearntLayer):
 
     def kept_kernel(self):
         kept = self.log_alpha(self.log_variance) < self.threshold
-        return ops.where(kept, self.layer.kernel, 0)
+        return self.layer.kernel * ops.cast(kept, self.layer.kernel.dtype)
 
     def noisy(self, x):
         mean = self.linear(x, ops.cast(self.layer.kernel, x.dtype))

@@ -57,6 +57,10 @@ class Plan:
         surgery: those of `surgery`; the paper's is among them.
         learnt: weights of the penalty by method.
         lengths: epochs.
+        rate: learning rate of `prune`.
+        surgery_rate: of `surgery`, which is trained by SGD.
+        decay: of the weights, while the net is trained dense and in `prune`. It is
+            what tells the weights of a net that was trained for a few epochs apart.
     """
 
     net: str
@@ -64,6 +68,9 @@ class Plan:
     surgery: tuple[int, ...]
     learnt: dict[str, float]
     lengths: Lengths
+    rate: float
+    surgery_rate: float
+    decay: tuple[float, float] = (0.0, 0.0)
 
 
 LEARNT = {  # method and settings of `LearnSparsity` by the names of stages
@@ -77,16 +84,21 @@ LEARNT = {  # method and settings of `LearnSparsity` by the names of stages
 FC = Plan(
     "lenet_300_100",
     prune=(12, 25, 50, 100, 200),
-    surgery=(25, 56, 100),
+    surgery=(56,),
     learnt={"vd": 4.0, "l0": 30.0},
-    lengths=Lengths(dense=10, prune=8, surgery=12, learnt=16, warmup=8, tuned=4),
+    lengths=Lengths(dense=10, prune=8, surgery=12, learnt=14, warmup=7, tuned=4),
+    rate=3e-3,
+    surgery_rate=0.05,
 )
 CONV = Plan(
     "lenet5_caffe",
     prune=(12, 50, 100, 200),
     surgery=(108,),
     learnt={"vd": 4.0},
-    lengths=Lengths(dense=3, prune=3, surgery=5, learnt=5, warmup=2, tuned=2),
+    lengths=Lengths(dense=4, prune=3, surgery=5, learnt=5, warmup=2, tuned=2),
+    rate=1e-3,
+    surgery_rate=0.02,
+    decay=(1.0, 0.1),
 )
 
 
@@ -95,7 +107,7 @@ def _training(epochs: int, **options) -> Training:
         epochs,
         **{
             "batch_size": 128,
-            "optimizer": "adam",
+            "optimizer": "adamw",
             "learning_rate": 2e-3,
             **options,
         },
@@ -106,7 +118,12 @@ def _stages(prefix: str, plan: Plan) -> list:
     """Of one net; their names begin with `prefix`."""
     dense, lengths = f"{prefix}_dense", plan.lengths
     made = [
-        Train(dense, Net(plan.net), _training(lengths.dense), exports=EXPORTS),
+        Train(
+            dense,
+            Net(plan.net),
+            _training(lengths.dense, weight_decay=plan.decay[0]),
+            exports=EXPORTS,
+        ),
     ]
     start = dense
     for times in plan.prune:
@@ -114,7 +131,11 @@ def _stages(prefix: str, plan: Plan) -> list:
             Prune(
                 f"{prefix}_prune_{times}",
                 start,
-                _training(lengths.prune, learning_rate=3e-3),
+                _training(
+                    lengths.prune,
+                    learning_rate=plan.rate,
+                    weight_decay=plan.decay[1],
+                ),
                 sparsity=1 - 1 / times,
                 until=0.4,
                 exports=EXPORTS,
@@ -126,10 +147,15 @@ def _stages(prefix: str, plan: Plan) -> list:
             DynamicSurgery(
                 f"{prefix}_surgery_{times}",
                 dense,
-                _training(lengths.surgery, optimizer="sgd", learning_rate=0.05),
+                _training(
+                    lengths.surgery,
+                    optimizer="sgd",
+                    learning_rate=plan.surgery_rate,
+                    clip_norm=1.0,
+                ),
                 sparsity=1 - 1 / times,
                 until=0.4,
-                settled=0.7,
+                settled=0.5,
                 exports=EXPORTS,
             )
         )

@@ -87,7 +87,9 @@ def test_training_goes_on_where_it_was_saved(method, tmp_path):
     learning.save(tmp_path / "net.keras")
     again = keras.models.load_model(tmp_path / "net.keras")
     for saved, loaded in zip(learning.variables, again.variables, strict=True):
-        loaded.assign(saved)  # Keras keeps no random states, our checkpoints do
+        loaded.assign(
+            np.asarray(saved)
+        )  # Keras keeps no random states, our checkpoints do
     for each in (learning, again):
         rest = {"initial_epoch": 1, "epochs": 2, "callbacks": [LearntSparsity(2)]}
         each.fit(X, Y, batch_size=8, shuffle=False, verbose=0, **rest)
