@@ -37,7 +37,7 @@ ADDED = {
     "Prune": IMAGES
     | {"augment": None, "classes": None}
     | {"pattern": "element", "saliency": "magnitude", "exempt": []}
-    | {"scored_on": 512, "targets": {}},
+    | {"scored_on": 512, "targets": {}, "floor": 0.01},
     "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0, "keep_zeros": False},
 }
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from compression import pruning
 from compression.atomic import replacing
+from compression.pruning.masks import FLOOR
 from experiments.arrays import read_arrays
 from experiments.data import Data
 from experiments.stages import fitting
@@ -32,6 +33,8 @@ class Ticket(TrainingStage):
             first weights.
         scope: "global" or "layer".
         pattern: what becomes zero together, as `Prune` takes it.
+        floor: with "global", the fraction of every kernel that stays at least, as
+            `Prune` takes it.
         exempt: layers that stay dense: "first", "last", or patterns of their names.
 
     Raises:
@@ -43,6 +46,7 @@ class Ticket(TrainingStage):
     rewind_epochs: int = field(default=0, kw_only=True)
     scope: str = field(default="global", kw_only=True)
     pattern: str = field(default="element", kw_only=True)
+    floor: float | None = field(default=FLOOR, kw_only=True)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self):
@@ -94,6 +98,7 @@ class Ticket(TrainingStage):
             pruning.ConstantSparsity(self.sparsity if self.pattern == "element" else 0),
             pattern=self.pattern,
             scope=self.scope,
+            floor=self.floor,
             exempt=self.exempt,
         )
 

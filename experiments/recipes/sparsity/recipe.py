@@ -33,6 +33,7 @@ from experiments.stages.train import Train
 from experiments.training.settings import Training
 
 EXPORTS = (Export("litert"),)
+FLOOR = 0.0  # 1 % of every layer would be all that there is at 100 times
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ FC = Plan(
     learnt={"vd": 4.0, "l0": 30.0},
     lengths=Lengths(dense=10, prune=8, surgery=12, learnt=14, warmup=7, tuned=4),
     rate=3e-3,
-    surgery_rate=0.05,
+    surgery_rate=0.03,
 )
 CONV = Plan(
     "lenet5_caffe",
@@ -138,6 +139,7 @@ def _stages(prefix: str, plan: Plan) -> list:
                 ),
                 sparsity=1 - 1 / times,
                 until=0.4,
+                floor=FLOOR,
                 exports=EXPORTS,
             )
         )
@@ -156,6 +158,7 @@ def _stages(prefix: str, plan: Plan) -> list:
                 sparsity=1 - 1 / times,
                 until=0.4,
                 settled=0.5,
+                floor=FLOOR,
                 exports=EXPORTS,
             )
         )
