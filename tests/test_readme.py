@@ -13,7 +13,9 @@ from experiments import recipes, records
 from experiments.cli import main as cli
 
 ROOT = Path(__file__).resolve().parents[1]
-TEXTS = {path: path.read_text(encoding="utf-8") for path in records.texts()}
+DISTILLATION = ROOT / "compression/distillation/README.md"
+PATHS = [*records.texts(), DISTILLATION]
+TEXTS = {path: path.read_text(encoding="utf-8") for path in PATHS}
 README = TEXTS[ROOT / "README.md"]
 EVERYTHING = "\n".join(TEXTS.values())
 BLOCKS = "\n".join(re.findall(r"```sh\n(.*?)```", EVERYTHING, re.DOTALL))
@@ -41,8 +43,9 @@ test_images, test_labels = images[:64], labels[:64]
 
 
 def test_the_examples_run_one_after_the_other(tmp_path):
-    examples = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(examples) == 2
+    text = README + TEXTS[DISTILLATION]
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 3
     for example in examples:
         assert len([line for line in example.splitlines() if line]) <= 16
     done = subprocess.run(
@@ -57,6 +60,7 @@ def test_the_examples_run_one_after_the_other(tmp_path):
     assert "UserWarning" not in done.stderr
     assert (tmp_path / "student.tflite").stat().st_size < 100_000
     assert (tmp_path / "student.keras").exists()
+    assert (tmp_path / "plan.json").exists()
 
 
 def test_the_top_readme_is_short_and_leads_to_every_experiment():

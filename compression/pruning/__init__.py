@@ -8,6 +8,9 @@ from compression.pruning.channels.recovery import reconstruct, reestimate_batch_
 from compression.pruning.channels.sparse import SparseChannels
 from compression.pruning.channels.surgery import remove_channels
 from compression.pruning.dynamic_surgery import DynamicSurgery
+from compression.pruning.kept_zeros import KeepZeros
+from compression.pruning.l0 import l0_gates
+from compression.pruning.learnt_sparsity import LearntSparsity, plain_net
 from compression.pruning.masks import magnitude_masks
 from compression.pruning.prune import Prune
 from compression.pruning.rewinding import find_ticket
@@ -22,6 +25,7 @@ from compression.pruning.saliency import (
     magnitude,
 )
 from compression.pruning.schedules import ConstantSparsity, PolynomialDecay
+from compression.pruning.variational_dropout import variational_dropout
 from compression.pruning.wanda import Wanda
 
 __all__ = [
@@ -32,6 +36,8 @@ __all__ = [
     "Grasp",
     "GroupLasso",
     "GrowingL2",
+    "KeepZeros",
+    "LearntSparsity",
     "Movement",
     "PolynomialDecay",
     "Prune",
@@ -44,12 +50,15 @@ __all__ = [
     "Wanda",
     "channel_groups",
     "find_ticket",
+    "l0_gates",
     "latency_left",
     "load_plan",
     "magnitude",
     "magnitude_masks",
+    "plain_net",
     "plan_channels",
     "reconstruct",
     "reestimate_batch_norm",
     "remove_channels",
+    "variational_dropout",
 ]

@@ -18,7 +18,8 @@ from types import ModuleType
 # For `limbeck reproduce NAME`.
 REPRODUCIBLE = (
     *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
-    *("pretraining", "he2016", "classic_nets", "ablation", "channels"),
+    *("pretraining", "he2016", "classic_nets", "ablation"),
+    *("channels", "sparsity"),
 )
 EXPERIMENTS = ("demo", *REPRODUCIBLE)
 ROOT = Path(__file__).parent

@@ -38,8 +38,9 @@ ADDED = {
     "Distill": IMAGES,
     "Prune": IMAGES
     | {"augment": None, "classes": None}
-    | {"pattern": "element", "saliency": "magnitude", "exempt": []},
-    "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0},
+    | {"pattern": "element", "saliency": "magnitude", "exempt": []}
+    | {"scored_on": 512, "targets": {}, "floor": 0.01},
+    "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0, "keep_zeros": False},
 }
 
 

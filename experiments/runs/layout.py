@@ -85,6 +85,11 @@ class StageFolder:
         """
         return self.path / f"checkpoint{part or ''}.npz"
 
+    @property
+    def early(self) -> Path:
+        """Weights that later parts go back to, while the stage is not finished."""
+        return self.path / "checkpoint_early.npz"
+
     def checkpoints(self) -> list[Path]:
         """Those that are there."""
         return sorted(self.path.glob("checkpoint*.npz"))

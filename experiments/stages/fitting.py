@@ -162,6 +162,6 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
         shown=[logged.key for logged in stage.logs],
         checkpoint=job.folder.checkpoint(part.number),
         rate=part.rate,
-        callbacks=stage.callbacks(steps),
+        callbacks=stage.callbacks_for(job, steps),
         best_from=stage.best_from(steps),
     )

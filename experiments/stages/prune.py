@@ -1,28 +1,42 @@
 """Weights are pruned while the net goes on learning."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import keras
 
 from compression import pruning
-from experiments.data import Data
-from experiments.stages.base import Logged
+from compression.distillation.losses.logit_loss import LOGITS
+from compression.pruning.masks import FLOOR
+from compression.pruning.saliency import WITH_DATA, Data
+from experiments.data import Data as Dataset
+from experiments.data import pipeline
+from experiments.stages.base import Job, Logged
 from experiments.stages.training_stage import TrainingStage
+from experiments.training.optimizers import LabelLoss
+
+SPARSITY = Logged("sparsity", "zeros, % of the pruned weights", factor=100)
 
 
 @dataclass(frozen=True)
 class Prune(TrainingStage):
-    """Small weights become zero while training goes on, more and more of them.
+    """Weights of little saliency become zero while training goes on, more and more.
 
     Attributes:
         sparsity: fraction of kernel weights that are zero in the end.
         until: fraction of the training after which that sparsity is reached; the
-            rest trains at it.
+            rest trains at it. 0: at once, before the first step.
         scope: "global" or "layer".
         pattern: what becomes zero together: "element", "2:4" (n:m, at a sparsity of
             1 - n/m), "block(1, 4)", "kernel", see `pruning.Prune`.
-        saliency: which go first: "magnitude", "random" or "movement".
+        saliency: which go first: "magnitude", "random" or "movement"; or by train
+            images, "taylor", "snip", "grasp", "fisher" or "wanda".
+        scored_on: how many train images these look at, each time that masks change.
+        floor: with "global", the fraction of every kernel that stays at least; None: it
+            may lose all. At a sparsity near 1 - `floor`, every kernel is left with just
+            that: ask for less then.
+        targets: final sparsity of single layers by patterns of their names.
         exempt: layers that stay dense: "first", "last", or patterns of their names.
 
     Raises:
@@ -34,44 +48,74 @@ class Prune(TrainingStage):
     scope: str = field(default="global", kw_only=True)
     pattern: str = field(default="element", kw_only=True)
     saliency: str = field(default="magnitude", kw_only=True)
+    scored_on: int = field(default=512, kw_only=True)
+    targets: Mapping[str, float] = field(default_factory=dict, kw_only=True, hash=False)
+    floor: float | None = field(default=FLOOR, kw_only=True)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
-    logs = (Logged("sparsity", "zeros, % of the pruned weights", factor=100),)
+    logs = (SPARSITY,)
 
     def __post_init__(self):
-        if not 0 < self.until <= 1:
-            raise ValueError(f"until must be in (0, 1], got {self.until}")
+        if not 0 <= self.until <= 1:
+            raise ValueError(f"until must be in [0, 1], got {self.until}")
+        if self.scored_on < 1:
+            raise ValueError(f"scored_on must be at least 1, got {self.scored_on}")
         self.callbacks(steps=1)  # refuses what there is not
 
     @property
     def what(self) -> str:
         lesson = f"still {self.lesson}" if self.teacher else f"trained {self.lesson}"
         pattern = "" if self.pattern == "element" else f" in a pattern, {self.pattern}"
-        return f"{self.source} pruned to {self.sparsity:.0%} zeros{pattern}, {lesson}"
+        return f"{self.source} {self.how}{pattern}, {lesson}"
 
-    def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
+    @property
+    def how(self) -> str:
+        """What becomes of it, in words."""
+        return f"pruned to {zeros(self.sparsity)} zeros"
+
+    def check(self, data: Dataset, models: Mapping[str, keras.Model]) -> keras.Model:
         model = super().check(data, models)
         [prune] = self.callbacks(steps=1)
         if not prune.chosen(model):
             raise ValueError(f"stage {self.name!r}: {self.source} has nothing to prune")
         return model
 
+    def pruner(self, steps: int, data: Data) -> pruning.Prune:
+        """The callback, `steps` being those of an epoch; `data` are for a saliency."""
+        saliency = self.saliency
+        if saliency == "wanda":
+            saliency = pruning.Wanda(data)
+        elif saliency in WITH_DATA:
+            saliency = getattr(pruning, WITH_DATA[saliency])(data, label_loss)
+        return pruning.Prune(self.schedule(steps), saliency=saliency, **self.which)
+
     def callbacks(self, steps: int) -> list[pruning.Prune]:
-        schedule = pruning.PolynomialDecay(
-            self.sparsity,
-            begin=0,
-            end=self._end(steps),
-            frequency=max(1, steps // 4),
+        return [self.pruner(steps, data=())]
+
+    def callbacks_for(self, job: Job, steps: int) -> Sequence[pruning.Prune]:
+        return [self.pruner(steps, data=lambda: self._batches(job))]
+
+    @property
+    def which(self) -> dict:
+        """Which weights go, as `pruning.Prune` takes it."""
+        return {
+            "pattern": self.pattern,
+            "scope": self.scope,
+            "floor": self.floor,
+            "targets": self.targets,
+            "exempt": self.exempt,
+        }
+
+    def schedule(
+        self, steps: int
+    ) -> pruning.PolynomialDecay | pruning.ConstantSparsity:
+        """The sparsity by the step."""
+        end = self._end(steps)
+        if end == 0:
+            return pruning.ConstantSparsity(self.sparsity)
+        return pruning.PolynomialDecay(
+            self.sparsity, begin=0, end=end, frequency=max(1, steps // 4)
         )
-        return [
-            pruning.Prune(
-                schedule,
-                pattern=self.pattern,
-                scope=self.scope,
-                saliency=self.saliency,
-                exempt=self.exempt,
-            )
-        ]
 
     def best_from(self, steps: int) -> int:
         return -(-self._end(steps) // steps)
@@ -79,6 +123,25 @@ class Prune(TrainingStage):
     def _end(self, steps):
         """The step from which the final sparsity holds."""
         epochs = self.training.epochs
+        if self.until == 0:
+            return 0
         # The last update of the masks comes at the latest with the last epoch.
         end = max(1, round(self.until * epochs)) * steps
         return min(end, (epochs - 1) * steps) or 1
+
+    def _batches(self, job):
+        size = self.training.batch_size
+        batches = pipeline.training_batches(job.data, batch_size=size, seed=job.seed)
+        return islice(batches.dataset, -(-self.scored_on // size))
+
+
+def zeros(sparsity: float) -> str:
+    """A fraction in words: "80%", "99.5%"."""
+    return f"{round(100 * sparsity, 2):g}%"
+
+
+def label_loss(labels, outputs):
+    """Also of a distiller's outputs."""
+    if isinstance(outputs, dict):
+        outputs = outputs[LOGITS]
+    return LabelLoss()(labels, outputs)

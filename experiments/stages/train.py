@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import keras
 
 from architectures.googlenet import without_heads
+from compression import pruning
 from experiments.data import Data
 from experiments.stages.net import Net
 from experiments.stages.training_stage import TrainingStage
@@ -20,6 +21,7 @@ class Train(TrainingStage):
         auxiliary_weight: of the loss of each auxiliary head, for nets that can be built
             with such heads (GoogLeNet: 0.3). The heads learn the labels beside the
             net, and the model that the stage writes has none. 0: no heads.
+        keep_zeros: whether the zeros of its kernels stay, those of a pruned net.
 
     Raises:
         ValueError: heads are wanted on what is not a net to build, or beside a teacher;
@@ -27,6 +29,7 @@ class Train(TrainingStage):
     """
 
     auxiliary_weight: float = field(default=0.0, kw_only=True)
+    keep_zeros: bool = field(default=False, kw_only=True)
 
     def __post_init__(self):
         if self.auxiliary_weight < 0:
@@ -50,7 +53,9 @@ class Train(TrainingStage):
         published = isinstance(self.start, Net) and not fresh
         how = "from published weights, tuned" if published else "tuned"
         heads = " with auxiliary heads" if self.auxiliary_weight else ""
-        return f"{self.source} {'trained' if fresh else how} {self.lesson}{heads}"
+        zeros = ", its zeros kept" if self.keep_zeros else ""
+        how = "trained" if fresh else how
+        return f"{self.source} {how} {self.lesson}{heads}{zeros}"
 
     def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
         if not self.auxiliary_weight:
@@ -63,6 +68,9 @@ class Train(TrainingStage):
                 f"stage {self.name!r} cannot have auxiliary heads ({error}): "
                 "auxiliary_weight=0"
             ) from error
+
+    def callbacks(self, steps: int) -> list[keras.callbacks.Callback]:
+        return [pruning.KeepZeros()] if self.keep_zeros else []
 
     def trainer(self, model: keras.Model) -> keras.Model:
         if not self.auxiliary_weight:

@@ -66,6 +66,11 @@ class TrainingStage(Stage):
         del steps
         return ()
 
+    def callbacks_for(self, job: Job, steps: int) -> Sequence[keras.callbacks.Callback]:
+        """Likewise, for those that look at the job's data or folder."""
+        del job
+        return self.callbacks(steps)
+
     def best_from(self, steps: int) -> int:
         """Epochs (from 0) before this one do not count as best."""
         del steps
