@@ -156,8 +156,8 @@ def _stages(prefix: str, plan: Plan) -> list:
                     clip_norm=1.0,
                 ),
                 sparsity=1 - 1 / times,
-                until=0.4,
-                settled=0.5,
+                until=0.25,
+                settled=0.4,
                 floor=FLOOR,
                 exports=EXPORTS,
             )

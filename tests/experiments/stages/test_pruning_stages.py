@@ -110,6 +110,7 @@ def test_a_ticket_is_the_early_weights_under_a_mask(finished):
     assert sizes.min() > 0.2  # the largest tenth of He's numbers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["l0", "ticket"])
 def test_an_interrupted_stage_ends_like_a_whole_one(finished, name, tmp_path):
     out = RunFolder(shutil.copytree(finished.path, tmp_path / "cut"))
