@@ -8,7 +8,8 @@ import numpy as np
 from compression.pruning.patterns import LAST, Element, Pattern
 
 SCOPES = ("layer", "global")
-FLOOR = 0.01
+AUTO = "auto"
+NEARLY_NOTHING = 0.01  # of a kernel's weights
 EXACT = 1e-6  # a fraction such as 2/3 may be rounded so far
 
 
@@ -17,7 +18,7 @@ def magnitude_masks(
     sparsity: float,
     *,
     scope: str = "global",
-    floor: float | None = FLOOR,
+    floor: float | str | None = AUTO,
 ) -> list[np.ndarray]:
     """Masks that drop the weights of least magnitude, exactly as many as asked.
 
@@ -34,8 +35,9 @@ def magnitude_masks(
             that stays in each is more than is left.
         floor: fraction of every array that stays at least, 0 to 1, its largest
             weights; 1 - `sparsity` where that is less. A layer without weights gives
-            the same answer to every image, whatever the others keep. None: arrays may
-            be emptied.
+            the same answer to every image, whatever the others keep. "auto": 1 %, or
+            a tenth of what stays of all where that is less: 1 % of every array is all
+            that there is at a sparsity of 99 %. None: arrays may be emptied.
 
     Returns:
         One array of zeros and ones for each array, of its shape and dtype.
@@ -54,7 +56,7 @@ def masks(  # noqa: PLR0913, all but two by keyword
     pattern: Pattern = Element(),  # noqa: B008, nothing can change it
     outputs: Sequence[tuple[int, ...]] | None = None,
     scope: str = "global",
-    floor: float | None = FLOOR,
+    floor: float | str | None = AUTO,
 ) -> list[np.ndarray]:
     """Masks that drop the units of a pattern that have the least mean score.
 
@@ -69,8 +71,8 @@ def masks(  # noqa: PLR0913, all but two by keyword
         pattern: what becomes zero together.
         outputs: for each kernel the axes of its output channels; None: the last.
         scope: "layer" or "global".
-        floor: fraction of every kernel's units that stays at least; at least one
-            stays unless None. "n:m" keeps n weights of m and needs none.
+        floor: fraction of every kernel's units that stays at least, or "auto"; at
+            least one stays unless None. "n:m" keeps n weights of m and needs none.
 
     Raises:
         ValueError: a value is outside its range, or there is no such scope.
@@ -82,6 +84,7 @@ def masks(  # noqa: PLR0913, all but two by keyword
         raise ValueError(f"no scope called {scope!r}; choose from {', '.join(SCOPES)}")
     require_reachable(pattern, sparsity)
     fraction = sparsity / pattern.complete
+    floor = floor_at(fraction, floor)
     if pattern.complete < 1:
         floor = None
         if math.isclose(sparsity, pattern.complete, abs_tol=EXACT):
@@ -125,10 +128,17 @@ def least_kept(size: int, floor: float | None) -> int:
     return max(1, math.floor(floor * size + 1e-9))  # (1 - 0.9) * 500 is 50, too
 
 
-def require_floor(floor: float | None) -> None:
-    """Raises ValueError unless `floor` is a fraction, or None."""
-    if floor is not None and not 0 <= floor <= 1:
-        raise ValueError(f"floor must be in [0, 1], got {floor}")
+def floor_at(sparsity: float, floor: float | str | None) -> float | None:
+    """The fraction that `floor` stands for at a sparsity."""
+    return min(NEARLY_NOTHING, (1 - sparsity) / 10) if floor == AUTO else floor
+
+
+def require_floor(floor: float | str | None) -> None:
+    """Raises ValueError unless `floor` is a fraction, "auto" or None."""
+    if floor is None or floor == AUTO:
+        return
+    if isinstance(floor, str) or not 0 <= floor <= 1:
+        raise ValueError(f'floor must be in [0, 1], "auto" or None, got {floor!r}')
 
 
 def _united(scores, pattern, axes):

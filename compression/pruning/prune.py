@@ -10,8 +10,9 @@ from keras import ops
 from compression.projection import Projection
 from compression.pruning.choice import exempted, layer_path, targets_of
 from compression.pruning.masks import (
-    FLOOR,
+    AUTO,
     SCOPES,
+    floor_at,
     least_kept,
     masks,
     require_floor,
@@ -22,8 +23,6 @@ from compression.pruning.patterns import pattern as pattern_of
 from compression.pruning.saliency import Movement, Saliency, magnitude, zeros_first
 from compression.pruning.saliency import saliency as named_saliency
 from compression.weights import channel_axes
-
-NEARLY_NOTHING = 0.01  # of a kernel's weights: named in a warning
 
 
 class Prune(Projection):
@@ -36,8 +35,8 @@ class Prune(Projection):
     `fit(initial_epoch=...)`: the zeros are the mask.
 
     The sparsity asked for by the schedule stands in the logs as `sparsity` (the one
-    there is, where that is less); kernels that are left with 1 % of their weights or
-    less are named in a warning.
+    there is, where that is less); kernels that are left with next to nothing ("auto" of
+    `magnitude_masks`) are named in a warning.
 
     Args:
         schedule: function of the step that gives the fraction of zeros:
@@ -75,7 +74,7 @@ class Prune(Projection):
         pattern: str = "element",
         scope: str = "global",
         saliency: str | Saliency = "magnitude",
-        floor: float | None = FLOOR,
+        floor: float | str | None = AUTO,
         targets: Mapping[str, float] | None = None,
         exempt: Sequence[str] = (),
         select: Callable[[keras.Variable], bool] | None = None,
@@ -253,9 +252,9 @@ class Prune(Projection):
 
     def _name_the_nearly_empty(self, found):
         """A warning for kernels of which next to nothing is left, once for each."""
-        new = []
+        new, nothing = [], floor_at(self.sparsity, AUTO)
         for variable, mask in zip(self.variables, found, strict=True):
-            kept, few = np.count_nonzero(mask), least_kept(mask.size, NEARLY_NOTHING)
+            kept, few = np.count_nonzero(mask), least_kept(mask.size, nothing)
             if kept <= few and variable.path not in self._named:
                 self._named.add(variable.path)
                 if few < mask.size:
@@ -263,7 +262,7 @@ class Prune(Projection):
         if new:
             warnings.warn(
                 f"at a sparsity of {self.sparsity:.3f} over all layers, "
-                f"{NEARLY_NOTHING:.0%} of the weights or fewer are left of: "
+                f"{nothing:.1%} of the weights or fewer are left of: "
                 f"{', '.join(new)}; ask for less, raise floor (it is {self.floor}), "
                 'or prune with scope="layer"',
                 stacklevel=2,

@@ -39,7 +39,7 @@ ADDED = {
     "Prune": IMAGES
     | {"augment": None, "classes": None}
     | {"pattern": "element", "saliency": "magnitude", "exempt": []}
-    | {"scored_on": 512, "targets": {}, "floor": 0.01},
+    | {"scored_on": 512, "targets": {}, "floor": "auto"},
     "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0, "keep_zeros": False},
 }
 

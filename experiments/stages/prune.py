@@ -8,7 +8,7 @@ import keras
 
 from compression import pruning
 from compression.distillation.losses.logit_loss import LOGITS
-from compression.pruning.masks import FLOOR
+from compression.pruning.masks import AUTO
 from compression.pruning.saliency import WITH_DATA, Data
 from experiments.data import Data as Dataset
 from experiments.data import pipeline
@@ -33,9 +33,8 @@ class Prune(TrainingStage):
         saliency: which go first: "magnitude", "random" or "movement"; or by train
             images, "taylor", "snip", "grasp", "fisher" or "wanda".
         scored_on: how many train images these look at, each time that masks change.
-        floor: with "global", the fraction of every kernel that stays at least; None: it
-            may lose all. At a sparsity near 1 - `floor`, every kernel is left with just
-            that: ask for less then.
+        floor: with "global", the fraction of every kernel that stays at least, or
+            "auto", see `pruning.magnitude_masks`; None: it may lose all.
         targets: final sparsity of single layers by patterns of their names.
         exempt: layers that stay dense: "first", "last", or patterns of their names.
 
@@ -50,7 +49,7 @@ class Prune(TrainingStage):
     saliency: str = field(default="magnitude", kw_only=True)
     scored_on: int = field(default=512, kw_only=True)
     targets: Mapping[str, float] = field(default_factory=dict, kw_only=True, hash=False)
-    floor: float | None = field(default=FLOOR, kw_only=True)
+    floor: float | str | None = field(default=AUTO, kw_only=True)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     logs = (SPARSITY,)

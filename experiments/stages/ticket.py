@@ -9,7 +9,7 @@ import numpy as np
 
 from compression import pruning
 from compression.atomic import replacing
-from compression.pruning.masks import FLOOR
+from compression.pruning.masks import AUTO
 from experiments.arrays import read_arrays
 from experiments.data import Data
 from experiments.stages import fitting
@@ -46,7 +46,7 @@ class Ticket(TrainingStage):
     rewind_epochs: int = field(default=0, kw_only=True)
     scope: str = field(default="global", kw_only=True)
     pattern: str = field(default="element", kw_only=True)
-    floor: float | None = field(default=FLOOR, kw_only=True)
+    floor: float | str | None = field(default=AUTO, kw_only=True)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self):

@@ -33,7 +33,6 @@ from experiments.stages.train import Train
 from experiments.training.settings import Training
 
 EXPORTS = (Export("litert"),)
-FLOOR = 0.0  # 1 % of every layer would be all that there is at 100 times
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,6 @@ def _stages(prefix: str, plan: Plan) -> list:
                 ),
                 sparsity=1 - 1 / times,
                 until=0.4,
-                floor=FLOOR,
                 exports=EXPORTS,
             )
         )
@@ -158,7 +156,6 @@ def _stages(prefix: str, plan: Plan) -> list:
                 sparsity=1 - 1 / times,
                 until=0.25,
                 settled=0.4,
-                floor=FLOOR,
                 exports=EXPORTS,
             )
         )

@@ -95,6 +95,13 @@ def test_a_floor_holds_each_array_and_the_total_stays_exact():
     assert [m.sum() for m in magnitude_masks(weights, 0.9, floor=1)] == [50, 150]
 
 
+def test_a_hundredth_of_all_is_not_a_hundredth_of_each():
+    weights = [np.arange(1, 10_001) / 1e6, np.arange(1, 10_001) / 1e3]
+    assert [m.sum() for m in magnitude_masks(weights, 0.99)] == [10, 190]
+    assert [m.sum() for m in magnitude_masks(weights, 0.99, floor=0.01)] == [100, 100]
+    assert [m.sum() for m in magnitude_masks(weights, 0.5)] == [100, 9_900]
+
+
 def test_the_demos_student_at_80_percent_is_untouched_by_the_floor():
     keras.utils.set_random_seed(0)
     student = architectures.build("alexnet_small", input_shape=(28, 28, 1), width=0.125)
@@ -121,7 +128,8 @@ def test_masks_nest_once_weights_are_zero(weights, low, more):
 def test_bad_settings():
     with pytest.raises(ValueError, match=r"sparsity must be in \[0, 1\), got 1"):
         magnitude_masks([np.ones(3)], 1)
-    with pytest.raises(ValueError, match=r"floor must be in \[0, 1\], got 2"):
-        magnitude_masks([np.ones(3)], 0.5, floor=2)
+    for floor in (2, "most"):
+        with pytest.raises(ValueError, match=r'floor must be in \[0, 1\], "auto" or N'):
+            magnitude_masks([np.ones(3)], 0.5, floor=floor)
     with pytest.raises(ValueError, match="no scope called 'all'; choose from layer, g"):
         magnitude_masks([np.ones(3)], 0.5, scope="all")
