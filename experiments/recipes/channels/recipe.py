@@ -26,7 +26,7 @@ from experiments.training.settings import Training
 LITERT = (Export("litert"),)
 
 
-def _training(epochs: int, learning_rate: float) -> Training:
+def _training(epochs: int, learning_rate: float, **options) -> Training:
     return Training(
         epochs=epochs,
         batch_size=128,
@@ -34,6 +34,7 @@ def _training(epochs: int, learning_rate: float) -> Training:
         learning_rate=learning_rate,
         weight_decay=5e-4,
         warmup_epochs=min(1.0, epochs / 10),
+        **options,
     )
 
 
@@ -76,9 +77,13 @@ def _published(net: str) -> Net:
 RECIPE = _recipe(
     "channels",
     {
-        "resnet20": (_published("resnet20"), _training(2, 0.01), _training(3, 0.02)),
+        "resnet20": (_published("resnet20"), _training(2, 0.01), _training(2, 0.02)),
         "resnet56": (_published("resnet56"), _training(1, 0.01), _training(2, 0.02)),
-        "vgg16": (Net("vgg16_cifar"), _training(6, 0.05), _training(2, 0.02)),
+        "vgg16": (
+            Net("vgg16_cifar"),
+            _training(6, 0.05, precision="measure"),
+            _training(2, 0.02),
+        ),
     },
 )
 FULL = _recipe(
