@@ -176,6 +176,11 @@ def _cut(runner, options):
             "nothing looks at the images of --data: a saliency out of "
             f"{', '.join(OF_DATA)} does, and --reestimate and --reconstruct do"
         )
+    if ranks_by_images and not options.data:
+        raise ValueError(
+            f"--saliency {options.saliency} looks at images: give --data, such as "
+            "--data cifar10 or --data folder:PATH"
+        )
     batches = _batches(runner, options) if options.data else None
     if options.plan:
         plan = pruning.load_plan(options.plan)

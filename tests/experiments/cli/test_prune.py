@@ -91,7 +91,7 @@ def test_images_rank_and_repair(model_file, tmp_path, monkeypatch):
         (["--macs", 0.5, "--reestimate", "--out", "a.keras"], "give --data"),
         (["--macs", 0.5, "--saliency", "luck", "--out", "a.keras"], "'luck'; choose"),
         (["--macs", 0.5, "--scope", "wide", "--out", "a.keras"], "scope called 'wide'"),
-        (["--macs", 0.5, "--saliency", "hrank", "--out", "a.keras"], "needs data"),
+        (["--macs", 0.5, "--saliency", "hrank", "--out", "a.keras"], "give --data"),
         (["--macs", 0.001, "--out", "a.keras"], "cannot be reached: macs=0."),
         (["--macs", 0.5, "--exempt", "z*", "--out", "a.keras"], "is called 'z*'"),
         (["--plan", "none.json", "--out", "a.keras"], "none.json"),
