@@ -62,7 +62,7 @@ def _cuts(result):
     )
     notes = [
         "Least L2 norm, global, half of the MACs; seconds of the fastest of "
-        "some turns. Groups are counted as each tool defines them. Torch-Pruning takes "
+        "three turns, Torch-Pruning's of one. Groups are counted as each tool defines them. Torch-Pruning takes "
         "a fraction of channels: it prunes on in small steps until the budget is met."
     ]
     notes += [f"Left out: {peer}, {why}." for peer, why in result["skipped"].items()]

@@ -1,6 +1,11 @@
-"""The same cuts by Torch-Pruning (Fang et al. 2023). Needs torch and torch-pruning."""
+"""The same cuts by Torch-Pruning (Fang et al. 2023). Needs torch and torch-pruning.
+
+python -m experiments.benchmarks.torch_pruned resnet56 0.5
+"""
 
 import importlib.util
+import json
+import sys
 import time
 from typing import Any
 
@@ -38,7 +43,7 @@ def cut(name: str, budget: float) -> dict[str, Any]:
         global_pruning=True,
         pruning_ratio=0.9,
         max_pruning_ratio=0.9,
-        iterative_steps=40,
+        iterative_steps=20,
         ignored_layers=heads,
     )
     groups = sum(1 for _ in pruner.DG.get_all_groups(ignored_layers=heads))
@@ -57,3 +62,8 @@ def _net(name):
 
         return resnet50(weights=None).eval()
     return ResNetCifar(3, CLASSES[name], depth=int(name[-2:])).eval()
+
+
+if __name__ == "__main__":
+    NAME, LEFT = sys.argv[1], float(sys.argv[2])
+    print(json.dumps(cut(NAME, LEFT) if knows(NAME) else None))
