@@ -61,9 +61,10 @@ def _cuts(result):
         Column("MACs left %", lambda row: units.percent(row["macs_left"])),
     )
     notes = [
-        "Least L2 norm, global, half of the MACs; seconds of the fastest of "
-        "three turns, Torch-Pruning's of one. Groups are counted as each tool defines them. Torch-Pruning takes "
-        "a fraction of channels: it prunes on in small steps until the budget is met."
+        "Least L2 norm, global, half of the MACs; seconds of the fastest of three "
+        "turns, Torch-Pruning's of one. Groups are counted as each tool defines them. "
+        "Torch-Pruning takes a fraction of channels: it prunes on in small steps until "
+        "the budget is met."
     ]
     notes += [f"Left out: {peer}, {why}." for peer, why in result["skipped"].items()]
     return tabulate("Channels of a whole net", columns, result["cuts"], notes)
