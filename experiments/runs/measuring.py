@@ -7,8 +7,8 @@ import keras
 import numpy as np
 
 from compression import export, measure
+from compression.answers import two_classes
 from compression.atomic import naming
-from compression.measure.scores import two_classes
 from experiments.data import Data, pipeline
 from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
