@@ -97,7 +97,7 @@ def warn_after(  # noqa: PLR0913, what is compared, and what the message says of
     images = images[:COMPARED]
     runner = load(file)
     found = as_logits(runner(images), runner)
-    share = agreement(found, logits)
+    share = agreement(_rows(found), _rows(logits))
     largest = float(np.abs(found - logits).max())
     LOG.info(
         "%s gives the model's answer for %.1f %% of %d calibration images; the largest "
@@ -117,6 +117,11 @@ def warn_after(  # noqa: PLR0913, what is compared, and what the message says of
         'quantization, or choose precision "int16x8" or "dynamic"',
         stacklevel=4,
     )
+
+
+def _rows(logits):
+    """(n, classes), of maps of answers, too: each place gives one."""
+    return logits.reshape(-1, logits.shape[-1])
 
 
 def _worst(file, model, images, float_file):
