@@ -88,11 +88,8 @@ class Deployment:
             program = Path(examples.__file__).with_name("classify.py")
             _write_text(path.with_suffix(".py"), program.read_text(encoding="utf-8"))
         for name in lite:
-            if (
-                files[name]["input"]["dtype"]
-                == files[name]["output"]["dtype"]
-                == "int8"
-            ):
+            ends = files[name]["input"], files[name]["output"]
+            if all(end["dtype"] == "int8" for end in ends):
                 text = c_program(name, files[name], self.image_shape, self.class_names)
                 _write_text(path.with_suffix(".c"), text)
                 break

@@ -100,7 +100,7 @@ def test_why_a_file_does_not_run(files):
 
 
 def test_a_crash_ends_nothing_else(files, monkeypatch, tmp_path):
-    """The program is another one here: what it prints and how it ends is what counts."""
+    """The program is another one here: how it ends is what counts."""
     program = tmp_path / "program.py"
     monkeypatch.setattr(BOARD, "PROGRAM", program)
     monkeypatch.setattr(BOARD.importlib.util, "find_spec", lambda name: name)
