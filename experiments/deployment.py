@@ -96,8 +96,8 @@ class Deployment:
 
     def write_beside(self, exported: Path) -> None:
         """Write it where `beside` finds it for this file or folder."""
-        known = exported.suffix == ".tflite" or exported.is_dir()
-        self.write(_own(exported), [exported] if known else [])
+        lite = exported.suffix == ".tflite" and exported.is_file()
+        self.write(_own(exported), [exported] if lite or exported.is_dir() else [])
 
     def _file(self, path):
         """What the record says of one exported file."""

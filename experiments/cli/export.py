@@ -23,8 +23,8 @@ def add(commands):
     command = commands.add_parser(
         "export",
         help="write a .keras model for deployment",
-        description="As LiteRT (TFLite) where OUT ends in .tflite, as a C array of such "
-        "a file where it ends in .h, else as a SavedModel.",
+        description="As LiteRT (TFLite) where OUT ends in .tflite, as a C array of "
+        "such a file where it ends in .h, else as a SavedModel.",
         examples=EXAMPLES,
     )
     command.add_argument(
