@@ -21,6 +21,8 @@ from tflite_micro import runtime
 
 LARGEST = 2**28  # bytes of arena; memory that is not touched costs nothing
 STEP = 16  # bytes: the arena's alignment
+NODE = re.compile(r"Node (\w+ \(number \d+\)) failed")
+SOURCE = re.compile(r"^\S+\.(cc|h)(:\d+)?\s+")
 LACKING = re.compile(r"Failed to get registration from op code (\w+)")
 
 
@@ -124,8 +126,13 @@ def lacking(content: bytes, refusal: str) -> Iterator[str]:
 
 def reason(refusal: str) -> str:
     """One line, without the names of source files."""
-    lines = [line.strip() for line in refusal.splitlines() if line.strip()]
-    return "; ".join(re.sub(r"^\S+\.(cc|h)(:\d+)?\s+", "", line) for line in lines)
+    found, operator = [], ""
+    for line in refusal.splitlines():
+        if named := NODE.search(line):
+            operator = f"operator {named[1]}: "
+        elif line := SOURCE.sub("", line.strip()).rstrip("."):
+            found.append(line)
+    return operator + ("; ".join(found) or "no reason is given")
 
 
 @contextmanager

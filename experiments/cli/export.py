@@ -1,6 +1,8 @@
 """`limbeck export`: a .keras file, written for deployment."""
 
+import logging
 import sys
+from contextlib import contextmanager
 
 from experiments.cli import model_data
 from experiments.cli.options import path, start_tensorflow
@@ -78,13 +80,14 @@ def run(options):
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
     if lite:
-        export.litert(
-            runner.model,
-            options.out,
-            precision=options.precision,
-            calibration=calibration,
-            float_ends=options.float_ends,
-        )
+        with _agreement_on_stderr():
+            export.litert(
+                runner.model,
+                options.out,
+                precision=options.precision,
+                calibration=calibration,
+                float_ends=options.float_ends,
+            )
     else:
         if options.float_ends:
             raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
@@ -93,6 +96,21 @@ def run(options):
     if known is not None:
         known.write_beside(options.out)
     print(options.out)
+
+
+@contextmanager
+def _agreement_on_stderr():
+    """How far an integer file agrees with its model is logged: show it."""
+    log, handler = logging.getLogger("compression.export"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("limbeck: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def _write_header(options):

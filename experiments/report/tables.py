@@ -79,6 +79,7 @@ def ratio_table(run: Run) -> Table:
         *(
             Column(short.get(key, name), partial(ratio, key=key))
             for key, (name, _) in COSTS.items()
+            if key != ARENA or any(map(_looked_at, run.summaries))
         ),
         Column("moved", since, numeric=False),
     )

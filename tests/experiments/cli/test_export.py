@@ -27,7 +27,9 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     (tmp_path / "net.keras").write_bytes(model_file.read_bytes())
     _, int8, saved_model, header = commands(export.EXAMPLES)
     assert cli.main(int8) == cli.main(saved_model) == 0
-    assert capsys.readouterr().out.split() == ["net.tflite", "saved_model"]
+    out, err = capsys.readouterr()
+    assert out.split() == ["net.tflite", "saved_model"]
+    assert "limbeck: net.tflite gives the model's answer for" in err
     assert (tmp_path / "saved_model/saved_model.pb").exists()
     assert cli.main(header) == 0
     assert "net_tflite[NET_TFLITE_LENGTH]" in Path("net.h").read_text()
