@@ -1,16 +1,21 @@
 """How a file is used: what its images and its logits are, as training left them.
 
 Every stage writes `deploy.json` beside its files, and `limbeck export` writes
-`NAME.deploy.json` beside NAME.tflite.
+`NAME.deploy.json` beside NAME.tflite. It is all that whoever writes an app must know;
+`deploy.py` and, for files of int8, `deploy.c` beside it use it.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from compression.atomic import replacing
+from experiments import examples
+from experiments.examples.c_program import c_program
 from experiments.files import read_json, write_json
 from experiments.schema import Count, Finite, Positive
 
@@ -20,6 +25,15 @@ if TYPE_CHECKING:
 NAME = "deploy.json"
 INPUT = "float32 (pixels / 255 - mean) / std, RGB or grey, rows first"
 OUTPUT = "logits, one for each class"
+RESIZING = (
+    "the square in the middle of the image, resized by bilinear interpolation with "
+    "antialiasing, pixels rounded to whole numbers"
+)
+REAL = "input = factor[channel] * pixel + offset[channel], pixel from 0 to 255"
+CODE = (
+    "input = factor[channel] * pixel + offset[channel], pixel from 0 to 255, rounded "
+    "to the nearest integer (of two the even one) and cut to lowest and highest"
+)
 WAY_OUT = "restore it, or delete it to do without"
 
 
@@ -52,14 +66,65 @@ class Deployment:
         """Of nets that are trained on `data`."""
         return cls(data.image_shape, data.mean, data.std, data.class_names)
 
-    def write(self, path: Path) -> None:
-        """Write it as JSON."""
-        record = {"input": INPUT, **dataclasses.asdict(self), "output": OUTPUT}
+    def write(self, path: Path, exported: Sequence[Path] = ()) -> None:
+        """Write it as JSON, with what it says of each file, and programs beside it.
+
+        Args:
+            path: of the JSON file.
+            exported: .tflite files and SavedModel folders, in the folder of `path`.
+        """
+        files = {file.name: self._file(file) for file in exported}
+        record = {
+            "input": INPUT,
+            **dataclasses.asdict(self),
+            "channels": "RGB" if self.image_shape[-1] == 3 else "grey",
+            "resizing": RESIZING,
+            "output": OUTPUT,
+            "files": files,
+        }
         write_json(path, record)
+        lite = [name for name in files if name.endswith(".tflite")]
+        if lite:
+            program = Path(examples.__file__).with_name("classify.py")
+            _write_text(path.with_suffix(".py"), program.read_text(encoding="utf-8"))
+        for name in lite:
+            ends = files[name]["input"], files[name]["output"]
+            if all(end["dtype"] == "int8" for end in ends):
+                text = c_program(name, files[name], self.image_shape, self.class_names)
+                _write_text(path.with_suffix(".c"), text)
+                break
 
     def write_beside(self, exported: Path) -> None:
         """Write it where `beside` finds it for this file or folder."""
-        self.write(_own(exported))
+        lite = exported.suffix == ".tflite" and exported.is_file()
+        self.write(_own(exported), [exported] if lite or exported.is_dir() else [])
+
+    def _file(self, path):
+        """What the record says of one exported file."""
+        from compression import export
+        from experiments.runs.fingerprints import of_file
+
+        found: dict[str, Any] = {"sha256": of_file(path)}
+        scale, zero_point, range_ = 1.0, 0, None
+        if path.suffix == ".tflite":
+            runner = export.load(path)
+            takes = runner.takes
+            found |= {"input": takes._asdict(), "output": runner.gives._asdict()}
+            if takes.scale is not None:
+                scale, zero_point = takes.scale, takes.zero_point
+                range_ = takes.code_range
+        else:
+            found |= {"input": {"dtype": "float32"}, "output": {"dtype": "float32"}}
+        # (pixel / 255 - mean) / std, and of that the code: scale and zero point.
+        statistics = list(zip(self.mean, self.std, strict=True))
+        rule = {
+            "formula": REAL if range_ is None else CODE,
+            "factor": [1 / (255 * std * scale) for _, std in statistics],
+            "offset": [zero_point - mean / (std * scale) for mean, std in statistics],
+        }
+        if range_ is not None:
+            rule |= {"lowest": range_[0], "highest": range_[1]}
+        return found | {"pixels": rule}
 
     def fitted(self, data: "Data") -> "Data":
         """`data` as the file takes it: its pixels' statistics, its classes by name.
@@ -118,6 +183,11 @@ def read(path: Path) -> Deployment:
 
 def _own(path: Path) -> Path:
     return path.with_name(f"{path.stem if path.suffix else path.name}.{NAME}")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def _relabelled(split: "Split", where: np.ndarray) -> "Split":

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from compression.answers import two_classes
 from compression.distillation.arguments import (
     listed,
     require_graph,
@@ -18,7 +19,6 @@ from compression.distillation.arguments import (
     shown,
 )
 from compression.graph import last_call
-from compression.measure.scores import two_classes
 
 
 def best_bias_shift(

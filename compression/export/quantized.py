@@ -1,19 +1,26 @@
 """What may go wrong when a net becomes integers: refused before, warned of after."""
 
+import logging
+import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from compression.answers import agreement
+from compression.export.layer_errors import worst_layers
 from compression.export.outputs import as_logits
 from compression.export.runners import load, of_model
 from compression.graph import all_layers, read
 
+LOG = logging.getLogger(__name__)
 COMPARED = 100  # images, the first of calibration: more would only cost time
-FEWEST = 8  # below that agreement says nothing
-# Nets that were trained lose a few of a hundred answers at most.
-LEAST_AGREEMENT = 0.9
+FEWEST = 8  # that are no coincidence where they are all the same
+FEW = 20  # of fewer, one more or less is beyond `LEAST_AGREEMENT`
+LEAST_AGREEMENT = 0.95  # nets that were trained lose a few of a hundred answers at most
+ROUNDING = 1e-3  # of a range of pixels
 
 
 def check_before(model: keras.Model, images: np.ndarray, functions) -> np.ndarray:
@@ -56,17 +63,20 @@ def check_before(model: keras.Model, images: np.ndarray, functions) -> np.ndarra
     return logits
 
 
-def warn_after(
+def warn_after(  # noqa: PLR0913, what is compared, and what the message says of it
     file: Path,
     model: keras.Model,
     images: np.ndarray,
     logits: np.ndarray,
     path: Path,
+    *,
+    pixel_range: tuple[float, float] | None,
+    float_file: Callable[[Path], object],
 ) -> None:
-    """Warns where `file` has other answers than `model` on the calibration images.
+    """Logs how far `file` agrees with `model`, and warns where it does not.
 
-    And where these images cannot be such as a net sees: all the same, or whole numbers
-    up to 255 for a net that does not scale them.
+    And where these images cannot be such as a net sees: all the same, beyond the range
+    that pixels have, or whole numbers up to 255 for a net that does not scale them.
 
     Args:
         file: all or partly integer.
@@ -74,8 +84,10 @@ def warn_after(
         images: of calibration.
         logits: the model's, as `check_before` gives them.
         path: the name to give in the message.
+        pixel_range: lowest and highest pixel of images as the model is trained on.
+        float_file: writes the float32 file of `model` to a path.
     """
-    doubt = _doubt(model, images)
+    doubt = _doubt(model, images, pixel_range)
     if doubt:
         warnings.warn(
             f"{path} was calibrated on images whose {doubt}: give it images like those "
@@ -84,15 +96,22 @@ def warn_after(
         )
     images = images[:COMPARED]
     runner = load(file)
-    share = _agreement(as_logits(runner(images), runner), logits)
-    # Two standard errors below: a few images alone are no reason to warn.
-    error = (LEAST_AGREEMENT * (1 - LEAST_AGREEMENT) / len(images)) ** 0.5
-    if len(images) < FEWEST or share >= LEAST_AGREEMENT - 2 * error:
+    found = as_logits(runner(images), runner)
+    share = agreement(_rows(found), _rows(logits))
+    largest = float(np.abs(found - logits).max())
+    LOG.info(
+        "%s gives the model's answer for %.1f %% of %d calibration images; the largest "
+        "error of a logit is %.3g, of logits up to %.3g",
+        *(path, 100 * share, len(images), largest, np.abs(logits).max()),
+    )
+    if len(images) < FEW or share >= LEAST_AGREEMENT:
         return
     name, low, high = _widest(model, images)
     warnings.warn(
         f"{path} gives the model's answer for {share:.0%} of {len(images)} calibration "
-        f"images only. The widest range is {low:.4g} to {high:.4g}, of layer {name!r}; "
+        f"images only; the largest error of a logit is {largest:.3g}. "
+        f"{_worst(file, model, images, float_file)}"
+        f"The widest range is {low:.4g} to {high:.4g}, of layer {name!r}; "
         f"pixels are {_pixels(images)}. Calibrate with images normalised as in "
         "training, rescale channels that are far wider than others, train with fake "
         'quantization, or choose precision "int16x8" or "dynamic"',
@@ -100,18 +119,36 @@ def warn_after(
     )
 
 
-def _agreement(logits, reference):
-    if logits.shape[-1] == 1:
-        return float(((logits > 0) == (reference > 0)).mean())
-    return float((logits.argmax(-1) == reference.argmax(-1)).mean())
+def _rows(logits):
+    """(n, classes), of maps of answers, too: each place gives one."""
+    return logits.reshape(-1, logits.shape[-1])
 
 
-def _doubt(model, images):
+def _worst(file, model, images, float_file):
+    """A sentence about the layers in which the error grows most."""
+    with tempfile.TemporaryDirectory() as folder:
+        real = Path(folder) / "float32.tflite"
+        try:
+            float_file(real)
+        except RuntimeError:  # of a net that floats do not hold: nothing to compare
+            return ""
+        layers = worst_layers(file, real, model, images[:FEWEST])
+    named = ", ".join(f"{each.layer!r} (by {each.growth:.0%})" for each in layers)
+    return f"The error grows most in {named}. " if named else ""
+
+
+def _doubt(model, images, pixel_range):
     """What is wrong with pixels, None if nothing is."""
     if images.min() == images.max():
         return f"pixels are all {images.min():g}"
     if len(images) >= FEWEST and (images == images[0]).all():
         return "pixels are the same in all of them"
+    if pixel_range is not None:
+        low, high = pixel_range
+        slack = ROUNDING * (high - low)
+        if images.min() < low - slack or images.max() > high + slack:
+            return f"pixels are {_pixels(images)}, beyond {low:.4g} to {high:.4g}"
+        return None
     scaling = (
         keras.layers.Rescaling,
         keras.layers.Normalization,
@@ -121,6 +158,8 @@ def _doubt(model, images):
     raw = images.min() >= 0 and images.max() > 16 and (images % 1 == 0).all()
     if raw and not any(isinstance(layer, scaling) for layer in entry):
         return f"pixels are whole numbers, {_pixels(images)}, which nothing scales"
+    if np.abs(images).max() > 256 and not any(isinstance(x, scaling) for x in entry):
+        return f"pixels are {_pixels(images)}, beyond those of any file of 8 bits"
     return None
 
 

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from compression.export.saved_model_ops import BeyondTheModel, check_ops
+from compression.export.tensors import Tensor, of_details
 from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
@@ -29,6 +30,7 @@ class Runner:
         model: the Keras model, where there is one.
         output: what the file calls its output, "logits" or "probabilities" if limbeck
             wrote it; `outputs.as_logits` makes logits of either.
+        takes, gives: the input and the output of a .tflite file as it stores them.
     """
 
     kind: str
@@ -38,6 +40,8 @@ class Runner:
     run: Callable[[np.ndarray], np.ndarray] = field(repr=False)
     model: keras.Model | None = field(default=None, repr=False)
     output: str | None = None
+    takes: Tensor | None = None
+    gives: Tensor | None = None
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """What the model gives for `images`, as it is.
@@ -172,38 +176,30 @@ def _load_litert(path, threads):
     except Exception as error:  # ValueError, RuntimeError, from C++ by way of pybind
         raise ValueError(_damaged(path, "LiteRT file", error)) from error
 
+    signatures = list(interpreter.get_signature_list().values())
+    named = signatures[0] if signatures else {"inputs": [None], "outputs": [None]}
+    takes = of_details(source, named["inputs"][0])
+    gives = of_details(target, named["outputs"][0])
+
     def run(images):
         if images.shape != tuple(interpreter.get_input_details()[0]["shape"]):
             interpreter.resize_tensor_input(source["index"], images.shape)
             interpreter.allocate_tensors()
-        interpreter.set_tensor(source["index"], _codes(images, source))
+        interpreter.set_tensor(source["index"], takes.codes(images))
         interpreter.invoke()
-        return _reals(interpreter.get_tensor(target["index"]), target)
+        return gives.reals(interpreter.get_tensor(target["index"]))
 
-    signature = source.get("shape_signature", source["shape"])
-    batch, *shape = (None if n < 0 else int(n) for n in signature)
-    named = interpreter.get_signature_list().values()
-    output = next((names["outputs"][0] for names in named), None)
-    run = _naming(path, run)
-    return Runner("litert", path, tuple(shape), batch, run, output=output)
-
-
-def _codes(reals, tensor):
-    """`reals` as the tensor stores them: real = scale * (code - zero_point)."""
-    scale, zero_point = tensor["quantization"]
-    dtype = np.dtype(tensor["dtype"])
-    if dtype.kind == "f" or not scale:
-        return reals.astype(dtype)
-    range_ = np.iinfo(dtype)
-    codes = np.rint(reals / np.float32(scale)) + zero_point
-    return codes.clip(range_.min, range_.max).astype(dtype)
-
-
-def _reals(codes, tensor):
-    scale, zero_point = tensor["quantization"]
-    if codes.dtype.kind == "f" or not scale:
-        return codes.astype(np.float32)
-    return np.float32(scale) * (codes.astype(np.float32) - zero_point)
+    batch, *shape = takes.shape
+    return Runner(
+        "litert",
+        path,
+        tuple(shape),
+        batch,
+        _naming(path, run),
+        output=named["outputs"][0],
+        takes=takes,
+        gives=gives,
+    )
 
 
 def _naming(path, run):

@@ -2,10 +2,13 @@
 
 `profile` answers everything of one; `latencies` times several against each other in
 one run. Models in memory, .keras files, .tflite files and SavedModel folders alike.
-`mean_logits` answers from several crops or scales of an image.
+`mean_logits` answers from several crops or scales of an image; `board` runs a .tflite
+file in TensorFlow Lite Micro.
 """
 
+from compression.answers import agreement
 from compression.measure.activations import peak_activations
+from compression.measure.board import Board, board
 from compression.measure.crops import (
     at_scales,
     googlenet_crops,
@@ -19,7 +22,6 @@ from compression.measure.parameters import Parameters, parameters
 from compression.measure.profiles import Profile, profile
 from compression.measure.scores import (
     accuracy,
-    agreement,
     cross_entropy,
     errors_by_class,
     logits,
@@ -28,6 +30,7 @@ from compression.measure.scores import (
 from compression.measure.sizes import size, zipped_size
 
 __all__ = [
+    "Board",
     "Latency",
     "LayerCall",
     "Parameters",
@@ -35,6 +38,7 @@ __all__ = [
     "accuracy",
     "agreement",
     "at_scales",
+    "board",
     "cross_entropy",
     "errors_by_class",
     "googlenet_crops",

@@ -15,14 +15,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.answers import require_finite, two_classes
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
-from compression.measure.scores import (
-    name_of,
-    require_finite,
-    runner_of,
-    two_classes,
-)
+from compression.measure.scores import name_of, runner_of
 
 GOOGLENET_SCALES = (256, 288, 320, 352)  # shorter side; section 7
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.answers import agreement, require_finite
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
@@ -168,9 +169,9 @@ def _answers(runner, data, reference, threads, views):
     if views is None:
         logits = as_logits(logits, runner)
     labels = np.concatenate(labels)
-    scores.require_finite(logits, scores.name_of(runner))
+    require_finite(logits, scores.name_of(runner))
     if other is not None:
-        reference = scores.require_finite(
+        reference = require_finite(
             as_logits(np.concatenate(other_logits), other),
             f"the reference {scores.name_of(other)}",
         )
@@ -181,7 +182,7 @@ def _answers(runner, data, reference, threads, views):
         if logits.shape[1] > 5
         else None,
         "loss": scores.cross_entropy(logits, labels),
-        "agreement": None if reference is None else scores.agreement(logits, reference),
+        "agreement": None if reference is None else agreement(logits, reference),
         "errors": int(errors.sum()),
         "errors_by_class": errors.tolist(),
         "examples": len(logits),

@@ -11,6 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.answers import require_finite, two_classes
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
 from compression.graph import rebuild
@@ -67,48 +68,6 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
     log_sum = np.log(np.exp(shifted).sum(axis=1))
     return float((log_sum - shifted[np.arange(len(labels)), labels]).mean())
-
-
-def agreement(logits: np.ndarray, reference: np.ndarray) -> float:
-    """Fraction of images for which both have their largest logit at the same class.
-
-    Args:
-        logits: (n, classes), or (n, 1) for two classes.
-        reference: logits of the same images, likewise.
-
-    Raises:
-        ValueError: the shapes differ, there are no images, or logits are not finite.
-    """
-    logits, reference = np.asarray(logits), np.asarray(reference)
-    ours, theirs = two_classes(logits), two_classes(reference)
-    if ours.shape != theirs.shape or ours.ndim != 2 or not len(ours):
-        raise ValueError(
-            "both must be logits (n, classes) of the same images, "
-            f"got {logits.shape} and {reference.shape}"
-        )
-    require_finite(ours, "the model")
-    require_finite(theirs, "the reference")
-    return float((ours.argmax(axis=1) == theirs.argmax(axis=1)).mean())
-
-
-def require_finite(logits: np.ndarray, name: str) -> np.ndarray:
-    """The logits, if all are finite: others are no answer.
-
-    Args:
-        logits: (n, classes).
-        name: of the model or file that they are of.
-
-    Raises:
-        ValueError: some are NaN or infinite; the message says for how many images.
-    """
-    finite = np.isfinite(logits).reshape(len(logits), -1).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"{name} gives logits that are not finite for "
-            f"{np.count_nonzero(~finite)} of {len(finite)} images: look for NaN and "
-            "infinite values in its weights and in the images"
-        )
-    return logits
 
 
 def logits(
@@ -198,13 +157,6 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
 
     sized = rebuild(runner.model, replace=fixed, share=True, flatten=True)
     return of_model(sized, runner.path)
-
-
-def two_classes(logits: np.ndarray) -> np.ndarray:
-    """Logits (n, 2) of one logit an image, (n, 1); others as they are."""
-    if logits.ndim != 2 or logits.shape[1] != 1:
-        return logits
-    return np.concatenate([np.zeros_like(logits), logits], axis=1)
 
 
 def _checked(logits, labels):

@@ -1,5 +1,9 @@
 """`limbeck export`: a .keras file, written for deployment."""
 
+import logging
+import sys
+from contextlib import contextmanager
+
 from experiments.cli import model_data
 from experiments.cli.options import path, start_tensorflow
 
@@ -7,6 +11,7 @@ EXAMPLES = """
 limbeck export net.keras net.tflite
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck export net.keras saved_model --precision float16
+limbeck export net.tflite net.h     # a C array for TensorFlow Lite Micro
 """
 # Of model files of other kinds: nobody means a folder by them, nor by ".TFLITE".
 OTHER_FILES = {
@@ -20,16 +25,29 @@ def add(commands):
     command = commands.add_parser(
         "export",
         help="write a .keras model for deployment",
-        description="As LiteRT (TFLite) where OUT ends in .tflite, else as a "
-        "SavedModel.",
+        description="As LiteRT (TFLite) where OUT ends in .tflite, as a C array of "
+        "such a file where it ends in .h, else as a SavedModel.",
         examples=EXAMPLES,
     )
-    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
     command.add_argument(
-        "out", metavar="OUT", type=path, help="a .tflite file or a SavedModel folder"
+        "model",
+        metavar="MODEL",
+        type=path,
+        help="a .keras file; for an OUT that ends in .h a .tflite file",
+    )
+    command.add_argument(
+        "out",
+        metavar="OUT",
+        type=path,
+        help="a .tflite file, a C header (.h) or a SavedModel folder",
     )
     command.add_argument(
         "--precision", default="float32", metavar="NAME", help="(float32)"
+    )
+    command.add_argument(
+        "--float-ends",
+        action="store_true",
+        help="an int8 file takes and gives float32",
     )
     model_data.add_options(command, "calibrates int8 on train images of")
     command.set_defaults(run=run)
@@ -42,11 +60,14 @@ def run(options):
     from experiments import deployment
     from experiments.data import pipeline
 
+    if options.out.suffix == ".h":
+        _write_header(options)
+        return
     lite = options.out.suffix == ".tflite"
     if not lite and options.out.suffix.lower() in OTHER_FILES:
         raise ValueError(
-            f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite, or "
-            f"be the folder of a SavedModel, got {options.out}"
+            f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite or "
+            f".h, or be the folder of a SavedModel, got {options.out}"
         )
     runner = export.load(options.model)
     if runner.model is None:
@@ -59,15 +80,50 @@ def run(options):
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
     if lite:
-        export.litert(
-            runner.model,
-            options.out,
-            precision=options.precision,
-            calibration=calibration,
-        )
+        with _agreement_on_stderr():
+            export.litert(
+                runner.model,
+                options.out,
+                precision=options.precision,
+                calibration=calibration,
+                float_ends=options.float_ends,
+            )
     else:
+        if options.float_ends:
+            raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
         export.saved_model(runner.model, options.out, weights=options.precision)
     known = deployment.beside(options.model)
     if known is not None:
         known.write_beside(options.out)
+    print(options.out)
+
+
+@contextmanager
+def _agreement_on_stderr():
+    """How far an integer file agrees with its model is logged: show it."""
+    log, handler = logging.getLogger("compression.export"), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("limbeck: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def _write_header(options):
+    from compression import export, measure
+
+    if options.model.suffix != ".tflite":
+        raise ValueError(
+            f"a C header is made of a .tflite file, got {options.model}: export that "
+            "first"
+        )
+    runner = export.load(options.model)
+    board = measure.board(runner)
+    if board.arena_bytes is None:
+        print(f"limbeck: the arena is not known: {board.refusal}", file=sys.stderr)
+    export.micro(options.model, options.out, arena_bytes=board.arena_bytes)
     print(options.out)

@@ -22,7 +22,8 @@ def add(commands):
         "measure",
         help="size, latency and accuracy of a model file",
         description="Parameters, multiply-accumulates, bytes as they are and zipped, "
-        "latency of one image; with --data, accuracy on its test images. The "
+        "latency of one image, of a .tflite file the RAM that it needs on a board; "
+        "with --data, accuracy on its test images. The "
         "deploy.json beside MODEL says how pixels are normalised and what its classes "
         "are.",
         examples=EXAMPLES,
@@ -65,6 +66,9 @@ def run(options):
         runner, batches, image_size=options.image_size, views=views
     )
     row = profile.as_row()
+    if runner.kind == "litert":
+        board = measure.board(runner)
+        row |= {"arena_bytes": board.arena_bytes, "board_refusal": board.refusal}
     if options.json:
         print(json.dumps(row, indent=1))
         return

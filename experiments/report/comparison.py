@@ -14,6 +14,7 @@ COSTS = {  # key of a row -> its name, and the word for a smaller one
     "bytes_zipped": ("zipped bytes", "smaller"),
     "macs": ("MACs", "fewer"),
     "latency_ms": ("latency", "faster"),
+    "arena_bytes": ("arena", "smaller"),
 }
 LIKE_BEFORE = 0.05  # a size that changed by less than this fraction did not move
 

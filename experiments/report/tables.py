@@ -9,6 +9,8 @@ from experiments.tables import units
 from experiments.tables.summary import Summary, number
 from experiments.tables.table import Cell, Column, Table, tabulate
 
+ARENA = "arena_bytes"
+REASONS = 3  # why files do not run on a board, that a note gives
 HEADINGS = {  # of a row's key
     "macs": "MACs",
     "bytes": "bytes",
@@ -30,12 +32,13 @@ def stage_table(
         N,
         Column("parameters (non-zero)", _parameters),
         *(_cost_column(key, teacher) for key in HEADINGS),
+        *_arena_column(summaries, teacher),
     ]
     return tabulate(
         f"Stages{_measured_on(summaries)}",
         columns,
         summaries,
-        [*notes, *_meanings(summaries, teacher)],
+        [*notes, *_meanings(summaries, teacher), *_arena_notes(summaries)],
     )
 
 
@@ -49,12 +52,15 @@ def file_table(files: Sequence[Summary], notes: Sequence[str] = ()) -> Table:
         N,
         Column("agreement %", lambda file: units.percent(file.mean("agreement"))),
         *(_cost_column(key, None) for key in HEADINGS if key != "macs"),
+        *_arena_column(files, None),
     )
-    meaning = (
+    notes = [
+        *notes,
         "Agreement: test images on which the file and the stage's float Keras model "
-        "give the same answer."
-    )
-    return tabulate(f"Files{_measured_on(files)}", columns, files, [*notes, meaning])
+        "give the same answer.",
+        *_arena_notes(files),
+    ]
+    return tabulate(f"Files{_measured_on(files)}", columns, files, notes)
 
 
 def ratio_table(run: Run) -> Table:
@@ -73,6 +79,7 @@ def ratio_table(run: Run) -> Table:
         *(
             Column(short.get(key, name), partial(ratio, key=key))
             for key, (name, _) in COSTS.items()
+            if key != ARENA or any(map(_looked_at, run.summaries))
         ),
         Column("moved", since, numeric=False),
     )
@@ -169,6 +176,50 @@ def _cost_column(key, teacher):
 
     _, smaller = COSTS[key]
     return Column(HEADINGS[key], cell, aside=smaller)
+
+
+def _looked_at(summary):
+    """Whether a board was asked; rows of earlier versions say nothing of it."""
+    return any(ARENA in row for row in summary.rows)
+
+
+def _arena_column(summaries, teacher):
+    """RAM on a board: no column where nobody has looked."""
+
+    def cell(summary):
+        is_teacher = teacher is not None and summary.stage == teacher.stage
+        ratio = None if is_teacher else times_smaller(summary, teacher, ARENA)
+        text = units.scaled(summary.mean(ARENA), "B")
+        return Cell(text, "" if ratio is None else units.ratio(ratio))
+
+    if not any(map(_looked_at, summaries)):
+        return []
+    return [Column("arena", cell, aside="smaller")]
+
+
+def _arena_notes(summaries):
+    """What the arena is, and why some file has none."""
+    looked_at = [summary for summary in summaries if _looked_at(summary)]
+    if not looked_at:
+        return
+    yield (
+        "Arena: RAM that TensorFlow Lite Micro needs to run the file, whose weights "
+        "stay in flash."
+    )
+    reasons: dict[str, list[str]] = {}
+    for summary in looked_at:
+        refusal = summary.about("board_refusal")
+        if summary.mean(ARENA) is None and refusal:
+            named = f"{summary.stage} {summary.about('precision') or ''}".strip()
+            reasons.setdefault(refusal, []).append(named)
+    for refusal, names in list(reasons.items())[:REASONS]:
+        every = len(names) == len(looked_at)
+        yield f"No arena{'' if every else f' of {_listed(names)}'}: {refusal}."
+
+
+def _listed(names):
+    more = f" and {len(names) - REASONS} more" if len(names) > REASONS else ""
+    return ", ".join(names[:REASONS]) + more
 
 
 def _meanings(summaries, teacher):

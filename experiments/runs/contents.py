@@ -94,6 +94,10 @@ class FileRow(TypedDict, total=False):
     bytes: Size | None
     bytes_zipped: Size | None
     macs: Size | None
+    arena_bytes: Size | None
+    board_refusal: str | None
+    board_difference: Size | None
+    board_agreement: Fraction | None
     latency_ms: Size | None
     latency_low_ms: Size | None
     latency_high_ms: Size | None

@@ -7,13 +7,15 @@ import keras
 import numpy as np
 
 from compression import export, measure
+from compression.answers import two_classes
 from compression.atomic import naming
-from compression.measure.scores import two_classes
 from experiments.data import Data, pipeline
 from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
 from experiments.stages.base import Stage
 
+ON_BOARD = 4  # images that are shown to a board's interpreter: its kernels are slow
+MOST_MACS = 1e9  # of one image, for the same reason
 SHOWN = 12  # images in the report's strip of disagreements
 
 
@@ -35,6 +37,7 @@ def measured_rows(
         run: the run folder; rows name files relative to it.
     """
     test = pipeline.evaluation_batches(data, "test")
+    few = next(iter(test.as_numpy_iterator()))[0][:ON_BOARD]
     runners = {
         (stage.name, form): export.load(home.exported(form.format, form.precision))
         for stage, home in stages.items()
@@ -60,6 +63,8 @@ def measured_rows(
             name = str(runner.path.relative_to(run.path))
             about = {"file": name, "sha256": of_file(runner.path)}
             about |= {"format": form.format, "precision": form.precision}
+            if form.format == "litert":
+                profile |= _on_board(runner, profile["macs"], few)
             files.append(about | profile)
             print(
                 f"  {f'{stage.name}/{runner.path.name}':<32} "
@@ -75,6 +80,18 @@ def measured_rows(
         )
     _write_disagreements(stages, data, test, logits, folder)
     return rows
+
+
+def _on_board(runner, macs, images):
+    """RAM on a board, or why none is known; and whether its answers are LiteRT's."""
+    slow = macs is None or macs > MOST_MACS
+    found = measure.board(runner, None if slow else images)
+    return {
+        "arena_bytes": found.arena_bytes,
+        "board_refusal": found.refusal,
+        "board_difference": found.difference,
+        "board_agreement": found.agreement,
+    }
 
 
 def _size_of_the_net(runner):

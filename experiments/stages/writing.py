@@ -40,13 +40,15 @@ def finish(
     if calibration is not None:
         train = pipeline.evaluation_batches(job.data, "train", batch_size=BATCH)
         calibrated = {"calibration": list(first_images(train, calibration))}
+    exported = []
     for form in stage.exports:
         path = job.folder.exported(form.format, form.precision)
         if form.format == "litert":
             export.litert(model, path, precision=form.precision, **calibrated)
         else:
             export.saved_model(model, path, weights=form.precision)
-    Deployment.of(job.data).write(job.folder.deploy)
+        exported.append(path)
+    Deployment.of(job.data).write(job.folder.deploy, exported)
     about = {"stage": stage.name, "net": model.name, "what": stage.what}
     if stage.once:
         about["once"] = True

@@ -2,15 +2,25 @@
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
+from compression import export
 from experiments import deployment
 from experiments.data import load
+from experiments.data.decoding import fitted
 from experiments.data.pipeline import evaluation_batches
 from experiments.deployment import Deployment
+from experiments.examples import classify
+from experiments.runs.fingerprints import of_file
 
 MINE = Deployment((8, 8, 1), (0.25,), (0.5,), tuple("9876543210"))
 
@@ -90,3 +100,161 @@ def test_damaged_records_are_named(tmp_path, change, problem):
     path.write_text("{")
     with pytest.raises(ValueError, match="deploy.json is not JSON"):
         deployment.read(path)
+
+
+COLOURS = Deployment(
+    (8, 8, 3), (0.48, 0.45, 0.4), (0.23, 0.22, 0.26), ("a", 'b"?\\', "grün")
+)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    """A folder as a stage leaves it, and pixels that fill the range."""
+    folder = tmp_path_factory.mktemp("stage")
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, strides=2, activation="relu")(image)
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), np.uint8)
+    int8 = {"precision": "int8", "calibration": [normalised(pixels, COLOURS)]}
+    files = [
+        export.litert(model, folder / "model.int8.tflite", **int8),
+        export.litert(model, folder / "model.float32.tflite"),
+        export.saved_model(model, folder / "model.float32.savedmodel"),
+    ]
+    COLOURS.write(folder / "deploy.json", files)
+    return folder, pixels
+
+
+def normalised(pixels, record):
+    return ((pixels / 255 - record.mean) / record.std).astype(np.float32)
+
+
+def test_the_record_says_all_of_each_file(shipped):
+    folder, pixels = shipped
+    assert deployment.read(folder / "deploy.json") == COLOURS
+    record = json.loads((folder / "deploy.json").read_text())
+    assert record["channels"] == "RGB" and "antialiasing" in record["resizing"]
+    assert {name: file["sha256"] for name, file in record["files"].items()} == {
+        path.name: of_file(path) for path in folder.glob("model.*")
+    }
+    int8, real, saved = record["files"].values()
+    takes = export.load(folder / "model.int8.tflite").takes
+    assert int8["input"] == {
+        "name": "image",
+        "shape": [1, 8, 8, 3],
+        "dtype": "int8",
+        "scale": takes.scale,
+        "zero_point": takes.zero_point,
+    }
+    assert int8["output"]["name"] == "logits" and int8["output"]["dtype"] == "int8"
+    assert real["input"]["dtype"] == saved["input"]["dtype"] == "float32"
+    rule = int8["pixels"]
+    codes = np.rint(np.array(rule["factor"]) * pixels + rule["offset"])
+    codes = codes.clip(rule["lowest"], rule["highest"])
+    exact = takes.codes(normalised(pixels, COLOURS)).astype(int)
+    assert np.abs(codes - exact).max() <= 1 and (codes != exact).mean() < 1e-3
+    for file in (real, saved):
+        values = np.array(file["pixels"]["factor"]) * pixels + file["pixels"]["offset"]
+        np.testing.assert_allclose(values, normalised(pixels, COLOURS), atol=1e-5)
+
+
+def test_codes_by_hand(tmp_path):
+    """Of mean 1/4 and std 1/2 white is 1.5 and black -0.5: with scale 1/64 and zero
+    point -96 they are the codes 0 and -128."""
+    rule = {"factor": [64 / (255 * 0.5)], "offset": [-96 - 0.25 * 64 / 0.5]}
+    rule |= {"lowest": -128, "highest": 127}
+    file = {"input": {"dtype": "int8"}, "pixels": rule}
+    codes = classify.input_of(np.array([[[0], [255], [51]]], np.uint8), file)
+    assert codes.dtype == np.int8 and codes.ravel().tolist() == [-128, 0, -102]
+
+
+@pytest.mark.parametrize("name", ["model.int8.tflite", "model.float32.tflite"])
+def test_the_python_program_answers_as_measured(name, shipped):
+    folder, pixels = shipped
+    Image.fromarray(pixels[0]).save(folder / "picture.png")
+    command = [sys.executable, folder / "deploy.py", folder / "picture.png"]
+    done = subprocess.run(
+        [*command, *([name] if "float32" in name else [])],  # the first one needs none
+        capture_output=True,
+        check=True,
+        encoding="utf-8",
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+    )
+    found = [line.split(maxsplit=1) for line in done.stdout.splitlines()]
+    [logits] = export.load(folder / name)(normalised(pixels[:1], COLOURS))
+    order = np.argsort(-logits, kind="stable")
+    assert [word for _, word in found] == [COLOURS.class_names[i] for i in order]
+    np.testing.assert_allclose([float(x) for x, _ in found], logits[order], atol=1e-4)
+
+
+def test_the_python_program_cuts_and_resizes_as_the_data_are(tmp_path):
+    photo = np.random.default_rng(1).integers(0, 256, (40, 70, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    pixels = classify.pixels_of(tmp_path / "photo.png", {"image_shape": [16, 16, 3]})
+    assert np.abs(pixels.astype(int) - fitted(photo, 16).numpy()).max() <= 1
+    grey = classify.pixels_of(tmp_path / "photo.png", {"image_shape": [16, 16, 1]})
+    assert grey.shape == (16, 16, 1)
+
+
+TRIED = r"""
+int main(void) {
+  const int8_t codes[] = {-5, 7, 7};
+  printf("%d\n%.15g", best_class(codes), real_of(7));
+  for (int i = 0; i < OUTPUTS; i++) printf("\n%s", CLASS_NAMES[i]);
+  return 0;
+}
+"""
+
+
+def test_the_c_program_gives_the_same_codes(shipped):
+    if shutil.which("gcc") is None:
+        pytest.skip("there is no gcc here")
+    folder, pixels = shipped
+
+    def compiled(source, program):
+        strict = ["-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror"]
+        command = ["gcc", *strict, "-O2", source, "-o", program, "-lm"]
+        subprocess.run(command, check=True, cwd=folder)
+        return folder / program
+
+    program = compiled("deploy.c", "deploy")
+    record = json.loads((folder / "deploy.json").read_text())
+    file = record["files"]["model.int8.tflite"]
+    for image in pixels[:8]:
+        done = subprocess.run([program], input=image.tobytes(), capture_output=True)
+        assert done.returncode == 0
+        assert done.stdout == classify.input_of(image, file).tobytes()
+    done = subprocess.run([program], input=b"12", capture_output=True)
+    assert done.returncode == 2 and b"there must be 192 pixels" in done.stderr
+    # The other functions, from a program that has its own `main`.
+    functions = (folder / "deploy.c").read_text().replace("int main(", "int unused(")
+    (folder / "tried.c").write_text(functions + TRIED)
+    done = subprocess.run([compiled("tried.c", "tried")], capture_output=True)
+    best, real, *names = done.stdout.decode().split("\n")
+    assert (best, tuple(names)) == ("1", COLOURS.class_names)
+    gives = file["output"]
+    assert float(real) == pytest.approx(gives["scale"] * (7 - gives["zero_point"]))
+
+
+def test_records_of_earlier_versions_are_read(tmp_path):
+    old = {
+        "input": "float32 (pixels / 255 - mean) / std, RGB or grey, rows first",
+        "image_shape": [8, 8, 1], "mean": [0.25], "std": [0.5],
+        "class_names": list("9876543210"), "output": "logits, one for each class",
+    }  # fmt: skip
+    (tmp_path / "deploy.json").write_text(json.dumps(old))
+    assert deployment.read(tmp_path / "deploy.json") == MINE
+
+
+def test_nothing_is_overwritten_for_a_broken_file(shipped, tmp_path):
+    real = tmp_path / "net.tflite"
+    shutil.copy(shipped[0] / "model.float32.tflite", real)
+    COLOURS.write_beside(real)
+    names = {"net.tflite", "net.deploy.json", "net.deploy.py"}  # C is for integers
+    assert {path.name for path in tmp_path.iterdir()} == names
+    real.write_bytes(b"broken")
+    before = (tmp_path / "net.deploy.json").read_text()
+    with pytest.raises(ValueError, match="net.tflite is not a readable LiteRT file"):
+        COLOURS.write_beside(real)
+    assert (tmp_path / "net.deploy.json").read_text() == before

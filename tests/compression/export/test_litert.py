@@ -4,7 +4,6 @@ import collections
 import os
 import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import keras
@@ -204,29 +203,6 @@ def test_calibration_is_checked(calibration, message, tmp_path):
             precision="int8",
             calibration=calibration,
         )
-
-
-def test_integers_that_lose_the_answers_are_named(tmp_path):
-    """A channel 3,000 times wider than the rest: the same function in float."""
-    generator = np.random.default_rng(0)
-    image = keras.Input((6, 6, 3))
-    wide = layers.Conv2D(8, 3, name="wide", activation="relu")
-    x = layers.Flatten()(layers.Conv2D(8, 3, activation="relu")(wide(image)))
-    model = shaken(keras.Model(image, layers.Dense(10)(x)))
-    images = generator.normal(size=(64, 6, 6, 3)).astype(np.float32)
-    options = {"precision": "int8", "calibration": [images]}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)
-        export.litert(model, tmp_path / "fine.tflite", **options)
-    widen = np.ones(8, np.float32)
-    widen[0] = 3000
-    kernel, bias = wide.get_weights()
-    wide.set_weights([kernel * widen, bias * widen])
-    after = model.layers[2]
-    kernel, bias = after.get_weights()
-    after.set_weights([kernel / widen[:, None], bias])
-    with pytest.warns(UserWarning, match=r"% of 64 .* of layer 'wide'; pixels are -"):
-        export.litert(model, tmp_path / "net.tflite", **options)
 
 
 @pytest.mark.parametrize(

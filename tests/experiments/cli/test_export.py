@@ -25,10 +25,15 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     """An int8 file and a SavedModel are written; what was written is measured."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.keras").write_bytes(model_file.read_bytes())
-    _, int8, saved_model = commands(export.EXAMPLES)
+    _, int8, saved_model, header = commands(export.EXAMPLES)
     assert cli.main(int8) == cli.main(saved_model) == 0
-    assert capsys.readouterr().out.split() == ["net.tflite", "saved_model"]
+    out, err = capsys.readouterr()
+    assert out.split() == ["net.tflite", "saved_model"]
+    assert "limbeck: net.tflite gives the model's answer for" in err
     assert (tmp_path / "saved_model/saved_model.pb").exists()
+    assert cli.main(header) == 0
+    assert "net_tflite[NET_TFLITE_LENGTH]" in Path("net.h").read_text()
+    capsys.readouterr()
     bare, with_data, *_, whole = commands(measure.EXAMPLES)
     assert cli.main(bare) == 0
     assert "top1" not in capsys.readouterr().out
@@ -42,6 +47,11 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     weights = keras.saving.load_model(model_file).trainable_weights
     assert parameters == sum(math.prod(weight.shape) for weight in weights)
     assert row["parameters"] < parameters  # batch norm is folded
+    line = refusal("export", "net.keras", "again.h")
+    assert "header is made of a .tflite file, got net.keras: export that first" in line
+    line = refusal("export", "net.keras", "again", "--float-ends")
+    assert "--float-ends is of .tflite files" in line
+    assert not Path("again.h").exists() and not Path("again").exists()
     line = refusal("export", "net.tflite", "again.tflite")
     assert "net.tflite was exported already: give the .keras file" in line
 
@@ -175,5 +185,5 @@ def test_ten_crops_of_larger_images_are_averaged(
 @pytest.mark.parametrize("name", ["net.onnx", "net.h5", "net.pb", "net.TFLITE"])
 def test_other_kinds_of_files_are_refused(name, refusal, model_file, tmp_path):
     line = refusal("export", model_file, tmp_path / name)
-    assert f"writes no {Path(name).suffix} file: OUT must end in .tflite" in line
+    assert f"writes no {Path(name).suffix} file: OUT must end in .tflite or .h" in line
     assert not (tmp_path / name).exists()

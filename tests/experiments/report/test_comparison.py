@@ -16,3 +16,11 @@ def test_a_pruned_file_moves_only_zipped(rows):
     )
     assert "latency 2.0x slower" in comparison.moved(prune, int8)
     assert "bytes 3.3x more" in comparison.moved(prune, int8)
+
+
+def test_an_arena_that_shrinks_has_moved(rows):
+    first, then = rows(["distill", "prune"], [0])
+    before, after = stage_summaries(
+        [first | {"arena_bytes": 30_000}, then | {"arena_bytes": 15_000}]
+    )
+    assert "arena 2.0x smaller" in comparison.moved(after, before)

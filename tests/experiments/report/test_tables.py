@@ -100,3 +100,32 @@ def test_markdown_cells_hold_no_markup(rows):
     text = report.markdown_table([row | {"net": "a|b<script>[x](y)\n`c`"}], note="n|m")
     assert r"a\|b&lt;script&gt;[x\](y) \`c\`" in text
     assert r"n\|m" in text
+
+
+def test_ram_on_a_board_is_a_column_where_somebody_looked(rows):
+    """Rows of earlier versions, which say nothing of it, give the table they gave."""
+    old = rows(["teacher", "int8"], [0])
+    assert "arena" not in report.markdown_table(old)
+    teacher, int8 = old
+    text = report.markdown_table(
+        [
+            teacher | {"arena_bytes": 221_960, "board_refusal": None},
+            int8 | {"arena_bytes": 14_256, "board_refusal": None},
+        ]
+    )
+    table = table_of(text)
+    assert table["teacher"]["arena"] == "222 kB"
+    assert table["int8"]["arena"] == "14.3 kB (16x)"  # 221,960 / 14,256 = 15.57
+    assert "Arena: RAM that TensorFlow Lite Micro needs" in text
+    assert "No arena" not in text
+
+
+def test_why_there_is_no_arena_is_said(rows):
+    teacher, int8 = rows(["teacher", "int8"], [0])
+    lacks = {"arena_bytes": None, "board_refusal": "it lacks GELU"}
+    found = {"arena_bytes": 14_256, "board_refusal": None}
+    text = report.markdown_table([teacher | lacks, int8 | found])
+    assert table_of(text)["teacher"]["arena"] == "–"
+    assert "No arena of teacher float32: it lacks GELU." in text
+    text = report.markdown_table([teacher | lacks, int8 | lacks])
+    assert "No arena: it lacks GELU." in text

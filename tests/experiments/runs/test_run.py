@@ -74,6 +74,8 @@ def test_rows_say_what_the_exported_files_do(whole):
         for file in row["files"]:
             logits = export.load(whole / file["file"])(images)
             assert file["top1"] == (logits.argmax(-1) == labels).mean()
+            if file["format"] == "litert":  # one of the two says how it is on a board
+                assert (file["arena_bytes"] is None) == bool(file["board_refusal"])
 
 
 def test_what_is_shipped_says_how_to_feed_it(whole):

@@ -1,0 +1,1 @@
+"""Programs that use a file, written beside it: see `experiments/deployment.py`."""
