@@ -10,17 +10,17 @@ import pytest
         (
             "demmo",
             "limbeck: no command 'demmo' (did you mean demo?); choose from demo, "
-            "reproduce, nets, measure, export, report, table, bench",
+            "reproduce, nets, prune, measure, export, report, table, bench",
         ),
         (
             "train",
             "limbeck: no command 'train'; choose from demo, reproduce, nets, "
-            "measure, export, report, table, bench",
+            "prune, measure, export, report, table, bench",
         ),
         (
             "bench net",
             "limbeck bench: no benchmark 'net' (did you mean nets?); choose from nets, "
-            "distill",
+            "distill, prune",
         ),
         ("demo --seeds 0", "limbeck demo: argument --seeds: must be at least 1, got 0"),
         (
