@@ -57,8 +57,7 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
     Args:
         model: functional or a built `Sequential`, trained or not; it stays as it is.
             Models inside it become part of the net.
-        bits: of the weights, 8 or 4. The file keeps 4-bit codes in bytes, which
-            compress to half.
+        bits: of the weights, 8 or 4; the file packs 4-bit codes, two in a byte.
         method: "moving_average": ranges follow what batches show; "lsq": steps of
             weights and activations are learnt (Esser et al. 2020); "pact": the upper
             end of what a ReLU gives is learnt (Choi et al. 2018), all else as in

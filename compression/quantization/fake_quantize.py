@@ -21,6 +21,7 @@ from keras import ops
 
 BITS = (8, 4)
 TINY = float(np.finfo(np.float32).tiny)  # runtimes take what is smaller for zero
+LEAST_STEP = 1e-6  # of those that are learnt: an optimizer may overshoot zero
 
 
 def require_bits(bits: int) -> None:
@@ -122,10 +123,15 @@ def learned_steps(x, step, *, least: int, most: int, features: int):
             step.
     """
     weight = 1 / math.sqrt(features * most)
-    step = ops.maximum(step, TINY)
+    step = positive(step)
     step = ops.stop_gradient(step * (1 - weight)) + step * weight
     codes = ops.clip(x / step, least, most)
     return (codes + ops.stop_gradient(rounded(codes) - codes)) * step
+
+
+def positive(learnt):
+    """`learnt`, at least `LEAST_STEP`, below which it gets its gradient all the same."""
+    return learnt + ops.stop_gradient(ops.maximum(learnt, LEAST_STEP) - learnt)
 
 
 def first_step(size, most: int):
@@ -153,7 +159,7 @@ def fake_quantize_steps(kernel, steps, *, bits: int, channels: int, training: bo
     least, most = code_limits(bits, narrow=True)
     steps = ops.cast(steps, "float32")
     if not training:
-        largest = ops.maximum(steps, TINY) * most
+        largest = positive(steps) * most
         return _in_symmetric_range(kernel, largest, bits, channels)
     flat = ops.cast(_flat(kernel, channels), "float32")
     weights = math.prod(kernel.shape) // math.prod(steps.shape)

@@ -21,6 +21,7 @@ from compression.quantization.fake_quantize import (
     first_step,
     learned_steps,
     mean_size,
+    positive,
     require_bits,
 )
 
@@ -194,7 +195,7 @@ class ClippedRange(ActivationRange):
         )
 
     def ends(self):
-        return 0.0, ops.maximum(self.clip, TINY)
+        return 0.0, positive(self.clip)
 
     def get_config(self):
         return super().get_config() | {"clip": self.first, "decay": self.decay}
@@ -223,7 +224,7 @@ class StepRange(ActivationRange):
         return (least, most) if self.signed else (0, most - least)
 
     def ends(self):
-        step = ops.maximum(self.step, TINY)
+        step = positive(self.step)
         return tuple(step * code for code in self._codes)
 
     def call(self, x, training=None, observe=True):
