@@ -12,10 +12,11 @@ from functools import partial
 import keras
 import numpy as np
 
-from compression.graph import Call, Source, all_layers, read, rebuild
+from compression.graph import Source, all_layers, read, rebuild
+from compression.quantization.apart import FreeNames, kernels_apart
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import code_limits, first_step, require_bits
-from compression.quantization.placement import make_linear, place, skipped
+from compression.quantization.placement import place, skipped
 from compression.quantization.ranges import (
     ACTIVATION_BITS,
     ActivationRange,
@@ -76,14 +77,15 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
             those above.
     """
     _require(bits, method, calibration, freeze_after, momentum)
-    net = _with_activations_apart(model, skip)
+    _require_plain(model)
+    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    net = kernels_apart(model, skip)
     graph = read(net)
-    placement = place(graph, skipped(graph, _names(skip)))
+    placement = place(graph, skipped(graph, skip))
     seen = {} if calibration is None else _seen(net, placement.ranges, calibration)
     layers = {
         "bits": bits,
         "rounding": "steps" if method == "lsq" else "range",
-        "momentum": momentum,
         "freeze_after": freeze_after,
     }
     ranges = _Ranges(graph, placement.ranges, seen, method, momentum)
@@ -128,67 +130,14 @@ def _require(bits, method, calibration, freeze_after, momentum):
         raise ValueError(f"momentum must be in [0, 1), got {momentum}")
 
 
-def _names(skip):
-    return (skip,) if isinstance(skip, str) else tuple(skip)
-
-
-def _with_activations_apart(model, skip):
-    """A copy without models inside, where only ReLUs stand in layers with kernels."""
-    graph = read(model)
+def _require_plain(model):
+    read(model)  # has it a graph?
     if is_quantized(model):
         raise ValueError(f"{model.name!r} is quantized already")
     for variable in model.variables:
         value = keras.ops.convert_to_numpy(variable.value)
         if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise ValueError(f"{variable.path} of {model.name!r} is not finite")
-    floats = skipped(graph, _names(skip))
-
-    def is_split(call):
-        layer = call.operation
-        return id(layer) not in floats and make_linear(layer)
-
-    def replace(call):
-        if not is_split(call):
-            return None
-        layer = call.operation
-        return type(layer).from_config(layer.get_config() | {"activation": "linear"})
-
-    taken = _Names(graph)
-    apart = {}
-
-    def after(call):
-        if not is_split(call):
-            return None
-        layer = call.operation
-        if id(layer) not in apart:
-            name = taken.free(f"{layer.name}_activation")
-            apart[id(layer)] = keras.layers.Activation(
-                layer.activation, name=name, dtype=layer.dtype_policy
-            )
-        return apart[id(layer)]
-
-    return rebuild(model, replace, after=after, flatten=True)
-
-
-class _Names:
-    """Names for new layers that no layer of a net has."""
-
-    def __init__(self, graph):
-        self.taken = set()
-        for call in graph.calls:
-            parts = call.path.split("/")
-            self.taken |= {"_".join(parts[i:]) for i in range(len(parts))}
-
-    def of(self, call: Call) -> str:
-        return self.free(f"{call.operation.name}_range")
-
-    def free(self, name: str) -> str:
-        wanted, number = name, 1
-        while name in self.taken:
-            number += 1
-            name = f"{wanted}_{number}"
-        self.taken.add(name)
-        return name
 
 
 def _twin(layer, placement, options):
@@ -197,8 +146,6 @@ def _twin(layer, placement, options):
         return None
     config, kept = layer.get_config(), ["bits", "rounding"]
     make = twin_class(layer)
-    if isinstance(layer, keras.layers.SeparableConv2D):
-        kept.append("momentum")
     if isinstance(layer, keras.layers.BatchNormalization):
         make, kept = FreezingBatchNormalization, ["freeze_after"]
     if id(layer) in placement.alone:
@@ -212,7 +159,7 @@ class _Ranges:
 
     def __init__(self, graph, ranges, seen, method, momentum):
         self.numbers = {call.key: at for at, call in enumerate(graph.calls)}
-        self.names = _Names(graph)
+        self.names = FreeNames(graph)
         self.ranges, self.seen = ranges, seen
         self.method, self.momentum = method, momentum
         self.made = {}
@@ -225,7 +172,7 @@ class _Ranges:
         if wanted.same_as is not None:
             return partial(self.made[wanted.same_as], observe=False)
         dtype = getattr(call.operation, "dtype_policy", None)
-        name = self.names.of(call)
+        name = self.names.free(f"{call.operation.name}_range")
         made = self._layer(wanted, self.seen.get(at), {"name": name, "dtype": dtype})
         self.made[at] = made
         if not wanted.after_float:

@@ -12,7 +12,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-import keras
 from keras import activations, layers
 
 from compression.graph import Call, Graph, Source
@@ -284,13 +283,4 @@ def _is_linear(call):
     layer = call.operation
     return twin_class(layer) is not None and activation_name(layer.activation) == (
         "linear"
-    )
-
-
-def make_linear(layer: keras.Layer) -> bool:
-    """Whether a kernel's activation must stand behind it as a layer of its own."""
-    return twin_class(layer) is not None and activation_name(layer.activation) not in (
-        "linear",
-        "relu",
-        "relu6",
     )

@@ -8,7 +8,7 @@ import keras
 from keras import layers, ops
 
 from compression.quantization.fake_quantize import fake_quantize_weights
-from compression.quantization.ranges import KernelRange, KernelSteps, MovingRange
+from compression.quantization.ranges import KernelRange, KernelSteps
 
 KERNEL_QUANTIZERS = {"range": KernelRange, "steps": KernelSteps}
 
@@ -27,26 +27,18 @@ class Quantized:
         super().__init__(*args, **options)
         self.bits = bits
         self.rounding = rounding
-        self.kernel_quantizer = self.quantizer("kernel_quantizer", self.channels)
-
-    def quantizer(self, name, channels):
-        make = KERNEL_QUANTIZERS[self.rounding]
-        return make(self.bits, channels, name=name, dtype=self.dtype_policy)
+        self.kernel_quantizer = KERNEL_QUANTIZERS[rounding](
+            bits, self.channels, name="kernel_quantizer", dtype=self.dtype_policy
+        )
 
     def build(self, input_shape):
         super().build(input_shape)
-        for quantizer, kernel in self.rounded_kernels():
-            quantizer.build(tuple(kernel.shape))
-
-    def rounded_kernels(self):
-        """Pairs of a kernel quantizer and the kernel that it rounds."""
-        return [(self.kernel_quantizer, self.kernel)]
+        self.kernel_quantizer.build(tuple(self.kernel.shape))
 
     def start(self) -> None:
-        """Sets learnt steps to those with which the kernels begin."""
-        for quantizer, kernel in self.rounded_kernels():
-            if isinstance(quantizer, KernelSteps):
-                quantizer.start(kernel)
+        """Sets learnt steps to those with which the kernel begins."""
+        if isinstance(self.kernel_quantizer, KernelSteps):
+            self.kernel_quantizer.start(self.kernel)
 
     def finish(self, x):
         """`x` with the bias, activated."""
@@ -84,43 +76,6 @@ class QuantizedDepthwiseConv2D(Quantized, layers.DepthwiseConv2D):
                 data_format=self.data_format,
             )
         )
-
-
-@keras.saving.register_keras_serializable("limbeck")
-class QuantizedSeparableConv2D(Quantized, layers.SeparableConv2D):
-    """Two operators in a file; the tensor between them has a range of its own."""
-
-    def __init__(self, *args, momentum: float = 0.99, **options):
-        super().__init__(*args, **options)
-        self.momentum = momentum
-        self.depthwise_quantizer = self.quantizer("depthwise_quantizer", 2)
-        self.between = MovingRange(momentum, name="between", dtype=self.dtype_policy)
-
-    def build(self, input_shape):
-        super().build(input_shape)
-        self.between.build(input_shape)
-
-    def rounded_kernels(self):
-        return [
-            (self.depthwise_quantizer, self.depthwise_kernel),
-            (self.kernel_quantizer, self.pointwise_kernel),
-        ]
-
-    def call(self, x):
-        x = ops.depthwise_conv(
-            x,
-            self.depthwise_quantizer(self.depthwise_kernel),
-            strides=self.strides,
-            padding=self.padding,
-            dilation_rate=self.dilation_rate,
-            data_format=self.data_format,
-        )
-        kernel = self.kernel_quantizer(self.pointwise_kernel)
-        x = ops.conv(self.between(x), kernel, data_format=self.data_format)
-        return self.finish(x)
-
-    def get_config(self):
-        return super().get_config() | {"momentum": self.momentum}
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -234,7 +189,6 @@ class ChannelwiseBatchNormalization(FreezingBatchNormalization):
 TWINS = {
     layers.Conv2D: QuantizedConv2D,
     layers.DepthwiseConv2D: QuantizedDepthwiseConv2D,
-    layers.SeparableConv2D: QuantizedSeparableConv2D,
     layers.Conv2DTranspose: QuantizedConv2DTranspose,
     layers.Dense: QuantizedDense,
 }

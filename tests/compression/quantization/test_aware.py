@@ -72,32 +72,20 @@ def ranges(model):
 
 def test_ranges_stand_where_kernels_end():
     quantized = quantize_aware(every_kind())
-    # Not after what is fused (grouped, add), is only concatenated (separable, reduce),
+    # Not after what is fused (grouped, add), is only concatenated (pointwise, reduce),
     # or keeps a range (max, shortcut, drop); before and after an activation of its own.
     assert ranges(quantized) == [
-        *("image", "grouped_bn", "depthwise", "add_relu", "concat", "average", "lrn"),
+        *("image", "grouped_bn", "depthwise", "add_relu", "separable", "concat"),
+        *("average", "lrn"),
         *("alone", "up", "up_activation", "gap", "logits"),
     ]
     assert is_quantized(quantized)
     assert not is_quantized(every_kind())
-    calls = {call.operation.name: call for call in read(quantized).calls}
-    graph = read(quantized)
-    [pooled] = [
-        graph.calls[use].operation
-        for call in [calls["average"]]
-        for use, _ in graph.consumers[graph.calls[use_of(graph, call)].sources[0]]
-        if use != graph.calls.index(call)
-    ] or [None]
-    assert pooled is None  # the pooling's input feeds nothing else
-    shared = [call for call in graph.calls if call.operation.name == "concat_range"]
-    assert len(shared) == 2
-    assert shared[1].kwargs == {"observe": False}
+    calls = read(quantized).calls
+    shared = [call for call in calls if call.operation.name == "concat_range"]
+    assert [call.kwargs for call in shared] == [{}, {"observe": False}]  # of average
     assert isinstance(quantized.get_layer("alone"), ChannelwiseBatchNormalization)
     assert type(quantized.get_layer("grouped_bn")) is FreezingBatchNormalization
-
-
-def use_of(graph, call):
-    return graph.calls.index(call)
 
 
 @pytest.mark.parametrize("method", ["moving_average", "lsq", "pact"])
@@ -128,8 +116,8 @@ def test_counts_stay_those_of_the_net():
     model = every_kind()
     quantized = quantize_aware(model)
     assert measure.macs(quantized) == measure.macs(model)
-    names = [v.path for v in model.trainable_variables]
-    assert [v.path for v in quantized.trainable_variables] == names
+    shapes = [v.shape for v in model.trainable_variables]
+    assert [v.shape for v in quantized.trainable_variables] == shapes
 
 
 def test_a_range_is_the_moving_average_of_batches():
@@ -193,7 +181,8 @@ def test_it_trains_with_a_teacher_and_under_masks():
         student, teacher=teacher, losses=[SoftTargets(4.0, 0.9)], label_weight=0.1
     )
     schedule = pruning.ConstantSparsity(0.5)
-    fitted(distiller, callbacks=[pruning.Prune(schedule)])
+    distiller.compile(keras.optimizers.SGD(0.05))
+    distiller.fit(X, Y, verbose=0, callbacks=[pruning.Prune(schedule)])
     zeros = [np.mean(np.asarray(v) == 0) for v in student.weights if v.name == "kernel"]
     assert np.average(zeros, weights=[216, 18]) == pytest.approx(0.5, abs=0.01)
     fitted(student, callbacks=[pruning.KeepZeros()])
