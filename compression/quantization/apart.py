@@ -1,4 +1,4 @@
-"""One layer for each integer kernel: those that a file holds as several, taken apart."""
+"""One layer for each integer kernel: layers that a file holds as several, apart."""
 
 from collections.abc import Sequence
 

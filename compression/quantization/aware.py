@@ -59,6 +59,7 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
         model: functional or a built `Sequential`, trained or not; it stays as it is.
             Models inside it become part of the net.
         bits: of the weights, 8 or 4; the file packs 4-bit codes, two in a byte.
+            Transposed convolutions keep 8, for want of a kernel.
         method: "moving_average": ranges follow what batches show; "lsq": steps of
             weights and activations are learnt (Esser et al. 2020); "pact": the upper
             end of what a ReLU gives is learnt (Choi et al. 2018), all else as in
@@ -146,6 +147,8 @@ def _twin(layer, placement, options):
         return None
     config, kept = layer.get_config(), ["bits", "rounding"]
     make = twin_class(layer)
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        options = options | {"bits": 8}
     if isinstance(layer, keras.layers.BatchNormalization):
         make, kept = FreezingBatchNormalization, ["freeze_after"]
     if id(layer) in placement.alone:

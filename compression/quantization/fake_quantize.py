@@ -130,7 +130,7 @@ def learned_steps(x, step, *, least: int, most: int, features: int):
 
 
 def positive(learnt):
-    """`learnt`, at least `LEAST_STEP`, below which it gets its gradient all the same."""
+    """`learnt`, but at least `LEAST_STEP`; below that it gets its gradient, too."""
     return learnt + ops.stop_gradient(ops.maximum(learnt, LEAST_STEP) - learnt)
 
 
