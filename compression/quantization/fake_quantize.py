@@ -21,6 +21,7 @@ from keras import ops
 
 BITS = (8, 4)
 TINY = float(np.finfo(np.float32).tiny)  # runtimes take what is smaller for zero
+LEAST_RANGE = 1e-6  # width of one of activations: some tensors are always zero
 LEAST_STEP = 1e-6  # of those that are learnt: an optimizer may overshoot zero
 
 
@@ -54,9 +55,9 @@ def affine(low, high, *, bits: int = 8):
     """
     least, most = code_limits(bits)
     low = ops.minimum(ops.cast(low, "float32"), 0.0)
-    high = ops.maximum(ops.cast(high, "float32"), 0.0)
+    high = ops.maximum(ops.cast(high, "float32"), low + LEAST_RANGE)
+    high = ops.maximum(high, 0.0)
     scale = (high - low) / (most - least)
-    scale = ops.where(scale < TINY, 1.0, scale)
     return scale, ops.clip(rounded(least - low / scale), least, most)
 
 
@@ -77,6 +78,7 @@ def fake_quantize(x, low, high, *, bits: int = 8):
         bits: 8 or 4.
     """
     require_bits(bits)
+    high = ops.maximum(high, low + LEAST_RANGE)
     # On TensorFlow this is the operator from which LiteRT's converter reads ranges.
     return keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=bits)
 

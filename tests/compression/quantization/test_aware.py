@@ -88,6 +88,7 @@ def test_ranges_stand_where_kernels_end():
     assert type(quantized.get_layer("grouped_bn")) is FreezingBatchNormalization
 
 
+@pytest.mark.backends
 @pytest.mark.parametrize("method", ["moving_average", "lsq", "pact"])
 def test_a_trained_net_changes_little_and_learns(method, tmp_path):
     keras.utils.set_random_seed(0)
@@ -120,10 +121,11 @@ def test_counts_stay_those_of_the_net():
     assert [v.shape for v in quantized.trainable_variables] == shapes
 
 
+@pytest.mark.backends
 def test_a_range_is_the_moving_average_of_batches():
     quantized = quantize_aware(small(), momentum=0.75)
     layer = quantized.get_layer("image_range")
-    assert not np.asarray(quantized(X)).any()  # no range yet
+    assert np.abs(np.asarray(quantized(X))).max() < 1e-4  # no range yet
     for batch in (X[:8], X[8:16] * 2, -np.abs(X[:8])):
         quantized(batch, training=True)
     lows = [X[:8].min(), (X[8:16] * 2).min(), -np.abs(X[:8]).max()]
@@ -153,6 +155,7 @@ def test_batch_norm_folds_into_the_codes():
     np.testing.assert_allclose(apart, folded, rtol=0, atol=1e-6 * scale)
 
 
+@pytest.mark.backends
 def test_batch_norm_follows_batches_until_it_is_frozen():
     norm = FreezingBatchNormalization(momentum=0.5, epsilon=1e-3, freeze_after=2)
     plain = layers.BatchNormalization(momentum=0.5, epsilon=1e-3)
