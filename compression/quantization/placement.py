@@ -48,9 +48,10 @@ FIXED = {
     "softmax": (0.0, 255 / 256),
     "tanh": (-1.0, 127 / 128),
 }
-KERNEL, NORM, FUSED, KEPT, POOLED, OWN, FLOAT = (
-    *("kernel", "norm", "fused", "kept", "pooled", "own", "float"),
-)
+# Kinds of calls: begins a kernel, batch norm, part of the kernel before, keeps the
+# range, averages within it, has a range of its own, stays float32.
+KERNEL, NORM, FUSED = "kernel", "norm", "fused"
+KEPT, POOLED, OWN, FLOAT = "kept", "pooled", "own", "float"
 
 
 @dataclass(frozen=True)
@@ -142,15 +143,14 @@ class _Placing:
             id(call.operation)
             for at, call in enumerate(self.calls)
             if self.kinds[at] == NORM
-            and not any(end == at for ends in inside.values() for end in ends)
+            and not any(at in rest for rest in inside.values())
         }
         if self.alone:  # a batch norm called in both ways is alone in both
             inside = self._inside_kernels()
-        silent = {at for at, ends in inside.items() if ends} | {
-            at for ends in inside.values() for at in ends[:-1]
-        }
+        kernels = [[at, *rest] for at, rest in inside.items()]
+        silent = {at for kernel in kernels for at in kernel[:-1]}
+        heads = {kernel[-1]: kernel[0] for kernel in kernels}
         ranges = {}
-        heads = {ends[-1]: at for at, ends in inside.items() if ends}
         for at in range(len(self.calls)):
             if at in silent or self.kinds[at] == KEPT:
                 continue

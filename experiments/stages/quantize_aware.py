@@ -9,7 +9,7 @@ import numpy as np
 
 from compression.quantization import aware
 from compression.quantization.fake_quantize import require_bits
-from experiments.data.pipeline import evaluation_batches
+from experiments.data.pipeline import evaluation_batches, steps_per_epoch
 from experiments.stages import fitting, writing
 from experiments.stages.base import Export, Job
 from experiments.stages.training_stage import TrainingStage
@@ -76,9 +76,8 @@ class QuantizeAware(TrainingStage):
     def made(self, job: Job) -> keras.Model:
         train = evaluation_batches(job.data, "train", batch_size=BATCH)
         images = writing.first_images(train, self.images)
-        size = self.training.batch_size
-        steps = self.training.epochs * -(-job.data.train.size // size)
-        after = round(self.freeze * steps)
+        steps = steps_per_epoch(job.data, self.training.batch_size)
+        after = round(self.freeze * steps * self.training.epochs)
         return self._quantized(self.started(job.data, job.load), images, after)
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
