@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from architectures.layers import LocalResponseNormalization, ZeroPaddedShortcut
-from compression import measure, pruning
+from compression import as_logits, logits, measure, pruning
 from compression.distillation import Distiller, SoftTargets
 from compression.graph import read
 from compression.quantization import is_quantized, quantize_aware
@@ -205,6 +205,18 @@ def test_it_trains_under_xla():
         model.fit(X, Y, batch_size=16, verbose=0, shuffle=False)
     for a, b in zip(*(model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_it_ends_in_what_its_net_ends_in():
+    """Also before it has ranges, when numbers next to zero come out."""
+    image = keras.Input((4,), name="image")
+    model = keras.Model(image, layers.Dense(3, activation="softmax")(image))
+    assert logits.ending(quantize_aware(small())).kind == "linear"
+    quantized = quantize_aware(model, calibration=[X[:, 0, 0]])
+    assert logits.ending(quantized).kind == "softmax"
+    values = as_logits(quantized)(X[:, 0, 0])
+    probabilities = keras.ops.softmax(values)
+    np.testing.assert_allclose(probabilities, quantized(X[:, 0, 0]), atol=0.003)
 
 
 def test_models_inside_and_shared_layers():
