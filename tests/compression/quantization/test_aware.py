@@ -88,7 +88,6 @@ def test_ranges_stand_where_kernels_end():
     assert type(quantized.get_layer("grouped_bn")) is FreezingBatchNormalization
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize("method", ["moving_average", "lsq", "pact"])
 def test_a_trained_net_changes_little_and_learns(method, tmp_path):
     keras.utils.set_random_seed(0)
@@ -122,6 +121,15 @@ def test_counts_stay_those_of_the_net():
 
 
 @pytest.mark.backends
+def test_a_step_of_training_moves_ranges_statistics_and_steps():
+    quantized = quantize_aware(small(), method="lsq", calibration=[X], freeze_after=1)
+    before = {v.path: np.asarray(v) for v in quantized.weights}
+    fitted(quantized)
+    for variable in quantized.weights:
+        moved = np.asarray(variable) != before[variable.path]
+        assert moved.any(), variable.path
+
+
 def test_a_range_is_the_moving_average_of_batches():
     quantized = quantize_aware(small(), momentum=0.75)
     layer = quantized.get_layer("image_range")
