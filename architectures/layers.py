@@ -81,6 +81,8 @@ class LocalResponseNormalization(keras.layers.Layer):
             width, channels).
     """
 
+    output_range = "own"  # of fake quantization; LiteRT's kernel is in float32
+
     def __init__(self, size=5, *, bias=2.0, scale=1e-4, power=0.75, **kwargs):
         super().__init__(**kwargs)
         if size < 1 or size % 2 == 0:
@@ -156,6 +158,8 @@ class ZeroPaddedShortcut(keras.layers.Layer):
     Raises:
         ValueError: fewer channels would come out than go in.
     """
+
+    output_range = "kept"  # of fake quantization: inputs and zeros come out
 
     def __init__(self, channels, *, stride=1, before=None, **kwargs):
         super().__init__(**kwargs)

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers
 
 from compression.graph import Source, has_graph, read
+from compression.quantization.ranges import ActivationRange, LeaveFloat
 
 LINEAR, OTHER = "linear", "other"
 PROBABILITIES = "probabilities"  # in [0, 1], and no function that has a name here
@@ -28,6 +29,7 @@ WEIGHTED = (
     layers.SeparableConv2D,
 )
 ACTIVATIONS = (layers.Activation, layers.Softmax)
+ROUNDING = (ActivationRange, LeaveFloat)  # of fake quantization
 RESHAPING = (layers.Reshape, layers.Flatten, layers.Permute, layers.Cropping2D)
 IDLE = (  # give back what they get when a model is not trained
     layers.ActivityRegularization,
@@ -156,7 +158,7 @@ def _ending_at(graph, source: Source) -> Ending:
 def _passes(call):
     """Whether the output is probabilities or logits just where the inputs are."""
     operation = call.operation
-    if isinstance(operation, IDLE + RESHAPING + AVERAGING):
+    if isinstance(operation, IDLE + ROUNDING + RESHAPING + AVERAGING):
         return True
     if not isinstance(operation, keras.Layer) and (
         type(operation).__name__ in RESHAPING_OPERATIONS
@@ -285,6 +287,8 @@ def _without_its_softmax(model, name):
     layer_name = call.operation.name + ("_logits" if calls > 1 else "")
     logits = _logits_of(call, layer_name, model.name)
     for later in reversed(chain):
+        if isinstance(later.operation, ROUNDING):  # to the range of probabilities
+            continue
         logits = later.operation(logits)
     # A sequential or nested model's `input` is not its own; a lone one needs no list.
     image = model.inputs[0] if len(model.inputs) == 1 else model.input

@@ -14,6 +14,7 @@ from compression.export.checks import (
     first_images,
 )
 from compression.export.quantized import check_before, warn_after
+from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
 from compression.quiet import quiet
 
@@ -90,6 +91,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
     check_model(model, batch)
+    require_ranges(model)
     if calibration is not None:
         calibration = calibration_images(model, calibration)
 

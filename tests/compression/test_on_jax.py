@@ -1,7 +1,8 @@
 """Losses and projections train on JAX too: their tests are run there again.
 
 In a process of its own, as Keras has one backend. Each time those marked `backends`:
-every loss's values and gradients, a training step with each, their state, projections.
+every loss's values and gradients, a training step with each, their state, projections,
+fake quantization.
 Slow are all the others, which hold on TensorFlow in the same `keras.ops`.
 """
 
@@ -18,7 +19,7 @@ HERE = Path(__file__).parent
 def on_jax(chosen):
     """Fails unless the tests that are marked so pass on JAX."""
     pytest.importorskip("jax", reason="the second backend is in the extra `test`")
-    folders = [HERE / "distillation", HERE / "pruning"]
+    folders = [HERE / room for room in ("distillation", "pruning", "quantization")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist"]
         + ["-m", chosen, *folders],

@@ -1,0 +1,286 @@
+"""Where a net is fake-quantized: after each operator that a LiteRT file will hold.
+
+An integer kernel reads and writes codes, so each tensor between kernels has a range. A
+convolution with batch norm and ReLU after it is one kernel, and so is a sum with its
+ReLU; pooling, reshaping and padding keep the range of what goes in.
+
+A layer that Keras does not ship says what it does by an attribute `output_range`:
+"kept", where what comes out are values that went in, or zeros; or "own".
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from keras import activations, layers
+
+from compression.graph import Call, Graph, Source
+from compression.quantization.twins import twin_class
+
+KEPT_BY = (
+    layers.ActivityRegularization,
+    layers.AlphaDropout,
+    layers.Cropping2D,
+    layers.Dropout,
+    layers.Flatten,
+    layers.GaussianDropout,
+    layers.GaussianNoise,
+    layers.GlobalMaxPooling2D,
+    layers.Identity,
+    layers.MaxPooling2D,
+    layers.Permute,
+    layers.Reshape,
+    layers.SpatialDropout2D,
+    layers.ZeroPadding2D,
+)
+OWN_OF = (
+    layers.Add,
+    layers.Concatenate,
+    layers.GlobalAveragePooling2D,
+    layers.LeakyReLU,
+    layers.Multiply,
+    layers.Subtract,
+)
+FUSING = (layers.Add, layers.Multiply, layers.Subtract)  # a ReLU
+# The kernels' own: https://ai.google.dev/edge/litert/models/quantization_spec
+FIXED = {
+    "sigmoid": (0.0, 255 / 256),
+    "softmax": (0.0, 255 / 256),
+    "tanh": (-1.0, 127 / 128),
+}
+# Kinds of calls: begins a kernel, batch norm, part of the kernel before, keeps the
+# range, averages within it, has a range of its own, stays float32.
+KERNEL, NORM, FUSED = "kernel", "norm", "fused"
+KEPT, POOLED, OWN, FLOAT = "kept", "pooled", "own", "float"
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a tensor is fake-quantized by.
+
+    Attributes:
+        fixed: ends that the kernel has; None: a range of its own.
+        same_as: number of the call whose range this tensor has, too.
+        after_float: whether what comes before stays float32.
+        positive: whether a ReLU has made the tensor.
+    """
+
+    fixed: tuple[float, float] | None = None
+    same_as: int | None = None
+    after_float: bool = False
+    positive: bool = False
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What to change in a net.
+
+    Attributes:
+        ranges: by the number of the call whose output has one.
+        twins: ids of layers that get a quantized twin.
+        alone: ids of batch norms that no convolution stands before.
+    """
+
+    ranges: dict[int, Range]
+    twins: set[int]
+    alone: set[int]
+
+
+def activation_name(function) -> str:
+    """Of a layer's activation: "relu", "linear"."""
+    if function is None:
+        return "linear"
+    for name in ("relu", "relu6", "linear", "leaky_relu", *FIXED):
+        if function is getattr(activations, name):
+            return name
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def skipped(graph: Graph, skip: Sequence[str]) -> set[int]:
+    """Ids of the operations that patterns name.
+
+    Raises:
+        ValueError: a pattern names none.
+    """
+    found = set()
+    for pattern in skip:
+        named = {
+            id(call.operation)
+            for call in graph.calls
+            if any(fnmatchcase(n, pattern) for n in (call.operation.name, call.path))
+        }
+        if not named:
+            names = ", ".join(call.path for call in graph.calls)
+            raise ValueError(f"skip: no layer is called {pattern!r}; there are {names}")
+        found |= named
+    return found
+
+
+def place(graph: Graph, floats: Collection[int]) -> Placement:
+    """Where ranges and twins go.
+
+    Args:
+        graph: a kernel's activation is ReLU, ReLU6 or none.
+        floats: ids of the operations that stay float32.
+
+    Raises:
+        ValueError: a layer has no integer kernel.
+    """
+    return _Placing(graph, floats).placement()
+
+
+class _Placing:
+    def __init__(self, graph, floats):
+        self.graph = graph
+        self.calls = graph.calls
+        self.kinds = [kind_of(call, floats) for call in graph.calls]
+        self.ends = {source.call for source in graph.outputs}
+        self.alone = set()
+
+    def placement(self):
+        inside = self._inside_kernels()
+        self.alone = {
+            id(call.operation)
+            for at, call in enumerate(self.calls)
+            if self.kinds[at] == NORM
+            and not any(at in rest for rest in inside.values())
+        }
+        if self.alone:  # a batch norm called in both ways is alone in both
+            inside = self._inside_kernels()
+        kernels = [[at, *rest] for at, rest in inside.items()]
+        silent = {at for kernel in kernels for at in kernel[:-1]}
+        heads = {kernel[-1]: kernel[0] for kernel in kernels}
+        ranges = {}
+        for at in range(len(self.calls)):
+            if at in silent or self.kinds[at] == KEPT:
+                continue
+            if self._only_concatenated(at, heads):
+                continue
+            ranges[at] = self._range(at, heads.get(at, at), ranges)
+        twins = {
+            id(call.operation)
+            for call, kind in zip(self.calls, self.kinds, strict=True)
+            if kind in (KERNEL, NORM)
+        }
+        floats = [at for at, kind in enumerate(self.kinds) if kind == FLOAT]
+        for at in floats:  # their batch norm too
+            twins -= {id(self.calls[i].operation) for i in inside.get(at, ())}
+        return Placement(ranges, twins, self.alone)
+
+    def _inside_kernels(self):
+        """For each call that begins a kernel the later calls that are part of it."""
+        inside = {}
+        for at, call in enumerate(self.calls):
+            convolves = self.kinds[at] in (KERNEL, FLOAT) and _is_linear(call)
+            norm = self.kinds[at] == NORM and id(call.operation) in self.alone
+            if not (convolves or norm or isinstance(call.operation, FUSING)):
+                continue
+            chain, last = [], at
+            if convolves and getattr(twin_class(call.operation), "channels", 0):
+                last = self._next(last, NORM, chain)
+            self._next(last, FUSED, chain)
+            inside[at] = chain
+        return inside
+
+    def _next(self, at, kind, chain):
+        """The one call that goes on behind call `at`, put on `chain` if it suits."""
+        uses = self.graph.consumers[Source(at)]
+        if at in self.ends or len(uses) != 1:
+            return at
+        following = uses[0][0]
+        alone = id(self.calls[following].operation) in self.alone
+        if self.kinds[following] != kind or alone:
+            return at
+        chain.append(following)
+        return following
+
+    def _only_concatenated(self, at, heads):
+        """Whether its range is that of a concatenation, the only use."""
+        head = self.kinds[heads.get(at, at)]
+        uses = self.graph.consumers[Source(at)]
+        return (
+            head in (KERNEL, NORM)
+            and at not in self.ends
+            and bool(uses)
+            and all(
+                isinstance(self.calls[use].operation, layers.Concatenate)
+                and self.kinds[use] != FLOAT
+                for use, _ in uses
+            )
+        )
+
+    def _range(self, at, head, ranges):
+        call = self.calls[at]
+        if self.kinds[at] == POOLED:
+            before = call.producers[0]
+            while before not in ranges:
+                before = self.calls[before].producers[0]
+            same = ranges[before].same_as
+            return Range(same_as=before if same is None else same)
+        activation = getattr(call.operation, "activation", None)
+        name = activation_name(activation)
+        if isinstance(call.operation, layers.Softmax):
+            name = "softmax"
+        is_float = self.kinds[head] == FLOAT
+        positive = self.kinds[at] == FUSED or name in ("relu", "relu6")
+        fixed = None if is_float else FIXED.get(name)
+        return Range(fixed, None, is_float, positive)
+
+
+def kind_of(call: Call, floats: Collection[int]) -> str:
+    """What an integer file makes of a call.
+
+    Raises:
+        ValueError: there is no integer kernel for it.
+    """
+    layer = call.operation
+    if id(layer) in floats:
+        return FLOAT
+    kind = _kind(layer)
+    if kind is None:
+        what = type(layer).__name__
+        if isinstance(layer, layers.Activation):
+            what = f"activation {activation_name(layer.activation)!r}"
+        raise ValueError(
+            f"{call.path!r} ({what}) has no integer kernel: replace it, or leave it in "
+            f"float32 with skip=({layer.name!r},); a layer of your own says by an "
+            'attribute output_range, "kept" or "own", what its kernel does'
+        )
+    if getattr(layer, "data_format", None) == "channels_first":
+        raise ValueError(
+            f"{call.path!r} has its channels first: integer kernels take them last"
+        )
+    return kind
+
+
+def _kind(layer):  # noqa: PLR0911, a table
+    if isinstance(layer, layers.InputLayer):
+        return OWN
+    if twin_class(layer) is not None:
+        return KERNEL
+    if isinstance(layer, layers.BatchNormalization):
+        return NORM
+    if isinstance(layer, layers.ReLU):
+        plain = not layer.threshold and layer.max_value in (None, 6)
+        return FUSED if plain and not layer.negative_slope else None
+    if type(layer) is layers.Activation:
+        name = activation_name(layer.activation)
+        known = {"relu": FUSED, "relu6": FUSED, "linear": KEPT, "leaky_relu": OWN}
+        return known.get(name, OWN if name in FIXED else None)
+    if isinstance(layer, layers.AveragePooling2D):
+        return POOLED
+    if isinstance(layer, layers.UpSampling2D):
+        return KEPT if layer.interpolation == "nearest" else None
+    if isinstance(layer, (*OWN_OF, layers.Softmax)):
+        return OWN
+    if isinstance(layer, KEPT_BY):
+        return KEPT
+    declared = getattr(layer, "output_range", None)
+    return declared if declared in (KEPT, OWN) else None
+
+
+def _is_linear(call):
+    layer = call.operation
+    return twin_class(layer) is not None and activation_name(layer.activation) == (
+        "linear"
+    )

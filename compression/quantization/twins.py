@@ -1,0 +1,205 @@
+"""Quantized twins of layers: the same layer, its kernel rounded where it is used.
+
+They are subclasses of Keras's own, with the same weights under the same names, so
+whatever finds, counts or masks kernels goes on doing it.
+"""
+
+import keras
+from keras import layers, ops
+
+from compression.quantization.fake_quantize import fake_quantize_weights
+from compression.quantization.ranges import KernelRange, KernelSteps
+
+KERNEL_QUANTIZERS = {"range": KernelRange, "steps": KernelSteps}
+
+
+class Quantized:
+    """What the twins share: bits, and who rounds the kernel.
+
+    Args:
+        bits: 8 or 4, of the weights.
+        rounding: "range", as wide as the largest weight, or "steps", learnt.
+    """
+
+    channels = 1  # how many of a kernel's last axes have ranges of their own
+
+    def __init__(self, *args, bits: int = 8, rounding: str = "range", **options):
+        super().__init__(*args, **options)
+        self.bits = bits
+        self.rounding = rounding
+        self.kernel_quantizer = KERNEL_QUANTIZERS[rounding](
+            bits, self.channels, name="kernel_quantizer", dtype=self.dtype_policy
+        )
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.kernel_quantizer.build(tuple(self.kernel.shape))
+
+    def start(self) -> None:
+        """Sets learnt steps to those with which the kernel begins."""
+        if isinstance(self.kernel_quantizer, KernelSteps):
+            self.kernel_quantizer.start(self.kernel)
+
+    def finish(self, x):
+        """`x` with the bias, activated."""
+        if self.use_bias:
+            x = x + ops.cast(self.bias, x.dtype)
+        return x if self.activation is None else self.activation(x)
+
+    def get_config(self):
+        return super().get_config() | {"bits": self.bits, "rounding": self.rounding}
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class QuantizedConv2D(Quantized, layers.Conv2D):
+    """A range for each output channel; grouped convolutions too."""
+
+    def call(self, x):
+        kernel = self.kernel_quantizer(self.kernel)
+        return self.finish(self.convolution_op(x, kernel))
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class QuantizedDepthwiseConv2D(Quantized, layers.DepthwiseConv2D):
+    """A range for each output channel."""
+
+    channels = 2
+
+    def call(self, x):
+        return self.finish(
+            ops.depthwise_conv(
+                x,
+                self.kernel_quantizer(self.kernel),
+                strides=self.strides,
+                padding=self.padding,
+                dilation_rate=self.dilation_rate,
+                data_format=self.data_format,
+            )
+        )
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class QuantizedConv2DTranspose(Quantized, layers.Conv2DTranspose):
+    """One range: LiteRT's converter takes no more from fake quantization."""
+
+    channels = 0
+
+    def call(self, x):
+        return self.finish(
+            ops.conv_transpose(
+                x,
+                self.kernel_quantizer(self.kernel),
+                strides=list(self.strides),
+                padding=self.padding,
+                output_padding=self.output_padding,
+                dilation_rate=self.dilation_rate,
+                data_format=self.data_format,
+            )
+        )
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class QuantizedDense(Quantized, layers.Dense):
+    """One range: LiteRT's converter takes no more from fake quantization."""
+
+    channels = 0
+
+    def call(self, x, training=None):
+        del training
+        return self.finish(ops.matmul(x, self.kernel_quantizer(self.kernel)))
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class FreezingBatchNormalization(layers.BatchNormalization):
+    """Batch norm whose statistics stand still after a while (Krishnamoorthi 2018).
+
+    Section 3.2.2 of https://arxiv.org/abs/1806.08342: in training it normalises by the
+    batch's statistics first and by the moving ones later, as inference does.
+
+    Folded into the convolution before it, it multiplies each channel of a kernel, and
+    with it that channel's scale: the codes stay the same. So a folded net is this one,
+    and no kernel need be folded to train it.
+
+    Args:
+        freeze_after: training steps with the batch's statistics; None: all.
+    """
+
+    def __init__(self, *args, freeze_after: int | None = None, **options):
+        super().__init__(*args, **options)
+        self.freeze_after = freeze_after
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.steps = self.add_weight(
+            name="steps", shape=(), initializer="zeros", dtype="int32", trainable=False
+        )
+
+    def call(self, x, training=None, mask=None):
+        if not training or not self.trainable:
+            return super().call(x, training=False, mask=mask)
+        wide = ops.cast(x, "float32")
+        axes = [i for i in range(len(x.shape)) if i != self.axis % len(x.shape)]
+        batch = ops.moments(wide, axes)
+        moving = [
+            ops.cast(each, "float32")
+            for each in (self.moving_mean, self.moving_variance)
+        ]
+        frozen = self.freeze_after is not None and self.steps >= self.freeze_after
+        mean, variance = (
+            ops.where(frozen, old, new) for old, new in zip(moving, batch, strict=True)
+        )
+        kept = ops.where(frozen, 1.0, self.momentum)
+        self.moving_mean.assign(kept * moving[0] + (1 - kept) * batch[0])
+        self.moving_variance.assign(kept * moving[1] + (1 - kept) * batch[1])
+        self.steps.assign_add(1)
+        found = ops.batch_normalization(
+            wide,
+            mean,
+            variance,
+            axis=self.axis,
+            offset=None if self.beta is None else ops.cast(self.beta, "float32"),
+            scale=None if self.gamma is None else ops.cast(self.gamma, "float32"),
+            epsilon=self.epsilon,
+        )
+        return ops.cast(found, self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {"freeze_after": self.freeze_after}
+
+
+@keras.saving.register_keras_serializable("limbeck")
+class ChannelwiseBatchNormalization(FreezingBatchNormalization):
+    """Batch norm that no convolution stands before, as an operator of its own.
+
+    A 1x1 depthwise convolution with a kernel of ones goes first: folded, batch norm
+    becomes the kernel, one factor for each channel.
+    """
+
+    def call(self, x, training=None, mask=None):
+        channels = x.shape[-1]
+        ones = ops.ones((1, 1, channels), dtype=self.compute_dtype)
+        ones = fake_quantize_weights(ones, channels=1)
+        flat = len(x.shape) == 2
+        x = ops.reshape(x, (-1, 1, 1, channels)) if flat else x
+        x = ops.depthwise_conv(x, ops.reshape(ones, (1, 1, channels, 1)))
+        x = super().call(x, training=training, mask=mask)
+        return ops.reshape(x, (-1, channels)) if flat else x
+
+
+TWINS = {
+    layers.Conv2D: QuantizedConv2D,
+    layers.DepthwiseConv2D: QuantizedDepthwiseConv2D,
+    layers.Conv2DTranspose: QuantizedConv2DTranspose,
+    layers.Dense: QuantizedDense,
+}
+
+
+def twin_class(layer: keras.Layer) -> type | None:
+    """The class of its quantized twin; None where there is none.
+
+    A subclass that computes something else of its own has none either.
+    """
+    for original, twin in TWINS.items():
+        if type(layer).call is original.call and isinstance(layer, original):
+            return twin
+    return None

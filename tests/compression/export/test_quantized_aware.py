@@ -1,0 +1,174 @@
+"""Integer files of nets with fake quantization: the same answers, to a code."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import architectures
+from architectures.resnet import resnet_cifar
+from compression import export
+from compression.quantization import quantize_aware
+
+RNG = np.random.default_rng(0)
+CLASSES = 10
+
+
+def interpreter(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    from compression.quiet import quiet
+
+    with quiet():
+        found = Interpreter(str(path))
+        found.allocate_tensors()
+    return found
+
+
+def floats(path):
+    """Names of the file's float32 tensors."""
+    found = interpreter(path)
+    return [t["name"] for t in found.get_tensor_details() if t["dtype"] == np.float32]
+
+
+def codes_apart(path, model, images):
+    """By how many codes of the file's output it and the model differ; both answers."""
+    scale = interpreter(path).get_output_details()[0]["quantization"][0]
+    got, wanted = export.load(path)(images), model.predict(images, verbose=0)
+    return np.rint(np.abs(got - wanted) / scale), got.argmax(-1), wanted.argmax(-1)
+
+
+def blobs(shape, count):
+    """Images of ten classes that a net learns in a few steps."""
+    patterns = np.random.default_rng(1).normal(size=(CLASSES, *shape))
+    labels = RNG.integers(0, CLASSES, count)
+    noise = RNG.normal(size=(count, *shape))
+    return (patterns[labels] + 0.5 * noise).astype("float32"), labels
+
+
+def every_kernel(last):
+    """Each operator that a file may hold, in one net."""
+    x = image = keras.Input((8, 8, 4), name="image")
+    a = layers.Conv2D(4, 3, padding="same", groups=2, name="grouped")(x)
+    a = layers.BatchNormalization(name="bn")(a)
+    b = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=1)(x)
+    b = layers.BatchNormalization(name="depthwise_bn")(b)
+    x = layers.ReLU(name="relu")(layers.Add(name="add")([a, b]))
+    c = layers.SeparableConv2D(4, 3, padding="same", depth_multiplier=2)(x)
+    d = layers.Conv2D(2, 1, activation="relu6", name="reduce")(x)
+    x = layers.Concatenate(name="concat")([c, d])
+    x = layers.AveragePooling2D(2, name="average")(x)
+    x = layers.BatchNormalization(name="alone")(x)
+    x = layers.LeakyReLU(negative_slope=0.1)(x)
+    x = layers.Conv2DTranspose(5, 2, strides=2, activation="tanh", name="up")(x)
+    x = layers.MaxPooling2D(name="max")(layers.ZeroPadding2D(1)(x))
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D(name="gap")(x))
+    x = layers.BatchNormalization(name="flat")(layers.Dense(6, name="fc")(x))
+    return keras.Model(image, layers.Dense(3, activation=last, name="last")(x))
+
+
+def shaken(model):
+    """Batch norm as after training, its factors of both signs."""
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            n = layer.gamma.shape
+            gamma, variance = RNG.choice([-1, 1], n), RNG.uniform(0.5, 2, n)
+            numbers = [RNG.uniform(0.5, 2, n) * gamma, *RNG.normal(size=(2, *n))]
+            layer.set_weights([*numbers, variance])
+    return model
+
+
+@pytest.mark.parametrize(
+    ("bits", "method", "last"),
+    [(8, "moving_average", "softmax"), (4, "lsq", None)],  # whose steps are coarse
+)
+def test_all_is_integer_and_zeros_stay(bits, method, last, tmp_path):
+    keras.utils.set_random_seed(0)
+    images = RNG.normal(size=(64, 8, 8, 4)).astype("float32")
+    model = shaken(every_kernel(last))
+    kernel = model.get_layer("grouped").kernel
+    mask = RNG.random(kernel.shape) < 0.5
+    kernel.assign(np.asarray(kernel) * mask)
+    quantized = quantize_aware(model, bits=bits, method=method, calibration=[images])
+    path = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert not floats(path)
+    apart, got, wanted = codes_apart(path, quantized, images)
+    assert apart.max() <= 2
+    found = interpreter(path)
+    [stored] = [
+        found.get_tensor(t["index"])
+        for t in found.get_tensor_details()
+        if tuple(t["shape"]) == (4, 3, 3, 2) and t["dtype"] == np.int8
+    ]
+    zeros = ~mask.transpose(3, 0, 1, 2)
+    assert (stored[zeros] == 0).all()
+    largest = 127 if bits == 8 else 7
+    assert 0 < np.abs(stored.astype(int)).max() <= largest
+
+
+def test_skipped_layers_are_float_and_the_others_are_not(tmp_path):
+    image = keras.Input((6, 6, 2), name="image")
+    x = layers.Conv2D(3, 3, activation="relu", name="first")(image)
+    x = layers.Conv2D(4, 3, activation="gelu", name="middle")(x)
+    x = layers.Flatten(name="flatten")(x)
+    model = keras.Model(image, layers.Dense(2, name="logits")(x), name="net")
+    images = RNG.normal(size=(40, 6, 6, 2)).astype("float32")
+    quantized = quantize_aware(model, skip=("middle",), calibration=[images])
+    path = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    found = interpreter(path)
+    kernels = {
+        tuple(t["shape"]): t["dtype"]
+        for t in found.get_tensor_details()
+        if tuple(t["shape"]) in [(3, 3, 3, 2), (4, 3, 3, 3), (2, 16)]
+    }
+    assert kernels == {
+        (3, 3, 3, 2): np.int8,
+        (4, 3, 3, 3): np.float32,
+        (2, 16): np.int8,
+    }
+    assert codes_apart(path, quantized, images)[0].max() <= 1
+
+
+def test_a_net_without_ranges_is_not_exported(tmp_path):
+    model = quantize_aware(keras.Sequential([keras.Input((3,)), layers.Dense(2)]))
+    with pytest.raises(ValueError, match=r"has no ranges yet .*: train it, or make"):
+        export.litert(model, tmp_path / "net.tflite", precision="int8")
+    assert not list(tmp_path.iterdir())
+
+
+NETS = {
+    "lenet5": ({}, (28, 28, 1)),
+    "alexnet_small": ({"width": 0.125}, (32, 32, 3)),
+    "resnet8": ({"width": 0.5}, (32, 32, 3)),
+    "vgg11_cifar": ({"width": 0.125}, (32, 32, 3)),
+    "googlenet_cifar": ({"width": 0.125}, (16, 16, 3)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS)
+def test_nets_of_the_catalogue(name, tmp_path):
+    """Kernels round once more than the net, so in depth a few logits are two apart."""
+    keras.utils.set_random_seed(0)
+    options, shape = NETS[name]
+    if name == "resnet8":  # resnet20's plan
+        model = resnet_cifar(8, input_shape=shape, **options)
+    else:
+        model = architectures.build(name, input_shape=shape, classes=10, **options)
+    images, labels = blobs(shape, 512)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def fit(net, rate, epochs):
+        net.compile(keras.optimizers.Adam(rate), loss)
+        net.fit(images, labels, batch_size=32, epochs=epochs, verbose=0)
+
+    fit(model, 2e-3, 12)
+    quantized = quantize_aware(model, calibration=[images[:256]], freeze_after=8)
+    fit(quantized, 5e-4, 2)
+    path = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert not floats(path)
+    apart, got, wanted = codes_apart(path, quantized, images)
+    assert (wanted == labels).mean() > 0.9
+    assert (got == wanted).mean() >= 0.995
+    assert (apart <= 1).mean() >= (0.85 if name == "googlenet_cifar" else 0.98)
+    assert apart.max() <= (8 if name == "googlenet_cifar" else 2)
