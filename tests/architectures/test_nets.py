@@ -516,8 +516,9 @@ def test_half_a_vgg_and_an_eighth_of_a_googlenet():
     eighth = architectures.build("googlenet_cifar", width=0.125)
     names = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
     units = [eighth.get_layer(f"inception_4b_{name}") for name in names]
-    # Table 1: 160, 112, 224, 24, 64, 64; an eighth, in eights and at least 8.
-    assert [unit.filters for unit in units] == [24, 16, 32, 8, 8, 8]
+    # Table 1: 160, 112, 224, 24, 64, 64; an eighth, in eights (20: of two the even
+    # multiple) and at least 8.
+    assert [unit.filters for unit in units] == [16, 16, 32, 8, 8, 8]
     assert eighth.get_layer("conv1").filters == 24
 
 
