@@ -532,6 +532,7 @@ def test_a_small_zfnet_normalises_batches_or_responses():
     assert "bn1" not in names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_a_small_zfnet_takes_the_same_step_compiled(batch_norm):
     """By XLA and without it, from the same weights."""

@@ -145,6 +145,7 @@ def test_json_is_printed(quick, monkeypatch, capsys):
     assert asked == {"rounds": 3, "threads": 1, "batch": None, "quick": False}
 
 
+@pytest.mark.slow
 def test_kerass_own_default_is_refused(monkeypatch):
     """`LogitsDistillation()` without an argument is not Hinton's loss."""
     kind = keras.distillation.LogitsDistillation
@@ -155,6 +156,7 @@ def test_kerass_own_default_is_refused(monkeypatch):
         distill.run(quick=True)
 
 
+@pytest.mark.slow
 def test_a_cache_of_other_images_is_refused(monkeypatch):
     outputs = distill_data.outputs
 

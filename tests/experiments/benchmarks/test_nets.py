@@ -54,7 +54,10 @@ def test_turns_refuse():
         turns.seconds_in_turns({}, rounds=0, burst=1)
 
 
-@pytest.mark.parametrize("name", ["resnet20", "googlenet", "googlenet_bn"])
+SLOW = [pytest.param(n, marks=pytest.mark.slow) for n in ("googlenet", "googlenet_bn")]
+
+
+@pytest.mark.parametrize("name", ["resnet20", *SLOW])
 def test_plain_keras_computes_the_same(name):
     model, images = random_net(name)
     plain = keras_peers.plain(model)
@@ -70,6 +73,7 @@ def test_there_is_no_plain_form_of_a_plain_net():
     assert keras_peers.plain(architectures.build("lenet5")) is None
 
 
+@pytest.mark.slow
 def test_a_plain_net_learns_apart_from_ours():
     keras.utils.set_random_seed(0)
     model = resnet_cifar(8, input_shape=(8, 8, 3), classes=10)

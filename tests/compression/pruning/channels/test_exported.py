@@ -44,6 +44,7 @@ def test_bytes_are_those_of_the_file(tmp_path):
     assert 0.35 < sizes[1] / sizes[0] <= 0.4
 
 
+@pytest.mark.slow
 @of_tensorflow
 def test_the_count_of_bytes_is_near_without_a_look_at_the_file():
     model = net()
