@@ -31,7 +31,11 @@ CUT = Channels(
     "channels", "teacher", SHORT, Teaching("teacher"), macs=0.5, exports=LITERT
 )
 REPAIRED = dataclasses.replace(
-    CUT, name="repaired", teaching=None, recovery="reconstruct"
+    CUT,
+    name="repaired",
+    training=dataclasses.replace(SHORT, epochs=1),
+    teaching=None,
+    recovery="reconstruct",
 )
 RECIPE = Recipe(
     name="small",
@@ -40,7 +44,7 @@ RECIPE = Recipe(
         Train("teacher", Net("mlp", {"widths": (24, 16)}), LONGER, exports=()),
         CUT,
         REPAIRED,
-        dataclasses.replace(CUT, name="scratch", from_scratch=True),
+        dataclasses.replace(REPAIRED, name="scratch", recovery=None, from_scratch=True),
     ),
 )
 

@@ -72,6 +72,7 @@ def test_every_net_can_be_built(stage):
     assert len(shortcuts) == depths.get(stage.name, 0)
 
 
+@pytest.mark.slow
 def test_a_short_run(tmp_path):
     """Of a variant of training and one of images, on few digits of 28 px."""
     names = ("base", "clipping", "mixup")

@@ -48,6 +48,7 @@ def test_builders_take_the_options(setting):
         inspect.signature(builder).bind(**stage.start.options)
 
 
+@pytest.mark.slow
 def test_a_short_run_measures_its_speed(tmp_path):
     """Of two nets, on few digits."""
     short = only(smoke(recipe.RECIPE), ("mlp", "lenet5_1998"), data="digits")
