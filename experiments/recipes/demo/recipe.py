@@ -24,6 +24,7 @@ from experiments.training.settings import Training
 EXPECTED_TOP1 = {"teacher": 0.98, "int8": 0.965}
 
 STUDENT = Net("alexnet_small", {"width": 0.125, "dropout": 0.1})
+TRAINING = Training(epochs=20, learning_rate=3e-3)
 TEACHING = Teaching(
     "teacher", temperature=4.0, soft_weight=0.9, label_weight=0.1, views=8
 )
@@ -38,8 +39,8 @@ RECIPE = Recipe(
             Net("resnet20"),
             Training(epochs=12, learning_rate=3e-3, weight_decay=0.05, warmup_epochs=1),
         ),
-        Train("student", STUDENT, Training(epochs=20, learning_rate=3e-3)),
-        Distill("distill", STUDENT, Training(epochs=20, learning_rate=3e-3), TEACHING),
+        Train("student", STUDENT, TRAINING),
+        Distill("distill", STUDENT, TRAINING, TEACHING),
         Prune(
             "prune",
             start="distill",
@@ -50,7 +51,7 @@ RECIPE = Recipe(
         Channels(
             "channels",
             start="distill",
-            training=Training(epochs=20, learning_rate=3e-3),
+            training=TRAINING,
             teaching=TEACHING,
             macs=0.4,
         ),
