@@ -21,10 +21,16 @@ limbeck bench prune
 limbeck bench prune --only steps --rounds 30
 limbeck bench prune --quick         # does everything run?
 """
+QUANTIZE_EXAMPLES = """
+limbeck bench quantize
+limbeck bench quantize --only alexnet_small --rounds 30
+limbeck bench quantize --quick      # does everything run?
+"""
 EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
 limbeck bench prune                 # pruning: training, cutting, files
+limbeck bench quantize              # quantization-aware training
 """
 
 
@@ -67,6 +73,16 @@ def add(commands):
     prune.add_argument("--only", metavar="A,B", help="steps, cuts, files (all)")
     _add_turns_options(prune)
     prune.set_defaults(run=_prune)
+    quantize = kinds.add_parser(
+        "quantize",
+        help="quantization-aware training against tfmot's",
+        description="A training step with fake quantization, beside tfmot's through "
+        "tf_keras, in turns, in one run.",
+        examples=QUANTIZE_EXAMPLES,
+    )
+    quantize.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
+    _add_turns_options(quantize)
+    quantize.set_defaults(run=_quantize)
 
 
 def _add_turns_options(command):
@@ -99,6 +115,13 @@ def _prune(options):
     from experiments.benchmarks import prune, prune_table
 
     _show(partial(prune.run, names(options.only)), prune_table.as_text, options)
+
+
+def _quantize(options):
+    start_tensorflow()
+    from experiments.benchmarks import quantize, quantize_table
+
+    _show(partial(quantize.run, names(options.only)), quantize_table.as_text, options)
 
 
 def _show(benchmark, as_text, options):
