@@ -22,7 +22,8 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
     notes = [
         *_judged(result["results"]),
         f"{result['batch']} images a step, SGD with momentum, "
-        f"{result['steps']} steps a turn; median [10th-90th percentile] of {result['rounds']} rounds in turns, "
+        f"{result['steps']} steps a turn; median [10th-90th percentile] of "
+        f"{result['rounds']} rounds in turns, "
         "ratios round by round, to plain training in the same framework.",
         *in_words(result["setting"]),
     ]
