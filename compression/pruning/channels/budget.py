@@ -8,6 +8,7 @@ from functools import cached_property
 import keras
 import numpy as np
 
+from compression.arguments import require_number
 from compression.measure.activations import numbers, peak
 from compression.measure.macs import layer_calls
 from compression.pruning.channels.exported import file_bytes, folded_norms
@@ -142,6 +143,9 @@ class Limits:
     round_to: int = 1
 
     def __post_init__(self):
+        require_number("min_channels", self.min_channels, whole=True)
+        require_number("round_to", self.round_to, whole=True)
+        require_number("floor", self.floor)
         if self.min_channels < 1:
             raise ValueError(f"min_channels must be 1 or more, got {self.min_channels}")
         if self.round_to < 1:
