@@ -153,6 +153,10 @@ class Limits:
         if not 0 <= self.floor <= 1:
             raise ValueError(f"floor must be in [0, 1], got {self.floor}")
 
+    def next_stay(self, size: int, stay: int) -> int:
+        """How many units of a group may stay that are more than `stay`."""
+        return min(size, (stay // self.round_to + 1) * self.round_to)
+
     def removed(self, size: int, wanted: int) -> int:
         """How many units go of a group of `size` where `wanted` should."""
         least = max(self.min_channels, math.ceil(self.floor * size - 1e-9))
@@ -207,6 +211,51 @@ class Ranking:
         for units, count in zip(self._sorted, wanted.tolist(), strict=True):
             stays[units[: self._limits.removed(len(units), count)]] = False
         return stays
+
+    def refilled(self, number: int, fits: Callable[[np.ndarray], bool]) -> np.ndarray:
+        """A cut, less what may come back: the last in the order first, if it `fits`."""
+        stays = self.cut(number)
+        full = set()  # groups of which no more fits: less room is left later
+        for group in reversed(self._order[:number].tolist()):
+            if group in full:
+                continue
+            units = self._sorted[group]
+            stay = np.count_nonzero(stays[units])
+            if stay == len(units):
+                continue
+            new = stays.copy()
+            new[units[len(units) - self._limits.next_stay(len(units), stay) :]] = True
+            if fits(new):
+                stays = new
+            else:
+                full.add(group)
+        return stays
+
+
+def filled(
+    ranking: Ranking, number: int, costs: Costs, budgets: dict[str, float]
+) -> np.ndarray:
+    """Which units stay: those of a cut, and what the budgets still have room for.
+
+    The last unit of a cut may take many with it, where channels are rounded: seven of
+    a group have waited for it. Of other groups the units that went last come back, as
+    many at a time as the rounding wants, while all budgets hold.
+
+    Args:
+        number: of the first cut within the budgets.
+        budgets: as `within` takes them.
+    """
+    cut = ranking.cut(number)
+    whole = ranking.cut(0)
+    most = {
+        name: share * getattr(costs, name)(whole) for name, share in budgets.items()
+    }
+    stays = ranking.refilled(
+        number, lambda new: all(getattr(costs, n)(new) <= most[n] for n in most)
+    )
+    if "bytes" in most and costs.check_bytes(stays) > most["bytes"]:
+        return cut  # counted, they were within it
+    return stays
 
 
 def within(ranking: Ranking, costs: Costs, budgets: dict[str, float]) -> int:

@@ -11,6 +11,7 @@ from compression.pruning.channels.budget import (
     Costs,
     Limits,
     Ranking,
+    filled,
     within,
     within_latency,
 )
@@ -71,7 +72,8 @@ def plan_channels(  # noqa: PLR0913
         data: for the saliencies that need it: batches of images, or tuples (images,
             integer labels).
         round_to: a group keeps a multiple of so many channels (8 suits most devices),
-            or all.
+            or all. What the last rounding took too much comes back, of other groups,
+            unless a latency is the budget.
         min_channels: that stay in each group at least.
         floor: fraction of each group that stays at least.
         exempt: names of layers, or patterns as in "block1_*", that keep all of the
@@ -115,6 +117,8 @@ def plan_channels(  # noqa: PLR0913
     budgets.pop("latency", None)
     costs = Costs(model, coupling)
     number = within(ranking, costs, budgets)
+    if round_to > 1 and latency is None:
+        return plan_of(coupling, filled(ranking, number, costs, budgets))
     if latency is not None:
         timed = timed or latency_left(model)
         whole = costs.macs(ranking.cut(0))
