@@ -14,6 +14,8 @@ from experiments.training import fit as training
 from experiments.training.optimizers import LabelLoss
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 
 @pytest.fixture(scope="module")
 def digits():
@@ -58,10 +60,11 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.usefixtures("traced")
 def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(digits, tmp_path):
     """Dropout, Adam, a pruning schedule, best weights: all of it comes back."""
-    settings = Training(epochs=4, batch_size=128, learning_rate=3e-3)
-    steps = 1257 // 128
+    settings = Training(epochs=4, batch_size=300, learning_rate=3e-3)
+    steps = 1257 // 300
 
     def run(folder, *callbacks):
         model = student(digits)
@@ -69,7 +72,7 @@ def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(digits, tmp_p
         distiller = Distiller(
             model, teacher=teacher, losses=[SoftTargets()], label_weight=0.5
         )
-        prune = Prune(PolynomialDecay(0.7, begin=0, end=3 * steps, frequency=4))
+        prune = Prune(PolynomialDecay(0.7, begin=0, end=3 * steps, frequency=2))
         trained = fit(
             digits, distiller, settings, folder, callbacks=[prune, *callbacks],
             best_from=3,
@@ -78,7 +81,7 @@ def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(digits, tmp_p
 
     expected, whole = run(tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "cut", Interrupt(1, 3))
+        run(tmp_path / "cut", Interrupt(1, 2))
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "cut", Interrupt(2, 0))
     again, resumed = run(tmp_path / "cut")
@@ -104,7 +107,7 @@ def test_a_finished_training_is_not_run_again(digits, tmp_path):
 
 def test_the_model_keeps_its_best_validation_weights(digits, tmp_path):
     model = student(digits)
-    settings = Training(epochs=4, batch_size=64, learning_rate=0.02)
+    settings = Training(epochs=4, batch_size=200, learning_rate=0.05)
     trained = fit(digits, model, settings, tmp_path)
     scores = trained.history["val_accuracy"]
     assert trained.best_score == max(scores)
@@ -176,6 +179,7 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(digits, tmp_path):
             fit(digits, student(digits), settings, tmp_path)
 
 
+@pytest.mark.usefixtures("traced")
 def test_jit_compile_is_measured_without_a_trace_on_the_weights(digits, tmp_path):
     expected, measured = student(digits), student(digits)
     settings = Training(epochs=1, batch_size=256)
