@@ -34,7 +34,7 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="module", autouse=True)
 def _what_is_left_stays():
-    """Keras collects garbage before each stage: only what its file made is looked at."""
+    """Keras collects garbage before each stage: only its file's own is looked at."""
     yield
     gc.collect()
     gc.freeze()

@@ -117,16 +117,19 @@ def test_the_model_keeps_its_best_validation_weights(digits, tmp_path):
     assert score == pytest.approx(max(scores), abs=1e-6)
 
 
-def test_the_last_epoch_can_be_kept_also_when_it_is_worse(digits, tmp_path):
-    class Spoil(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                for weight in self.model.weights:
-                    weight.assign(0 * weight)
+class Spoil(keras.callbacks.Callback):
+    """After the first epoch the net knows nothing, and no gradient reaches it."""
 
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            for weight in self.model.weights:
+                weight.assign(0 * weight)
+
+
+def test_the_last_epoch_can_be_kept_also_when_it_is_worse(digits, tmp_path):
     kept = {}
     for keep in ("best", "last"):
-        settings = Training(epochs=3, batch_size=256, learning_rate=3e-3, keep=keep)
+        settings = Training(epochs=2, batch_size=400, learning_rate=1e-2, keep=keep)
         (tmp_path / keep).mkdir()
         model = student(digits)
         trained = fit(digits, model, settings, tmp_path / keep, callbacks=[Spoil()])
@@ -137,15 +140,14 @@ def test_the_last_epoch_can_be_kept_also_when_it_is_worse(digits, tmp_path):
         )
         assert score == pytest.approx(trained.best_score, abs=1e-6)
         assert fit(digits, student(digits), settings, tmp_path / keep) == trained
-    assert kept["last"] == (3, scores[-1])
-    assert kept["best"][0] < 3 and kept["best"][1] == max(scores) > scores[-1]
+    assert kept["last"] == (2, scores[-1])
+    assert kept["best"] == (1, max(scores)) and max(scores) > scores[-1]
 
 
 def test_early_stopping_is_remembered(digits, tmp_path):
-    settings = Training(epochs=50, batch_size=256, learning_rate=1e-9, patience=2)
-    trained = fit(digits, student(digits), settings, tmp_path)
-    count = len(trained.history["epoch"])
-    assert count < 50 and count - trained.best_epoch == 2
+    settings = Training(epochs=50, batch_size=400, learning_rate=1e-2, patience=2)
+    trained = fit(digits, student(digits), settings, tmp_path, callbacks=[Spoil()])
+    assert (trained.best_epoch, trained.history["epoch"]) == (1, [1, 2, 3])
     assert fit(digits, student(digits), settings, tmp_path) == trained
 
 
