@@ -93,7 +93,7 @@ def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(digits, tmp_p
 
 
 def test_a_finished_training_is_not_run_again(digits, tmp_path):
-    settings = Training(epochs=1, batch_size=256)
+    settings = Training(epochs=1, batch_size=600)
     model = student(digits)
     trained = fit(digits, model, settings, tmp_path)
     refuse = keras.callbacks.LambdaCallback(
@@ -158,7 +158,7 @@ def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
                 bias = self.model.get_layer("logits").bias
                 bias.assign(np.full(bias.shape, np.nan))
 
-    settings = Training(epochs=3, batch_size=256)
+    settings = Training(epochs=3, batch_size=600)
     with pytest.raises(
         FloatingPointError, match="nan in epoch 2, step 1.*holds epoch 1"
     ):
@@ -169,7 +169,7 @@ def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
 
 
 def test_a_foreign_or_damaged_checkpoint_is_refused(digits, tmp_path):
-    settings = Training(epochs=1, batch_size=256)
+    settings = Training(epochs=1, batch_size=600)
     fit(digits, student(digits), settings, tmp_path)
     with pytest.raises(ValueError, match="belongs to another model"):
         fit(digits, student(digits, width=17), settings, tmp_path)
@@ -181,6 +181,22 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(digits, tmp_path):
             fit(digits, student(digits), settings, tmp_path)
 
 
+def test_jit_compile_is_measured_where_it_is_asked_for(digits, tmp_path, monkeypatch):
+    asked = []
+
+    def faster(model, compile_with, batch):
+        compile_with(True)
+        asked.append((batch[0].shape, model.jit_compile))
+        return False
+
+    monkeypatch.setattr(training, "faster_compiled", faster)
+    model = student(digits)
+    settings = Training(epochs=1, batch_size=600, jit_compile="measure")
+    fit(digits, model, settings, tmp_path)
+    assert asked == [((600, 8, 8, 1), True)] and model.jit_compile is False
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 def test_jit_compile_is_measured_without_a_trace_on_the_weights(digits, tmp_path):
     expected, measured = student(digits), student(digits)
@@ -194,7 +210,7 @@ def test_jit_compile_is_measured_without_a_trace_on_the_weights(digits, tmp_path
 
 
 def test_mixed_precision_trains_and_resumes(digits, tmp_path):
-    settings = Training(epochs=2, batch_size=256, precision="mixed_float16")
+    settings = Training(epochs=2, batch_size=600, precision="mixed_float16")
     with devices.precision(settings.precision):
         model = student(digits)
     assert keras.config.dtype_policy().name == "float32"
