@@ -9,6 +9,7 @@ import numpy as np
 
 from compression.export.runners import load, of_model
 from compression.quantization.calibration import images_of
+from compression.weights import require_finite_weights
 
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
@@ -54,10 +55,7 @@ def check_model(model: keras.Model, batch: int | None) -> None:
         raise ValueError(
             f"{model.name!r} takes batches of {own_batch} only: pass batch={own_batch}"
         )
-    for variable in model.variables:
-        value = keras.ops.convert_to_numpy(variable.value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ValueError(f"{variable.path} of {model.name!r} is not finite")
+    require_finite_weights(model)
 
 
 def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:

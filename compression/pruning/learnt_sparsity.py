@@ -12,9 +12,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import names, require_number
 from compression.graph import all_layers, has_graph, rebuild
 from compression.pruning.choice import exempted, layer_path
-from compression.weights import kernels
+from compression.weights import kernels, require_finite_weights
 
 
 class LearntLayer(keras.Layer):
@@ -107,6 +108,7 @@ class LearntSparsity(keras.callbacks.Callback):
 
     def __init__(self, warmup: int = 0):
         super().__init__()
+        require_number("warmup", warmup)
         if warmup < 0:
             raise ValueError(f"warmup must not be negative, got {warmup}")
         self.warmup = warmup
@@ -142,11 +144,13 @@ def with_learnt(
         exempt: layers that stay: "first", "last" or patterns of names.
 
     Raises:
-        ValueError: `model` has no graph or nothing to prune, `exempt` names no layer,
+        ValueError: `model` has no graph or nothing to prune, weights are not finite,
+            `exempt` names no layer,
             or a kernel belongs to a layer of another kind.
     """
+    require_finite_weights(model)
     net = rebuild(model)
-    spared = exempted(net, exempt)
+    spared = exempted(net, names("exempt", exempt))
     chosen = {id(v) for v in kernels(net) if layer_path(v) not in spared}
     if not chosen:
         raise ValueError(f"model {model.name!r} has no kernel to prune (selected)")
@@ -219,6 +223,7 @@ def learnt_sparsity(model: keras.Model) -> float:
 
 def require_positive(name: str, value: float) -> None:
     """Raises ValueError unless `value` is above 0."""
+    require_number(name, value)
     if value <= 0:
         raise ValueError(f"{name} must be positive, got {value}")
 

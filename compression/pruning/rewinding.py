@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from compression.arguments import require_number
 from compression.projection import Projection
 from compression.pruning.prune import Prune
 from compression.pruning.schedules import ConstantSparsity
@@ -46,6 +47,9 @@ def find_ticket(
         ValueError: a value is out of its range, or the first training does not come to
             step `rewind_to`.
     """
+    require_number("final", final)
+    require_number("rounds", rounds, whole=True)
+    require_number("rewind_to", rewind_to, whole=True)
     if not 0 < final < 1:
         raise ValueError(f"final must be in (0, 1), got {final}")
     if rounds < 1:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from keras import ops
 
+from compression.arguments import require_number
 from compression.pruning.prune import Prune
 from compression.pruning.saliency import Data, Gradient, Random
 from compression.pruning.schedules import ConstantSparsity
@@ -55,6 +56,9 @@ class RigL(Prune):
     ):
         fixed = {"scope": "layer", "saliency": Random(seed)}
         super().__init__(ConstantSparsity(sparsity), **fixed, **options)
+        require_number("fraction", fraction)
+        require_number("every", every, whole=True)
+        require_number("until", until, whole=True)
         if not 0 <= fraction <= 1:
             raise ValueError(f"fraction must be in [0, 1], got {fraction}")
         if every < 1 or until < 1:

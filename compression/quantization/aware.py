@@ -12,6 +12,7 @@ from functools import partial
 import keras
 import numpy as np
 
+from compression.arguments import names, require_number
 from compression.graph import Source, all_layers, read, rebuild
 from compression.quantization.apart import FreeNames, kernels_apart
 from compression.quantization.calibration import calibration_images
@@ -33,6 +34,7 @@ from compression.quantization.twins import (
     Quantized,
     twin_class,
 )
+from compression.weights import require_finite_weights
 
 METHODS = ("moving_average", "lsq", "pact")
 BATCH = 128  # of images that calibration shows together
@@ -79,7 +81,7 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
     """
     _require(bits, method, calibration, freeze_after, momentum)
     _require_plain(model)
-    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    skip = names("skip", skip)
     net = kernels_apart(model, skip)
     graph = read(net)
     placement = place(graph, skipped(graph, skip))
@@ -125,6 +127,9 @@ def _require(bits, method, calibration, freeze_after, momentum):
             f"method {method!r} needs calibration: batches of images like those that "
             "the net will see"
         )
+    if freeze_after is not None:
+        require_number("freeze_after", freeze_after, kind="a number of steps or None")
+    require_number("momentum", momentum)
     if freeze_after is not None and freeze_after < 0:
         raise ValueError(f"freeze_after must not be negative, got {freeze_after}")
     if not 0 <= momentum < 1:
@@ -135,10 +140,7 @@ def _require_plain(model):
     read(model)  # has it a graph?
     if is_quantized(model):
         raise ValueError(f"{model.name!r} is quantized already")
-    for variable in model.variables:
-        value = keras.ops.convert_to_numpy(variable.value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ValueError(f"{variable.path} of {model.name!r} is not finite")
+    require_finite_weights(model)
 
 
 def _twin(layer, placement, options):

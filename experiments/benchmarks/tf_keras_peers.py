@@ -40,6 +40,7 @@ def twin(model: keras.Model):
         "ReLU": lambda _: layers.ReLU(),
         "Dropout": lambda x: layers.Dropout(x.rate),
         "Flatten": lambda _: layers.Flatten(),
+        "GlobalAveragePooling2D": lambda _: layers.GlobalAveragePooling2D(),
     }
     chain = [layers.InputLayer(model.input_shape[1:])]
     for layer in model.layers[1:]:

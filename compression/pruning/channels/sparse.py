@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import names
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.penalties import (
     GroupLasso,
@@ -43,7 +44,7 @@ class SparseChannels(keras.callbacks.Callback):
         exempt: Sequence[str] = (),
     ):
         super().__init__()
-        self.penalty, self.exempt = penalty, exempt
+        self.penalty, self.exempt = penalty, names("exempt", exempt)
         self._steps_done = 0
 
     def on_train_begin(self, logs=None):

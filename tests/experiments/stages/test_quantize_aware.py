@@ -24,7 +24,7 @@ from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
-SHORT = Training(epochs=3, batch_size=128, learning_rate=3e-3)
+SHORT = Training(epochs=2, batch_size=128, learning_rate=1e-2)
 DENSE = Train("dense", Net("mlp", {"widths": (24,)}), SHORT, exports=())
 QAT = QuantizeAware("qat", "dense", SHORT)
 TAUGHT = QuantizeAware(
