@@ -14,7 +14,7 @@ import numpy as np
 from compression.graph import all_layers
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import code_limits, first_step, require_bits
-from compression.quantization.insertion import Opened, inserted, is_quantized, opened
+from compression.quantization.insertion import Opened, inserted, opened
 from compression.quantization.ranges import (
     ACTIVATION_BITS,
     ActivationRange,
@@ -24,7 +24,6 @@ from compression.quantization.ranges import (
     StepRange,
 )
 
-__all__ = ["METHODS", "is_quantized", "quantize_aware", "require_ranges"]
 METHODS = ("moving_average", "lsq", "pact")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 
 import keras
 import numpy as np
@@ -42,10 +42,14 @@ class Opened:
         ranges = self.placement.ranges
         return [at for at, each in ranges.items() if each.same_as is None]
 
+    @cached_property
+    def _inner(self):
+        sources = [Source(at) for at in self.own]
+        return rebuild(self.net, outputs=sources, share=True)
+
     def tensors(self, images: np.ndarray) -> Iterator[list[np.ndarray]]:
         """What images make of the outputs of the `own` calls, float32, in parts."""
-        sources = [Source(at) for at in self.own]
-        inner = rebuild(self.net, outputs=sources, share=True)
+        inner = self._inner
         size = sum(4 * int(np.prod(t.shape[1:])) for t in inner.outputs)
         step = min(MOST_IMAGES, max(1, MOST_BYTES // size))
         for start in range(0, len(images), step):
