@@ -15,7 +15,7 @@ from compression.quantization.twins import (
     ChannelwiseBatchNormalization,
     FreezingBatchNormalization,
     Quantized,
-    twin_class,
+    twin_of,
 )
 
 MOST_IMAGES = 128  # that are shown together
@@ -126,16 +126,13 @@ def _twin(layer, placement, options):
     """The layer that stands for another, None where none does."""
     if id(layer) not in placement.twins:
         return None
-    config, kept = layer.get_config(), ["bits", "rounding"]
-    make = twin_class(layer)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
-        options = options | {"bits": 8}
-    if isinstance(layer, keras.layers.BatchNormalization):
-        make, kept = FreezingBatchNormalization, ["freeze_after"]
+    if not isinstance(layer, keras.layers.BatchNormalization):
+        return twin_of(layer, bits=options["bits"], rounding=options["rounding"])
+    config, make = layer.get_config(), FreezingBatchNormalization
     if id(layer) in placement.alone:
         make = ChannelwiseBatchNormalization
         config["axis"] = -1  # it also takes (batch, channels), as images of a pixel
-    return make.from_config(config | {name: options[name] for name in kept})
+    return make.from_config(config | {"freeze_after": options["freeze_after"]})
 
 
 class _Ranges:
