@@ -121,7 +121,9 @@ def _seen(at: Opened, calibration) -> dict[int, Seen]:
         parts.append([(t.min(), t.max(), np.abs(t).mean()) for t in tensors])
         counts.append(len(tensors[0]))
     found = {}
-    for number, tensor in zip(at.own, np.asarray(parts).transpose(1, 2, 0), strict=True):
+    for number, tensor in zip(
+        at.own, np.asarray(parts).transpose(1, 2, 0), strict=True
+    ):
         low, high, size = tensor
         size = float(np.average(size, weights=counts))
         found[number] = Seen(float(low.min()), float(high.max()), size)

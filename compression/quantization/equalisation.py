@@ -120,9 +120,7 @@ class _Pair:
             sizes = np.maximum(sizes, OF_BIAS * np.abs(first.bias))
         others = largest(np.abs(second.kernel), self.read, self.channels)
         alive = (sizes > 0) & (others > 0)
-        factors = np.sqrt(
-            np.where(alive, sizes, 1.0) / np.where(alive, others, 1.0)
-        )
+        factors = np.sqrt(np.where(alive, sizes, 1.0) / np.where(alive, others, 1.0))
         first.kernel = first.kernel / factors[self.written]
         if first.bias is not None:
             first.bias = first.bias / factors

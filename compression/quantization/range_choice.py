@@ -150,10 +150,8 @@ def divergence(counts: np.ndarray, start: int, end: int, codes: int) -> float:
     """KL(P || Q) in nats: P of the bins from `start` to `end`, Q of the same in codes.
 
     What lies outside counts in P with the first and the last bin. In Q each code's
-    count is spread evenly over those of its bins that are not empty.
-
-    Returns:
-        It; infinity where Q lacks a bin that P has.
+    count is spread evenly over those of its bins that are not empty. A first or last
+    bin that only P has counts as one value in Q, lest the divergence be infinite.
     """
     inside = counts[start:end].astype(np.float64)
     wanted = inside.copy()
@@ -165,7 +163,6 @@ def divergence(counts: np.ndarray, start: int, end: int, codes: int) -> float:
     sizes = np.maximum(np.bincount(code, there, codes), 1)
     spread = np.where(there, (sums / sizes)[code], 0.0)
     held = wanted > 0
-    if (spread[held] == 0).any():
-        return np.inf
+    spread[held & ~there] = 1.0
     p, q = wanted[held] / wanted.sum(), spread[held] / spread.sum()
     return float(np.sum(p * np.log(p / q)))
