@@ -7,18 +7,17 @@ it gave in the net (equation 25).
 """
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from compression.graph import Graph, rebuild
+from compression.graph import Graph, read, rebuild
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import fake_quantize_weights, require_bits
 from compression.quantization.folding import fold_batch_norm, only_consumer
-from compression.quantization.layerwise import Layerwise
+from compression.quantization.layerwise import Visit, visits, with_kernel
 from compression.quantization.placement import activation_name
 from compression.quantization.twins import Quantized, twin_of
 
@@ -28,7 +27,6 @@ LEARNING_RATE = 1e-2  # of Adam; the paper has its default, with ten times the s
 DECISION = 0.01  # weight of the regulariser, lambda
 SHARPNESS = (20.0, 2.0)  # of it, first and last: beta is annealed
 WARM = 0.2  # of the steps go without it
-MOST_BYTES = 2**29  # of a layer's inputs and outputs: more images are not shown to it
 
 
 def adaround(  # noqa: PLR0913, all but two by keyword
@@ -51,7 +49,7 @@ def adaround(  # noqa: PLR0913, all but two by keyword
     Args:
         model: functional or a built `Sequential`, as trained; it stays as it is.
         batches: of images like those that the net will see, or of tuples that begin
-            with images; all held in memory. The paper shows 1,024.
+            with images; of as many as memory allows. The paper shows 1,024.
         bits: of the weights, 8 or 4.
         steps: of Adam for each layer, with `BATCH` images. The paper takes 10,000.
         skip: layers that stay float32, by name or pattern.
@@ -64,27 +62,13 @@ def adaround(  # noqa: PLR0913, all but two by keyword
     require_bits(bits)
     if steps < 1:
         raise ValueError(f"steps must be positive, got {steps}")
-    original = Layerwise.of(fold_batch_norm(model, skip=skip), skip)
-    net = rebuild(original.net)
+    original = fold_batch_norm(model, skip=skip)
+    net, graph = rebuild(original), read(original)
     images = calibration_images(net, batches)
-    rounded = Layerwise.of(net, skip)
-    for number, layer, target in zip(
-        original.numbers, original.layers, rounded.layers, strict=True
-    ):
-        activation = _activation(original.graph, number)
-        size = 4 * sum(math.prod(t.shape[1:]) for t in (layer.input, layer.output))
-        shown = images[: max(BATCH, MOST_BYTES // size)]
-        plain = _with_kernel(layer, layer.kernel, activation)
-        wanted = [
-            ops.convert_to_numpy(plain(each)) for each in original.inputs(layer, shown)
-        ]
-        learning = _Learning(
-            layer,
-            activation,
-            np.concatenate(list(rounded.inputs(target, shown))),
-            np.concatenate(wanted),
-        )
-        target.kernel.assign(learning.kernel(bits, steps, seed, jit_compile))
+    pairs = zip(visits(original, images, skip), visits(net, images, skip), strict=True)
+    for theirs, ours in pairs:
+        learning = _Learning(theirs, ours, _activation(graph, theirs.number))
+        ours.layer.kernel.assign(learning.kernel(bits, steps, seed, jit_compile))
     return net
 
 
@@ -103,21 +87,15 @@ def _activation(graph: Graph, number: int) -> str:
     return own
 
 
-def _with_kernel(layer, kernel, activation):
-    """A copy of a layer with another kernel and activation."""
-    made = type(layer).from_config(layer.get_config() | {"activation": activation})
-    made.build(layer.input.shape)
-    made.set_weights(layer.get_weights())
-    made.kernel.assign(kernel)
-    return made
-
-
 class _Learning:
-    """A layer, what goes into it, and what shall come out."""
+    """A layer, what goes into it as rounded so far, and what came out in the net."""
 
-    def __init__(self, layer, activation, inputs, outputs):
-        self.layer, self.activation = layer, activation
-        self.inputs, self.outputs = inputs, outputs
+    def __init__(self, theirs: Visit, ours: Visit, activation: str):
+        self.layer, self.activation = theirs.layer, activation
+        self.inputs = np.concatenate(ours.inputs)
+        plain = with_kernel(self.layer, self.layer.kernel, activation)
+        wanted = [ops.convert_to_numpy(plain(inputs)) for inputs in theirs.inputs]
+        self.outputs = np.concatenate(wanted)
 
     def kernel(self, bits, steps, seed, jit_compile):
         """With rounding as learnt, or to the nearest where that is no worse."""
@@ -148,7 +126,7 @@ class _Learning:
 
     def error(self, kernel) -> float:
         """Squared error summed over channels, mean over images and positions."""
-        layer = _with_kernel(self.layer, kernel, self.activation)
+        layer = with_kernel(self.layer, kernel, self.activation)
         total = 0.0
         for start in range(0, len(self.inputs), BATCH):
             part = slice(start, start + BATCH)

@@ -11,11 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.graph import rebuild
+from compression.graph import read, rebuild
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import require_bits
 from compression.quantization.folding import fold_batch_norm
-from compression.quantization.layerwise import Layerwise, without_activation
+from compression.quantization.layerwise import kernels, visits, with_kernel
 from compression.quantization.twins import twin_of
 
 
@@ -44,7 +44,7 @@ def correct_bias(
         skip: layers that stay float32, by name or pattern.
 
     Raises:
-        ValueError: as `calibrate`, or a layer is missing in `reference`.
+        ValueError: as `calibrate`, or `reference` has other layers.
     """
     require_bits(bits)
     net = fold_batch_norm(model, skip=skip, biased=True)
@@ -52,40 +52,38 @@ def correct_bias(
     wanted = net
     if reference is not None:
         wanted = fold_batch_norm(reference, skip=skip, biased=True)
-    wanted = Layerwise.of(wanted, skip)
-    originals = {layer.name: layer for layer in wanted.layers}
-    at = Layerwise.of(net, skip)
-    missing = [layer.name for layer in at.layers if layer.name not in originals]
-    if missing:
-        raise ValueError(
-            f"reference {reference.name!r} has no layer called {missing[0]!r}: give "
-            f"the net that {model.name!r} was made of"
-        )
-    chosen = {id(layer) for layer in at.layers}
-    rounded = rebuild(
-        net,
-        lambda call: (
-            twin_of(call.operation, bits=bits) if id(call.operation) in chosen else None
-        ),
-    )
-    sweep = Layerwise.of(rounded)
-    corrected = {}
-    for layer in at.layers:
-        twin = rounded.get_layer(layer.name)
-        original = originals[layer.name]
-        error = _mean(twin, sweep, images) - _mean(original, wanted, images)
-        corrected[layer.name] = ops.convert_to_numpy(twin.bias) - error
-        twin.bias.assign(corrected[layer.name])
-    for layer in at.layers:
-        layer.bias.assign(corrected[layer.name])
+    graph = read(net)
+    chosen = [graph.calls[number].operation for number in kernels(graph, skip)]
+    _require_same(wanted, [layer.name for layer in chosen], skip)
+    twins = {id(layer): twin_of(layer, bits=bits) for layer in chosen}
+    rounded = rebuild(net, lambda call: twins.get(id(call.operation)))
+    pairs = zip(visits(rounded, images), visits(wanted, images, skip), strict=True)
+    biases = []
+    for ours, theirs in pairs:
+        error = _mean(ours) - _mean(theirs)
+        ours.layer.bias.assign_sub(error)
+        biases.append(ours.layer.bias)
+    for layer, bias in zip(chosen, biases, strict=True):
+        layer.bias.assign(bias)
     return net
 
 
-def _mean(layer, net, images):
+def _require_same(reference, names, skip):
+    """Raises ValueError unless a net has kernels of these names, in this order."""
+    graph = read(reference)
+    found = [graph.calls[number].operation.name for number in kernels(graph, skip)]
+    if found != names:
+        raise ValueError(
+            f"reference {reference.name!r} has the kernels {', '.join(found)}, not "
+            f"{', '.join(names)}: give the net that the model was made of"
+        )
+
+
+def _mean(visit):
     """Of each channel before its activation, over images and positions, float64."""
-    linear = without_activation(layer)
+    linear = with_kernel(visit.layer, visit.layer.kernel, "linear")
     total, count = 0.0, 0
-    for inputs in net.inputs(layer, images):
+    for inputs in visit.inputs:
         found = ops.convert_to_numpy(linear(inputs)).astype(np.float64)
         found = found.reshape(-1, found.shape[-1])
         total, count = total + found.sum(axis=0), count + len(found)

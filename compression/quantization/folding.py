@@ -94,7 +94,7 @@ def _norm_behind(graph, number):
         return None
     call = graph.calls[following]
     norm = call.operation
-    if type(norm).call is not layers.BatchNormalization.call:
+    if not isinstance(norm, layers.BatchNormalization):
         return None
     last = norm.axis in (-1, len(call.inputs[0].shape) - 1)
     last = last and getattr(layer, "data_format", None) != "channels_first"
