@@ -172,15 +172,17 @@ def test_a_channel_that_is_all_bias_does_not_blow_up():
 
 
 def test_a_net_with_channels_of_all_sizes_is_quantized_better():
-    keras.utils.set_random_seed(0)
-    model = shaken(chain())
-    conv, grouped = (x for x in model.layers if type(x) is layers.Conv2D)
-    sizes = 10.0 ** RNG.uniform(-2, 2, 6)
-    norm = model.layers[1]
-    norm.gamma.assign(np.asarray(norm.gamma) * sizes)
-    norm.beta.assign(np.asarray(norm.beta) * sizes)
-    kernel = np.asarray(grouped.kernel)
-    grouped.kernel.assign(kernel / sizes[inputs_of_weights(grouped, 6)])
+    model = shaken(
+        on_images(
+            layers.Conv2D(8, 3, activation="relu", name="one"),
+            layers.Conv2D(4, 3, name="two"),
+        )
+    )
+    one, two = (model.get_layer(name) for name in ("one", "two"))
+    sizes = 10.0 ** RNG.uniform(-2, 2, 8)
+    one.set_weights([np.asarray(each) * sizes for each in one.get_weights()])
+    kernel = np.asarray(two.kernel)
+    two.kernel.assign(kernel / sizes[inputs_of_weights(two, 8)])
     wanted = np.asarray(model(X))
 
     def error(net):
