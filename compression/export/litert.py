@@ -16,6 +16,8 @@ from compression.export.checks import (
 from compression.export.quantized import check_before, warn_after
 from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
+from compression.quantization.fake_quantize import require_bits
+from compression.quantization.post_training import calibrate, require_method
 from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
@@ -31,6 +33,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     batch: int | None = 1,
     float_ends: bool = False,
     pixel_range: tuple[float, float] | None = None,
+    calibration_method: str | None = None,
+    weight_bits: int = 8,
 ) -> Path:
     """Writes `model` as a .tflite file, checks it and moves it to `path`.
 
@@ -63,6 +67,11 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             them itself.
         pixel_range: the lowest and the highest pixel of images as the model is trained
             on, normalised: a warning is given where calibration is beyond them.
+        calibration_method: of an "int8" file, "minmax", "percentile", "mse" or "kl":
+            the model is fake-quantized by `quantization.calibrate` first. None: the
+            converter calibrates by itself, by the lowest and the highest value.
+        weight_bits: of an "int8" file, 8 or 4; with 4, which LiteRT packs two in a
+            byte, `calibration_method` is "minmax" unless it is given.
 
     Returns:
         `path`.
@@ -90,6 +99,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         )
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
+    calibration_method = _method(calibration_method, weight_bits, precision)
     check_model(model, batch)
     require_ranges(model)
     if calibration is not None:
@@ -97,8 +107,12 @@ def litert(  # noqa: PLR0913, each is a choice of its own
 
     from compression.export.serving import Serving, float32_twin
 
-    model = float32_twin(model)
-    serving = Serving(model, weights="float32", batch=batch)
+    model = written = float32_twin(model)
+    for_converter = calibration
+    if calibration_method is not None and calibration is not None:
+        method = {"method": calibration_method, "bits": weight_bits}
+        written, for_converter = calibrate(model, [calibration], **method), None
+    serving = Serving(written, weights="float32", batch=batch)
     functions = _functions(serving)
     has_ranges = precision == "int8" and _carries_fake_quantization(functions)
     if precision in CALIBRATED and calibration is None and not has_ranges:
@@ -115,7 +129,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             del serving  # the converter needs the memory that its copy of weights takes
             file.write_bytes(
                 _converted(
-                    folder, model.name, precision, calibration, batch, float_ends
+                    folder, model.name, precision, for_converter, batch, float_ends
                 )
             )
         probe = first_images(model, None if calibration is None else [calibration])
@@ -131,6 +145,21 @@ def litert(  # noqa: PLR0913, each is a choice of its own
                 float_file=lambda to: litert(model, to, batch=batch),
             )
     return path
+
+
+def _method(method, weight_bits, precision):
+    """By which `calibrate` shall choose ranges; None: it is not asked."""
+    require_bits(weight_bits)
+    if method is None and weight_bits == 8:
+        return None
+    if precision != "int8":
+        raise ValueError(
+            "calibration_method and weight_bits are choices of int8 files, not of "
+            f"{precision}"
+        )
+    method = method or "minmax"
+    require_method(method)
+    return method
 
 
 def _functions(serving):

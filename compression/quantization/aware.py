@@ -7,37 +7,25 @@ to be trained by `fit`, with a `Distiller` or with masks, and exported with
 """
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import keras
 import numpy as np
 
-from compression.arguments import names, require_number
-from compression.graph import Source, all_layers, read, rebuild
-from compression.quantization.apart import FreeNames, kernels_apart
+from compression.arguments import require_number
+from compression.graph import all_layers
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import code_limits, first_step, require_bits
-from compression.quantization.placement import place, skipped
+from compression.quantization.insertion import Opened, inserted, opened
 from compression.quantization.ranges import (
     ACTIVATION_BITS,
     ActivationRange,
     ClippedRange,
-    FixedRange,
-    LeaveFloat,
     MovingRange,
     Seen,
     StepRange,
 )
-from compression.quantization.twins import (
-    ChannelwiseBatchNormalization,
-    FreezingBatchNormalization,
-    Quantized,
-    twin_class,
-)
-from compression.weights import require_finite_weights
 
 METHODS = ("moving_average", "lsq", "pact")
-BATCH = 128  # of images that calibration shows together
 
 
 def quantize_aware(  # noqa: PLR0913, all but one by keyword
@@ -80,30 +68,24 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
             those above.
     """
     _require(bits, method, calibration, freeze_after, momentum)
-    _require_plain(model)
-    skip = names("skip", skip)
-    net = kernels_apart(model, skip)
-    graph = read(net)
-    placement = place(graph, skipped(graph, skip))
-    seen = {} if calibration is None else _seen(net, placement.ranges, calibration)
-    layers = {
-        "bits": bits,
-        "rounding": "steps" if method == "lsq" else "range",
-        "freeze_after": freeze_after,
-    }
-    ranges = _Ranges(graph, placement.ranges, seen, method, momentum)
-    quantized = rebuild(
-        net, lambda call: _twin(call.operation, placement, layers), after=ranges.after
+    at = opened(model, skip)
+    seen = {} if calibration is None else _seen(at, calibration)
+
+    def make_range(number, wanted, options):
+        found = seen.get(number)
+        if method == "lsq":
+            signed = found.low < 0
+            least, most = code_limits(ACTIVATION_BITS)
+            step = first_step(found.size or 1.0, most if signed else most - least)
+            return StepRange(step, signed, **options)
+        if method == "pact" and wanted.positive:
+            return ClippedRange(found.high or 1.0, **options)
+        return MovingRange(momentum, found, **options)
+
+    rounding = "steps" if method == "lsq" else "range"
+    return inserted(
+        at, make_range, bits=bits, rounding=rounding, freeze_after=freeze_after
     )
-    for layer in all_layers(quantized):
-        if isinstance(layer, Quantized):
-            layer.start()
-    return quantized
-
-
-def is_quantized(model: keras.Model) -> bool:
-    """Whether `quantize_aware` has made it."""
-    return any(isinstance(each, ActivationRange) for each in all_layers(model))
 
 
 def require_ranges(model: keras.Model) -> None:
@@ -136,83 +118,17 @@ def _require(bits, method, calibration, freeze_after, momentum):
         raise ValueError(f"momentum must be in [0, 1), got {momentum}")
 
 
-def _require_plain(model):
-    read(model)  # has it a graph?
-    if is_quantized(model):
-        raise ValueError(f"{model.name!r} is quantized already")
-    require_finite_weights(model)
-
-
-def _twin(layer, placement, options):
-    """The layer that stands for another in training, None where none does."""
-    if id(layer) not in placement.twins:
-        return None
-    config, kept = layer.get_config(), ["bits", "rounding"]
-    make = twin_class(layer)
-    if isinstance(layer, keras.layers.Conv2DTranspose):
-        options = options | {"bits": 8}
-    if isinstance(layer, keras.layers.BatchNormalization):
-        make, kept = FreezingBatchNormalization, ["freeze_after"]
-    if id(layer) in placement.alone:
-        make = ChannelwiseBatchNormalization
-        config["axis"] = -1  # it also takes (batch, channels), as images of a pixel
-    return make.from_config(config | {name: options[name] for name in kept})
-
-
-class _Ranges:
-    """The layers that fake-quantize what comes out of calls."""
-
-    def __init__(self, graph, ranges, seen, method, momentum):
-        self.numbers = {call.key: at for at, call in enumerate(graph.calls)}
-        self.names = FreeNames(graph)
-        self.ranges, self.seen = ranges, seen
-        self.method, self.momentum = method, momentum
-        self.made = {}
-
-    def after(self, call):
-        at = self.numbers[call.key]
-        if at not in self.ranges:
-            return None
-        wanted = self.ranges[at]
-        if wanted.same_as is not None:
-            return partial(self.made[wanted.same_as], observe=False)
-        dtype = getattr(call.operation, "dtype_policy", None)
-        name = self.names.free(f"{call.operation.name}_range")
-        made = self._layer(wanted, self.seen.get(at), {"name": name, "dtype": dtype})
-        self.made[at] = made
-        if not wanted.after_float:
-            return made
-        leave = LeaveFloat(name=f"{name}_float", dtype=dtype)
-        return lambda x: made(leave(x))
-
-    def _layer(self, wanted, seen, options):
-        if wanted.fixed is not None:
-            return FixedRange(*wanted.fixed, **options)
-        if self.method == "lsq":
-            signed = seen.low < 0
-            least, most = code_limits(ACTIVATION_BITS)
-            step = first_step(seen.size or 1.0, most if signed else most - least)
-            return StepRange(step, signed, **options)
-        if self.method == "pact" and wanted.positive:
-            return ClippedRange(seen.high or 1.0, **options)
-        return MovingRange(self.momentum, seen, **options)
-
-
-def _seen(net, ranges, calibration):
+def _seen(at: Opened, calibration) -> dict[int, Seen]:
     """What the calibration images make of each tensor that has a range of its own."""
-    images = calibration_images(net, calibration)
-    own = [at for at, each in ranges.items() if each.same_as is None]
-    inner = rebuild(net, outputs=[Source(at) for at in own], share=True)
-    parts = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        tensors = [np.asarray(t, np.float32) for t in inner.predict_on_batch(batch)]
-        parts.append(
-            [(t.min(), t.max(), np.abs(t).mean(), len(batch)) for t in tensors]
-        )
+    parts, counts = [], []
+    for tensors in at.tensors(calibration_images(at.net, calibration)):
+        parts.append([(t.min(), t.max(), np.abs(t).mean()) for t in tensors])
+        counts.append(len(tensors[0]))
     found = {}
-    for at, tensor in zip(own, np.asarray(parts).transpose(1, 2, 0), strict=True):
-        low, high, size, count = tensor
-        size = float(np.average(size, weights=count))
-        found[at] = Seen(float(low.min()), float(high.max()), size)
+    for number, tensor in zip(
+        at.own, np.asarray(parts).transpose(1, 2, 0), strict=True
+    ):
+        low, high, size = tensor
+        size = float(np.average(size, weights=counts))
+        found[number] = Seen(float(low.min()), float(high.max()), size)
     return found

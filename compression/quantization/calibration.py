@@ -16,8 +16,8 @@ def images_of(batch) -> np.ndarray:
     return np.asarray(images, np.float32)
 
 
-def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
-    """All images of `batches`, (n, height, width, channels) float32, in memory.
+def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
+    """The images of each batch, (n, height, width, channels) float32.
 
     Args:
         model: has one input.
@@ -27,7 +27,7 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
         ValueError: there are none, or they are not of the model's size, not finite, or
             so many that the data may never end.
     """
-    images, count, size = [], 0, 0
+    count, size = 0, 0
     expected = tuple(model.inputs[0].shape[1:])
     for calls, batch in enumerate(map(images_of, batches)):
         if batch.shape[1:] != expected:
@@ -41,17 +41,38 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
                 f"calibration image {count + bad[0]} has a pixel that is not finite: "
                 "leave it out"
             )
-        images.append(batch)
         count, size = count + len(batch), size + batch.nbytes
-        if max(count, calls) > MOST_IMAGES or size > MOST_BYTES:
-            raise ValueError(
-                f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): "
-                "does it ever end? A few hundred are enough, such as the first "
-                "batches, dataset.take(8)"
-            )
+        if max(count, calls) > MOST_IMAGES:
+            raise _endless(count, size)
+        yield batch
     if not count:
         raise ValueError("calibration holds no images")
+
+
+def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
+    """All images of `batches`, (n, height, width, channels) float32, in memory.
+
+    Args:
+        model: has one input.
+        batches: of images, or of tuples that begin with images.
+
+    Raises:
+        ValueError: as `checked`, or they take too much memory.
+    """
+    images, size = [], 0
+    for batch in checked(model, batches):
+        images.append(batch)
+        size += batch.nbytes
+        if size > MOST_BYTES:
+            raise _endless(sum(map(len, images)), size)
     return np.concatenate(images)
+
+
+def _endless(count, size):
+    return ValueError(
+        f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): does it "
+        "ever end? A few hundred are enough, such as the first batches, dataset.take(8)"
+    )
 
 
 def samples(images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:
