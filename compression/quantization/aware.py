@@ -6,7 +6,7 @@ to be trained by `fit`, with a `Distiller` or with masks, and exported with
 `export.litert(model, path, precision="int8")`, which needs no calibration then.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import keras
@@ -16,7 +16,7 @@ from compression.graph import Source, all_layers, read, rebuild
 from compression.quantization.apart import FreeNames, kernels_apart
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import code_limits, first_step, require_bits
-from compression.quantization.placement import place, skipped
+from compression.quantization.placement import Range, place, skipped
 from compression.quantization.ranges import (
     ACTIVATION_BITS,
     ActivationRange,
@@ -41,7 +41,7 @@ BATCH = 128  # of images that calibration shows together
 def quantize_aware(  # noqa: PLR0913, all but one by keyword
     model: keras.Model,
     *,
-    bits: int = 8,
+    bits: int | Mapping[str, int] = 8,
     method: str = "moving_average",
     calibration: Iterable | None = None,
     freeze_after: int | None = None,
@@ -58,8 +58,9 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
     Args:
         model: functional or a built `Sequential`, trained or not; it stays as it is.
             Models inside it become part of the net.
-        bits: of the weights, 8 or 4; the file packs 4-bit codes, two in a byte.
-            Transposed convolutions keep 8, for want of a kernel.
+        bits: of the weights, 8 or 4, or these by the name of a layer, 8 where it is
+            not named; the file packs 4-bit codes, two in a byte. Transposed
+            convolutions keep 8, for want of a kernel.
         method: "moving_average": ranges follow what batches show; "lsq": steps of
             weights and activations are learnt (Esser et al. 2020); "pact": the upper
             end of what a ReLU gives is learnt (Choi et al. 2018), all else as in
@@ -78,12 +79,13 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
             those above.
     """
     _require(bits, method, calibration, freeze_after, momentum)
-    _require_plain(model)
+    require_plain(model)
     skip = (skip,) if isinstance(skip, str) else tuple(skip)
     net = kernels_apart(model, skip)
     graph = read(net)
     placement = place(graph, skipped(graph, skip))
-    seen = {} if calibration is None else _seen(net, placement.ranges, calibration)
+    _require_layers(bits, graph, placement)
+    seen = {} if calibration is None else seen_in(net, placement.ranges, calibration)
     layers = {
         "bits": bits,
         "rounding": "steps" if method == "lsq" else "range",
@@ -115,7 +117,8 @@ def require_ranges(model: keras.Model) -> None:
 
 
 def _require(bits, method, calibration, freeze_after, momentum):
-    require_bits(bits)
+    for each in bits.values() if isinstance(bits, Mapping) else [bits]:
+        require_bits(each)
     if method not in METHODS:
         raise ValueError(
             f"no method called {method!r}; choose from {', '.join(METHODS)}"
@@ -131,7 +134,19 @@ def _require(bits, method, calibration, freeze_after, momentum):
         raise ValueError(f"momentum must be in [0, 1), got {momentum}")
 
 
-def _require_plain(model):
+def _require_layers(bits, graph, placement):
+    layers = [call.operation for call in graph.calls]
+    twins = [x.name for x in layers if id(x) in placement.twins and twin_class(x)]
+    for name in bits if isinstance(bits, Mapping) else ():
+        if name not in twins:
+            raise ValueError(
+                f"bits: no layer called {name!r} is quantized; there are "
+                f"{', '.join(dict.fromkeys(twins))}"
+            )
+
+
+def require_plain(model: keras.Model) -> None:
+    """Raises ValueError unless it has a graph and finite weights, and is in float."""
     read(model)  # has it a graph?
     if is_quantized(model):
         raise ValueError(f"{model.name!r} is quantized already")
@@ -147,6 +162,8 @@ def _twin(layer, placement, options):
         return None
     config, kept = layer.get_config(), ["bits", "rounding"]
     make = twin_class(layer)
+    if isinstance(options["bits"], Mapping):
+        options = options | {"bits": options["bits"].get(layer.name, 8)}
     if isinstance(layer, keras.layers.Conv2DTranspose):
         options = options | {"bits": 8}
     if isinstance(layer, keras.layers.BatchNormalization):
@@ -175,6 +192,9 @@ class _Ranges:
         if wanted.same_as is not None:
             return partial(self.made[wanted.same_as], observe=False)
         dtype = getattr(call.operation, "dtype_policy", None)
+        if not wanted.rounds:
+            name = self.names.free(f"{call.operation.name}_float")
+            return LeaveFloat(name=name, dtype=dtype)
         name = self.names.free(f"{call.operation.name}_range")
         made = self._layer(wanted, self.seen.get(at), {"name": name, "dtype": dtype})
         self.made[at] = made
@@ -196,10 +216,18 @@ class _Ranges:
         return MovingRange(self.momentum, seen, **options)
 
 
-def _seen(net, ranges, calibration):
-    """What the calibration images make of each tensor that has a range of its own."""
+def seen_in(
+    net: keras.Model, ranges: Mapping[int, Range], calibration: Iterable
+) -> dict[int, Seen]:
+    """What the calibration images make of each tensor that has a range of its own.
+
+    Args:
+        net: functional.
+        ranges: by the number of the call in `read(net)`.
+        calibration: batches of images, or of tuples that begin with images.
+    """
     images = calibration_images(net, calibration)
-    own = [at for at, each in ranges.items() if each.same_as is None]
+    own = [at for at, each in ranges.items() if each.rounds and each.same_as is None]
     inner = rebuild(net, outputs=[Source(at) for at in own], share=True)
     parts = []
     for start in range(0, len(images), BATCH):
