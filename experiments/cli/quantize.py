@@ -97,18 +97,24 @@ def run(options):
     (_check_explaining if options.explain else _check_writing)(options)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
-    from compression import export
+    from compression import export, quantization
 
     runner = export.load(options.model)
     if runner.model is None:
         raise ValueError(
             f"{options.model} was exported already: give the .keras file it came from"
         )
+    if options.engine not in (None, *export.ENGINES):
+        raise ValueError(
+            f"no engine called {options.engine!r}; choose from "
+            f"{', '.join(export.ENGINES)}"
+        )
+    plan = quantization.load_precision_plan(options.plan) if options.plan else None
     data = model_data.load_for(runner, options) if options.data else None
     if options.explain:
         _explain(runner.model, data, options)
-    elif options.max_drop is not None or options.plan:
-        _write_by_plan(runner.model, data, options)
+    elif plan or options.max_drop is not None:
+        _write_by_plan(runner.model, data, plan, options)
     else:
         _write(runner.model, data, options)
 
@@ -212,15 +218,13 @@ def _write(model, data, options):
     _finish(options)
 
 
-def _write_by_plan(model, data, options):
+def _write_by_plan(model, data, plan, options):
     from compression import export, measure, quantization
     from experiments.benchmarks.progress import report_progress
     from experiments.nets import layer_costs
 
     validation, calibration = _validation(data, options), _train(data)
-    if options.plan:
-        plan = quantization.load_precision_plan(options.plan)
-    else:
+    if plan is None:
         found = quantization.mixed_precision(
             model,
             validation,
