@@ -5,9 +5,9 @@ either of them, and .keras files, on images; `micro` writes a .tflite file as a 
 TensorFlow is imported when one of them is called, not when this package is.
 """
 
-from compression.export.litert import litert
+from compression.export.litert import ENGINES, litert
 from compression.export.micro import micro
 from compression.export.runners import Runner, load, of_model
 from compression.export.saved_model import saved_model
 
-__all__ = ["Runner", "litert", "load", "micro", "of_model", "saved_model"]
+__all__ = ["ENGINES", "Runner", "litert", "load", "micro", "of_model", "saved_model"]

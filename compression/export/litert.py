@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from compression.atomic import replacing
+from compression.export import litert_quantizer
 from compression.export.checks import (
     check_file,
     check_model,
@@ -17,11 +18,14 @@ from compression.export.quantized import check_before, warn_after
 from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
 from compression.quantization.fake_quantize import require_bits
+from compression.quantization.insertion import is_quantized
 from compression.quantization.post_training import calibrate, require_method
 from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
 CALIBRATED = ("int8", "int16x8")
+CONVERTER = "converter"
+ENGINES = (CONVERTER, litert_quantizer.ENGINE)
 
 
 def litert(  # noqa: PLR0913, each is a choice of its own
@@ -35,6 +39,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     pixel_range: tuple[float, float] | None = None,
     calibration_method: str | None = None,
     weight_bits: int = 8,
+    engine: str = CONVERTER,
 ) -> Path:
     """Writes `model` as a .tflite file, checks it and moves it to `path`.
 
@@ -72,6 +77,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             converter calibrates by itself, by the lowest and the highest value.
         weight_bits: of an "int8" file, 8 or 4; with 4, which LiteRT packs two in a
             byte, `calibration_method` is "minmax" unless it is given.
+        engine: who makes integers of floats: "converter", TensorFlow's own, or
+            "litert-quantizer", a package of its own (limbeck's extra "quantizer"), for
+            "int8" and "dynamic".
 
     Returns:
         `path`.
@@ -80,28 +88,24 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         IsADirectoryError: `path` is a folder.
         RuntimeError: the model cannot be converted; or the written file does not give
             the model's logits (within 1e-4 of the largest for float32, else finite
-            ones); or Keras runs on another backend than TensorFlow.
+            ones); or Keras runs on another backend than TensorFlow; or the engine is
+            not installed.
         ValueError: calibration images are missing, do not fit, are not finite or never
             end; the net loops and shall be calibrated; or the model or an argument is
             not one of those above.
     """
-    if precision not in PRECISIONS:
-        raise ValueError(
-            f"no precision called {precision!r}; choose from {', '.join(PRECISIONS)}"
-        )
+    _check_choices(precision, engine, float_ends)
     path = Path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"path must end in .tflite, got {path}")
-    if float_ends and precision != "int8":
-        raise ValueError(
-            f"float_ends is a choice of int8 files; {precision} takes and gives "
-            "float32 already"
-        )
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
-    calibration_method = _method(calibration_method, weight_bits, precision)
+    method = _method(calibration_method, weight_bits, precision)
     check_model(model, batch)
     require_ranges(model)
+    if engine != CONVERTER:
+        fake_quantized = method is not None or is_quantized(model)
+        litert_quantizer.require(precision, fake_quantized=fake_quantized)
     if calibration is not None:
         calibration = calibration_images(model, calibration)
 
@@ -109,9 +113,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
 
     model = written = float32_twin(model)
     for_converter = calibration
-    if calibration_method is not None and calibration is not None:
-        method = {"method": calibration_method, "bits": weight_bits}
-        written, for_converter = calibrate(model, [calibration], **method), None
+    if method is not None and calibration is not None:
+        written = calibrate(model, [calibration], method=method, bits=weight_bits)
+        for_converter = None
     serving = Serving(written, weights="float32", batch=batch)
     functions = _functions(serving)
     has_ranges = precision == "int8" and _carries_fake_quantization(functions)
@@ -127,11 +131,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         with tempfile.TemporaryDirectory() as folder, quiet():
             serving.save(folder)
             del serving  # the converter needs the memory that its copy of weights takes
-            file.write_bytes(
-                _converted(
-                    folder, model.name, precision, for_converter, batch, float_ends
-                )
-            )
+            choices = (precision, for_converter, batch, float_ends)
+            make = _converted if engine == CONVERTER else _converted_and_quantized
+            file.write_bytes(make(folder, model.name, *choices))
         probe = first_images(model, None if calibration is None else [calibration])
         check_file(file, model, probe, exact=precision == "float32", path=path)
         if calibrated:
@@ -145,6 +147,22 @@ def litert(  # noqa: PLR0913, each is a choice of its own
                 float_file=lambda to: litert(model, to, batch=batch),
             )
     return path
+
+
+def _check_choices(precision, engine, float_ends):
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"no precision called {precision!r}; choose from {', '.join(PRECISIONS)}"
+        )
+    if engine not in ENGINES:
+        raise ValueError(
+            f"no engine called {engine!r}; choose from {', '.join(ENGINES)}"
+        )
+    if float_ends and precision != "int8":
+        raise ValueError(
+            f"float_ends is a choice of int8 files; {precision} takes and gives "
+            "float32 already"
+        )
 
 
 def _method(method, weight_bits, precision):
@@ -170,6 +188,15 @@ def _functions(serving):
 
 def _carries_fake_quantization(functions):
     return any(node.op.startswith("FakeQuant") for nodes in functions for node in nodes)
+
+
+def _converted_and_quantized(  # noqa: PLR0913, each changes the file
+    folder, name, precision, calibration, batch, float_ends
+):
+    content = _converted(folder, name, "float32", None, batch, False)
+    return litert_quantizer.quantized(
+        content, precision, calibration, batch=batch, float_ends=float_ends
+    )
 
 
 def _converted(  # noqa: PLR0913, each changes the file

@@ -13,6 +13,7 @@ from compression.answers import agreement, require_finite
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
+from compression.measure.board import Board, board
 from compression.measure.crops import mean_logits
 from compression.measure.latency import Latency, latencies
 from compression.measure.macs import macs
@@ -36,6 +37,9 @@ class Profile:
         latency_ms: median over calls with one image.
         latency_low_ms: 10th percentile.
         latency_high_ms: 90th percentile.
+        arena_bytes: RAM that a .tflite file needs in TensorFlow Lite Micro, weights
+            aside, see `measure.board`.
+        board_refusal: why that is not known of a .tflite file, in one line.
         top1: fraction of images, 0 to 1.
         top5: likewise; None with five classes or fewer.
         loss: mean cross-entropy in nats.
@@ -54,6 +58,8 @@ class Profile:
     latency_ms: float | None = None
     latency_low_ms: float | None = None
     latency_high_ms: float | None = None
+    arena_bytes: int | None = None
+    board_refusal: str | None = None
     top1: float | None = None
     top5: float | None = None
     loss: float | None = None
@@ -67,12 +73,13 @@ class Profile:
         return asdict(self)
 
 
-def profile(
+def profile(  # noqa: PLR0913, what to measure, each by keyword
     model_or_path: keras.Model | Runner | str | Path,
     data: Iterable | None = None,
     *,
     reference: keras.Model | Runner | str | Path | np.ndarray | None = None,
     latency: bool = True,
+    arena: bool = True,
     threads: int = 1,
     image_size: int | tuple[int, int] | None = None,
     views: Callable[[np.ndarray], Iterable[np.ndarray]] | None = None,
@@ -85,6 +92,7 @@ def profile(
         reference: what to compare the answers on `data` with: a model, a file, or
             logits of the same images, (n, classes).
         latency: time it, too. To compare several, use `latencies`.
+        arena: ask TensorFlow Lite Micro, of a .tflite file, too.
         threads: that LiteRT may use.
         image_size: side, or (height, width), at which a model that leaves it open is
             timed and its MACs counted; that of the first images of `data` by default.
@@ -110,6 +118,9 @@ def profile(
     if latency or image_size is not None:
         sized = scores.at_size(runner, image_size)
     time = latencies({"": sized})[""] if latency else Latency(None, None, None, 0)
+    on_board = Board()
+    if arena and runner.kind == "litert":
+        on_board = board(runner)
     answers = {}
     if data is not None:
         answers = _answers(runner, data, reference, threads, views)
@@ -124,6 +135,8 @@ def profile(
         latency_ms=time.median_ms,
         latency_low_ms=time.low_ms,
         latency_high_ms=time.high_ms,
+        arena_bytes=on_board.arena_bytes,
+        board_refusal=on_board.refusal,
         **answers,
     )
 

@@ -1,4 +1,7 @@
-"""Weights and activations in few bits: codes, scales, calibration, and training."""
+"""Weights and activations in few bits: codes, scales, calibration, and training.
+
+`sensitivity` says what each layer costs, `mixed_precision` chooses bits by it.
+"""
 
 from compression.quantization.adaround import adaround
 from compression.quantization.aware import quantize_aware
@@ -6,14 +9,28 @@ from compression.quantization.bias_correction import correct_bias
 from compression.quantization.equalisation import equalise
 from compression.quantization.folding import fold_batch_norm
 from compression.quantization.insertion import is_quantized
+from compression.quantization.mixed import Mixed, mixed_precision
 from compression.quantization.post_training import calibrate
+from compression.quantization.precision_plan import (
+    PrecisionPlan,
+    load_precision_plan,
+    quantize_by_plan,
+)
+from compression.quantization.sensitivity import LayerCost, sensitivity
 
 __all__ = [
+    "LayerCost",
+    "Mixed",
+    "PrecisionPlan",
     "adaround",
     "calibrate",
     "correct_bias",
     "equalise",
     "fold_batch_norm",
     "is_quantized",
+    "load_precision_plan",
+    "mixed_precision",
     "quantize_aware",
+    "quantize_by_plan",
+    "sensitivity",
 ]

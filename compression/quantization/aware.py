@@ -6,7 +6,7 @@ to be trained by `fit`, with a `Distiller` or with masks, and exported with
 `export.litert(model, path, precision="int8")`, which needs no calibration then.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -31,7 +31,7 @@ METHODS = ("moving_average", "lsq", "pact")
 def quantize_aware(  # noqa: PLR0913, all but one by keyword
     model: keras.Model,
     *,
-    bits: int = 8,
+    bits: int | Mapping[str, int] = 8,
     method: str = "moving_average",
     calibration: Iterable | None = None,
     freeze_after: int | None = None,
@@ -48,8 +48,9 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
     Args:
         model: functional or a built `Sequential`, trained or not; it stays as it is.
             Models inside it become part of the net.
-        bits: of the weights, 8 or 4; the file packs 4-bit codes, two in a byte.
-            Transposed convolutions keep 8, for want of a kernel.
+        bits: of the weights, 8 or 4, or these by the name of a layer, 8 where it is
+            not named; the file packs 4-bit codes, two in a byte. Transposed
+            convolutions keep 8, for want of a kernel.
         method: "moving_average": ranges follow what batches show; "lsq": steps of
             weights and activations are learnt (Esser et al. 2020); "pact": the upper
             end of what a ReLU gives is learnt (Choi et al. 2018), all else as in
@@ -69,7 +70,7 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
     """
     _require(bits, method, calibration, freeze_after, momentum)
     at = opened(model, skip)
-    seen = {} if calibration is None else _seen(at, calibration)
+    seen = {} if calibration is None else seen_in(at, calibration)
 
     def make_range(number, wanted, options):
         found = seen.get(number)
@@ -99,7 +100,8 @@ def require_ranges(model: keras.Model) -> None:
 
 
 def _require(bits, method, calibration, freeze_after, momentum):
-    require_bits(bits)
+    for each in bits.values() if isinstance(bits, Mapping) else [bits]:
+        require_bits(each)
     if method not in METHODS:
         raise ValueError(
             f"no method called {method!r}; choose from {', '.join(METHODS)}"
@@ -118,8 +120,13 @@ def _require(bits, method, calibration, freeze_after, momentum):
         raise ValueError(f"momentum must be in [0, 1), got {momentum}")
 
 
-def _seen(at: Opened, calibration) -> dict[int, Seen]:
-    """What the calibration images make of each tensor that has a range of its own."""
+def seen_in(at: Opened, calibration: Iterable) -> dict[int, Seen]:
+    """What calibration images make of each tensor that has a range of its own.
+
+    Args:
+        at: the net.
+        calibration: batches of images, or of tuples that begin with images.
+    """
     parts, counts = [], []
     for tensors in at.tensors(calibration_images(at.net, calibration)):
         parts.append([(t.min(), t.max(), np.abs(t).mean()) for t in tensors])

@@ -1,6 +1,6 @@
 """Fake quantization put into a net: twins of its layers, ranges behind its kernels."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 
@@ -16,6 +16,7 @@ from compression.quantization.twins import (
     ChannelwiseBatchNormalization,
     FreezingBatchNormalization,
     Quantized,
+    twin_class,
     twin_of,
 )
 from compression.weights import require_finite_weights
@@ -42,7 +43,7 @@ class Opened:
     def own(self) -> list[int]:
         """Numbers of the calls whose output has a range of its own."""
         ranges = self.placement.ranges
-        return [at for at, each in ranges.items() if each.same_as is None]
+        return [at for at, x in ranges.items() if x.rounds and x.same_as is None]
 
     @cached_property
     def _inner(self):
@@ -95,7 +96,7 @@ def inserted(
     at: Opened,
     make_range: MakeRange,
     *,
-    bits: int = 8,
+    bits: int | Mapping[str, int] = 8,
     rounding: str = "range",
     freeze_after: int | None = None,
 ) -> keras.Model:
@@ -105,10 +106,15 @@ def inserted(
         at: the net.
         make_range: of the number of a call with a range of its own, that range and
             options (name and dtype) makes the layer that rounds its output.
-        bits: of the weights, 8 or 4.
+        bits: of the weights, 8 or 4, or these by the name of a layer, else 8.
         rounding: of the weights, as `Quantized` takes it.
         freeze_after: as `FreezingBatchNormalization` takes it.
+
+    Raises:
+        ValueError: `bits` names a layer that is not quantized.
     """
+    if isinstance(bits, Mapping):
+        _require_layers(bits, at)
     options = {"bits": bits, "rounding": rounding, "freeze_after": freeze_after}
     quantized = rebuild(
         at.net,
@@ -121,12 +127,26 @@ def inserted(
     return quantized
 
 
+def _require_layers(bits, at):
+    layers = [call.operation for call in at.graph.calls]
+    twins = [x.name for x in layers if id(x) in at.placement.twins and twin_class(x)]
+    for name in bits:
+        if name not in twins:
+            raise ValueError(
+                f"bits: no layer called {name!r} is quantized; there are "
+                f"{', '.join(dict.fromkeys(twins))}"
+            )
+
+
 def _twin(layer, placement, options):
     """The layer that stands for another, None where none does."""
     if id(layer) not in placement.twins:
         return None
     if not isinstance(layer, keras.layers.BatchNormalization):
-        return twin_of(layer, bits=options["bits"], rounding=options["rounding"])
+        bits = options["bits"]
+        if isinstance(bits, Mapping):
+            bits = bits.get(layer.name, 8)
+        return twin_of(layer, bits=bits, rounding=options["rounding"])
     config, make = layer.get_config(), FreezingBatchNormalization
     if id(layer) in placement.alone:
         make = ChannelwiseBatchNormalization
@@ -151,6 +171,9 @@ class _Ranges:
         if wanted.same_as is not None:
             return partial(self.made[wanted.same_as], observe=False)
         dtype = getattr(call.operation, "dtype_policy", None)
+        if not wanted.rounds:
+            name = self.names.free(f"{call.operation.name}_float")
+            return LeaveFloat(name=name, dtype=dtype)
         name = self.names.free(f"{call.operation.name}_range")
         options = {"name": name, "dtype": dtype}
         if wanted.fixed is not None:

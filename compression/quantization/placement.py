@@ -63,12 +63,14 @@ class Range:
         same_as: number of the call whose range this tensor has, too.
         after_float: whether what comes before stays float32.
         positive: whether a ReLU has made the tensor.
+        rounds: False where the concatenation that follows rounds it, to its own range.
     """
 
     fixed: tuple[float, float] | None = None
     same_as: int | None = None
     after_float: bool = False
     positive: bool = False
+    rounds: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,14 @@ class Placement:
         ranges: by the number of the call whose output has one.
         twins: ids of layers that get a quantized twin.
         alone: ids of batch norms that no convolution stands before.
+        operators: numbers of the calls that are one operator of the file, in order:
+            those with an integer kernel.
     """
 
     ranges: dict[int, Range]
     twins: set[int]
     alone: set[int]
+    operators: tuple[tuple[int, ...], ...]
 
 
 def activation_name(function) -> str:
@@ -151,12 +156,18 @@ class _Placing:
         silent = {at for kernel in kernels for at in kernel[:-1]}
         heads = {kernel[-1]: kernel[0] for kernel in kernels}
         ranges = {}
+        operators = []
         for at in range(len(self.calls)):
             if at in silent or self.kinds[at] == KEPT:
                 continue
-            if self._only_concatenated(at, heads):
-                continue
-            ranges[at] = self._range(at, heads.get(at, at), ranges)
+            head = heads.get(at, at)
+            if self.kinds[head] != FLOAT:
+                operators.append((head, *inside.get(head, ())))
+            if self._only_concatenated(at, head):
+                if self.kinds[head] == FLOAT:
+                    ranges[at] = Range(after_float=True, rounds=False)
+            elif not self._inside_floats(at, head):
+                ranges[at] = self._range(at, head, ranges)
         twins = {
             id(call.operation)
             for call, kind in zip(self.calls, self.kinds, strict=True)
@@ -165,7 +176,7 @@ class _Placing:
         floats = [at for at, kind in enumerate(self.kinds) if kind == FLOAT]
         for at in floats:  # their batch norm too
             twins -= {id(self.calls[i].operation) for i in inside.get(at, ())}
-        return Placement(ranges, twins, self.alone)
+        return Placement(ranges, twins, self.alone, tuple(operators))
 
     def _inside_kernels(self):
         """For each call that begins a kernel the later calls that are part of it."""
@@ -194,18 +205,38 @@ class _Placing:
         chain.append(following)
         return following
 
-    def _only_concatenated(self, at, heads):
+    def _inside_floats(self, at, head):
+        """Whether a float tensor goes into float layers only: nothing rounds it.
+
+        A concatenation is none: LiteRT's converter makes it an integer one as soon as
+        one of the tensors is.
+        """
+        if self.kinds[head] != FLOAT or self._concatenates(at):
+            return False
+        waiting = [at]
+        while waiting:
+            at = waiting.pop()
+            uses = {use for use, _ in self.graph.consumers[Source(at)]}
+            kinds = {self.kinds[use] for use in uses}
+            if at in self.ends or not uses or not kinds <= {FLOAT, KEPT}:
+                return False
+            if any(map(self._concatenates, uses)):
+                return False
+            waiting += [use for use in uses if self.kinds[use] == KEPT]
+        return True
+
+    def _concatenates(self, at):
+        return isinstance(self.calls[at].operation, layers.Concatenate)
+
+    def _only_concatenated(self, at, head):
         """Whether its range is that of a concatenation, the only use."""
-        head = self.kinds[heads.get(at, at)]
         uses = self.graph.consumers[Source(at)]
         return (
-            head in (KERNEL, NORM)
+            self.kinds[head] in (KERNEL, NORM, FLOAT)
             and at not in self.ends
             and bool(uses)
             and all(
-                isinstance(self.calls[use].operation, layers.Concatenate)
-                and self.kinds[use] != FLOAT
-                for use, _ in uses
+                self._concatenates(use) and self.kinds[use] != FLOAT for use, _ in uses
             )
         )
 

@@ -1,10 +1,9 @@
 """`limbeck export`: a .keras file, written for deployment."""
 
-import logging
 import sys
-from contextlib import contextmanager
 
 from experiments.cli import model_data
+from experiments.cli.agreement import agreement_on_stderr
 from experiments.cli.options import path, start_tensorflow
 
 EXAMPLES = """
@@ -89,7 +88,7 @@ def run(options):
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
     if lite:
-        with _agreement_on_stderr():
+        with agreement_on_stderr():
             export.litert(
                 runner.model,
                 options.out,
@@ -112,21 +111,6 @@ def run(options):
     if known is not None:
         known.write_beside(options.out)
     print(options.out)
-
-
-@contextmanager
-def _agreement_on_stderr():
-    """How far an integer file agrees with its model is logged: show it."""
-    log, handler = logging.getLogger("compression.export"), logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("limbeck: %(message)s"))
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 def _write_header(options):

@@ -17,6 +17,7 @@ from experiments.cli import (
     measure,
     nets,
     prune,
+    quantize,
     report,
     reproduce,
     table,
@@ -27,7 +28,7 @@ from experiments.cli.version import ShowVersion
 # One more verb is one more file here and its name in this tuple. The file has
 # `add(commands)`, which adds its parser and sets `run=`, a function of the options.
 # It imports Keras, TensorFlow and Matplotlib in `run` only: `--help` is quick.
-VERBS = (demo, reproduce, nets, prune, measure, export, report, table, bench)
+VERBS = (demo, reproduce, nets, prune, quantize, measure, export, report, table, bench)
 
 EXAMPLES = """
 limbeck demo                        # the main job on 5,000 real digits

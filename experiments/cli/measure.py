@@ -66,9 +66,6 @@ def run(options):
         runner, batches, image_size=options.image_size, views=views
     )
     row = profile.as_row()
-    if runner.kind == "litert":
-        board = measure.board(runner)
-        row |= {"arena_bytes": board.arena_bytes, "board_refusal": board.refusal}
     if options.json:
         print(json.dumps(row, indent=1))
         return

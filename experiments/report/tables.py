@@ -180,7 +180,7 @@ def _cost_column(key, teacher):
 
 def _looked_at(summary):
     """Whether a board was asked; rows of earlier versions say nothing of it."""
-    return any(ARENA in row for row in summary.rows)
+    return any(row.get(ARENA) or row.get("board_refusal") for row in summary.rows)
 
 
 def _arena_column(summaries, teacher):

@@ -53,7 +53,7 @@ def measured_rows(
         for form in stage.exports:
             runner, latency = runners[stage.name, form], latencies[stage.name, form]
             profile = measure.profile(
-                runner, test, reference=reference, latency=False
+                runner, test, reference=reference, latency=False, arena=False
             ).as_row()
             profile |= {
                 "latency_ms": latency.median_ms,

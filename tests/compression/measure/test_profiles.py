@@ -1,5 +1,6 @@
 """Profiles of a model and its files against scores of their own answers."""
 
+import importlib.util
 import json
 
 import numpy as np
@@ -46,12 +47,29 @@ def test_profile_of_a_model_and_its_files(tmp_path):
         assert json.loads(json.dumps(got.as_row())) == got.as_row()
         if kind != "litert":
             assert (got.top1, got.agreement) == (0.75, 1.0)
+        board = measure.board(file) if kind == "litert" else measure.Board()
+        assert (got.arena_bytes, got.board_refusal) == (
+            board.arena_bytes,
+            board.refusal,
+        )
+        assert kind != "litert" or bool(board.arena_bytes) != bool(board.refusal)
         if kind != "keras":
             assert got.bytes == measure.size(subject)
-    by_logits = measure.profile(file, batches, reference=logits, latency=False)
+    options = {"latency": False, "arena": False}
+    by_logits = measure.profile(file, batches, reference=logits, **options)
+    assert by_logits.arena_bytes is by_logits.board_refusal is None
     by_file = measure.profile(model, batches, reference=file, latency=False)
     assert by_logits.agreement == by_file.agreement
     assert by_logits.latency_ms is None
+
+
+def test_without_a_wheel_the_arena_is_empty_and_says_why(tmp_path, monkeypatch):
+    file = export.litert(on_images(layers.Flatten()), tmp_path / "net.tflite")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    got = measure.profile(file, latency=False)
+    assert (
+        got.arena_bytes is None and "tflite-micro is not installed" in got.board_refusal
+    )
 
 
 def test_profile_without_data():

@@ -10,12 +10,12 @@ import pytest
         (
             "demmo",
             "limbeck: no command 'demmo' (did you mean demo?); choose from demo, "
-            "reproduce, nets, prune, measure, export, report, table, bench",
+            "reproduce, nets, prune, quantize, measure, export, report, table, bench",
         ),
         (
             "train",
             "limbeck: no command 'train'; choose from demo, reproduce, nets, "
-            "prune, measure, export, report, table, bench",
+            "prune, quantize, measure, export, report, table, bench",
         ),
         (
             "bench net",

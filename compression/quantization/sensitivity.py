@@ -1,0 +1,162 @@
+"""What each layer costs when it alone is quantized."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from compression.quantization.calibration import images_of
+from compression.quantization.switched import INT4, INT8, SwitchedNet
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What it costs to round one layer, all others in float32.
+
+    Attributes:
+        layer: its name; a layer that a file holds as several operators is several, as
+            "conv" and "conv_activation".
+        kind: its class, or "input": the images.
+        precision: "int8", or "int4": weights of 4 bits; what it gives has 8.
+        weights: number of its weights that are rounded; their bytes are this times the
+            bits.
+        loss: by how much the mean cross-entropy grows, in nats.
+        top1: by how much the fraction of right answers falls, 0 to 1.
+        cosine_distance: 1 - cos of the angle between what it gives rounded and in
+            float, on all images as one vector. Of large tensors 64 numbers of each
+            image are compared.
+    """
+
+    layer: str
+    kind: str
+    precision: str
+    weights: int
+    loss: float
+    top1: float
+    cosine_distance: float
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Labelled images in memory.
+
+    Attributes:
+        images: (n, height, width, channels).
+        labels: (n,) integer classes.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    @classmethod
+    def of(cls, data: Iterable) -> "Examples":
+        """All of batches (images, labels).
+
+        Raises:
+            ValueError: there are none, or one has no labels.
+        """
+        images, labels = [], []
+        for batch in data:
+            if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+                raise ValueError("data must be batches (images, labels)")
+            images.append(images_of(batch))
+            labels.append(np.asarray(batch[1]).reshape(len(images[-1]), -1)[:, 0])
+        if not images:
+            raise ValueError("data holds no batches")
+        return cls(np.concatenate(images), np.concatenate(labels))
+
+
+def sensitivity(
+    model: keras.Model,
+    data: Iterable,
+    *,
+    precisions: Sequence[str] = (INT8, INT4),
+    calibration: Iterable | None = None,
+    skip: Sequence[str] = (),
+    log: Callable[[str], None] = lambda line: None,
+) -> list[LayerCost]:
+    """Rounds one layer after the other, and says what each costs: the dearest first.
+
+    One graph serves all of them, so the time is that of one pass over the images for
+    each row.
+
+    Args:
+        model: functional or a built `Sequential`, trained, not quantized.
+        data: batches (images, labels) with integer classes, of a few hundred images;
+            not those that shall judge the result.
+        precisions: of weights, "int8" and "int4"; layers that take no 4 have 8.
+        calibration: batches of images from which ranges are read; None: `data`.
+        skip: layers that always stay float32, by name or pattern.
+        log: called with each line of progress.
+
+    Raises:
+        ValueError: an argument is not one of those above; the model has no graph, or a
+            layer without integer kernel; or data do not fit.
+    """
+    data = Examples.of(data)
+    require_precisions(precisions)
+    net = SwitchedNet(
+        model, [data.images] if calibration is None else calibration, skip
+    )
+    return costs(net, data, precisions, log)
+
+
+def require_precisions(precisions: Sequence[str]) -> None:
+    """Raises ValueError unless all are "int8" or "int4", and there is one."""
+    for precision in precisions or [None]:
+        if precision not in (INT8, INT4):
+            raise ValueError(f"precisions must be of int8 and int4, got {precision!r}")
+
+
+def costs(
+    net: SwitchedNet,
+    data: Examples,
+    precisions: Sequence[str],
+    log: Callable[[str], None] = lambda line: None,
+) -> list[LayerCost]:
+    """The rows of `sensitivity`, of a net that is switched already."""
+    net.all_float()
+    logits, given = net.answers(data.images)
+    loss, top1 = scores_of(logits, data.labels)
+    wanted = [
+        (part, precision)
+        for part in net.parts.values()
+        for precision in [p for p in precisions if p in part.precisions] or [INT8]
+    ]
+    rows = []
+    for number, (part, precision) in enumerate(wanted, start=1):
+        log(f"{number}/{len(wanted)}: {part.layer} in {precision}")
+        net.only(part.layer, precision)
+        logits, rounded = net.answers(data.images)
+        its_loss, its_top1 = scores_of(logits, data.labels)
+        distance = cosine_distance(given[part.layer], rounded[part.layer])
+        rows.append(
+            LayerCost(
+                layer=part.layer,
+                kind=part.kind,
+                precision=precision,
+                weights=part.weights,
+                loss=its_loss - loss,
+                top1=top1 - its_top1,
+                cosine_distance=distance,
+            )
+        )
+    net.all_float()
+    return sorted(rows, key=lambda row: -row.loss)
+
+
+def scores_of(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
+    """(mean cross-entropy in nats, fraction of right answers)."""
+    from compression.measure.scores import accuracy, cross_entropy  # imports this room
+
+    return cross_entropy(logits, labels), accuracy(logits, labels)
+
+
+def cosine_distance(one: np.ndarray, other: np.ndarray) -> float:
+    """1 - cos of the angle between two arrays as vectors, 0 to 2; of zeros alike 0."""
+    one, other = one.ravel().astype(np.float64), other.ravel().astype(np.float64)
+    if (one == other).all():
+        return 0.0
+    norms = np.linalg.norm(one) * np.linalg.norm(other)
+    return 1.0 if norms == 0 else float(1 - one @ other / norms)

@@ -1,0 +1,295 @@
+"""`limbeck quantize`: an integer file of a .keras model; or what each layer costs."""
+
+import argparse
+import sys
+
+from experiments.cli import model_data
+from experiments.cli.agreement import agreement_on_stderr
+from experiments.cli.options import names, path, positive, start_tensorflow
+
+EXAMPLES = """
+limbeck quantize net.keras --data mnist5k --out int8.tflite
+limbeck quantize net.keras --data mnist5k --precision int4 --out int4.tflite
+limbeck quantize net.keras --data mnist5k --explain --draw costs.png
+limbeck quantize net.keras --data mnist5k --max-drop 0.5 --out mixed.tflite
+limbeck quantize net.keras --data mnist5k --plan mixed.plan.json --out edited.tflite
+"""
+# int4: weights of 4 bits, activations of 8.
+CALIBRATED, UNCALIBRATED = ("int8", "int4", "int16x8"), ("dynamic", "float16")
+PRECISIONS = (*CALIBRATED, *UNCALIBRATED)
+BATCH = 64
+BATCHES = 4  # of train images, from which ranges are read
+IMAGES = 256  # of validation, on which costs are measured
+WRITING = ("precision", "plan", "out", "engine", "float_ends")
+
+
+def add(commands):
+    command = commands.add_parser(
+        "quantize",
+        help="write a .keras model in few bits; or explain what each layer costs",
+        description="Writes a .tflite file whose ranges come from train images. With "
+        "--max-drop layers get 4 or 8 bits, or stay float, as validation images allow, "
+        "and NAME.plan.json beside the file says which; it may be edited.",
+        examples=EXAMPLES,
+    )
+    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
+    model_data.add_options(command, "images of")
+    command.add_argument(
+        "--explain",
+        action="store_true",
+        help="print what each layer costs when it alone is quantized, no more",
+    )
+    command.add_argument(
+        "--draw", metavar="FILE", type=path, help="and draw it to a .svg or .png"
+    )
+    command.add_argument(
+        "--precision",
+        metavar="NAME",
+        help=f"of all layers: {', '.join(PRECISIONS)} (int8)",
+    )
+    command.add_argument(
+        "--max-drop",
+        metavar="POINTS",
+        type=points,
+        help="mix precisions: so much top-1 may be lost on validation images",
+    )
+    command.add_argument(
+        "--plan", metavar="FILE", type=path, help="carry out this plan, perhaps edited"
+    )
+    command.add_argument(
+        "--skip", metavar="A,B", help="layers, or patterns, that stay float32"
+    )
+    command.add_argument(
+        "--images",
+        metavar="N",
+        type=positive,
+        default=IMAGES,
+        help=f"of validation, on which costs are measured ({IMAGES})",
+    )
+    command.add_argument(
+        "--float-ends", action="store_true", help="the file takes and gives float32"
+    )
+    command.add_argument(
+        "--engine",
+        metavar="NAME",
+        help="converter, or litert-quantizer (int8, dynamic) (converter)",
+    )
+    command.add_argument(
+        "--out", metavar="FILE", type=path, help="the .tflite file to write"
+    )
+    command.set_defaults(run=run)
+
+
+def points(text: str) -> float:
+    """Percentage points, 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(
+            f"must be 0 to 100 percentage points, got {text}"
+        )
+    return value
+
+
+def run(options):
+    (_check_explaining if options.explain else _check_writing)(options)
+    start_tensorflow()
+    import architectures  # noqa: F401, registers the layers that a .keras file may hold
+    from compression import export, quantization
+
+    runner = export.load(options.model)
+    if runner.model is None:
+        raise ValueError(
+            f"{options.model} was exported already: give the .keras file it came from"
+        )
+    if options.engine not in (None, *export.ENGINES):
+        raise ValueError(
+            f"no engine called {options.engine!r}; choose from "
+            f"{', '.join(export.ENGINES)}"
+        )
+    plan = quantization.load_precision_plan(options.plan) if options.plan else None
+    data = model_data.load_for(runner, options) if options.data else None
+    if options.explain:
+        _explain(runner.model, data, options)
+    elif plan or options.max_drop is not None:
+        _write_by_plan(runner.model, data, plan, options)
+    else:
+        _write(runner.model, data, options)
+
+
+def _check_explaining(options):
+    given = [f"--{x.replace('_', '-')}" for x in WRITING if vars(options)[x]]
+    given += ["--max-drop"] * (options.max_drop is not None)
+    if given:
+        raise ValueError(f"--explain writes no file: leave out {', '.join(given)}")
+    if not options.data:
+        raise ValueError("what a layer costs is seen on images: give --data")
+    if options.draw:
+        from experiments.nets.drawing import check_path
+
+        check_path(options.draw)
+
+
+def _check_writing(options):
+    precision = options.precision or "int8"
+    if options.draw:
+        raise ValueError("--draw is a picture of the costs: give --explain")
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"no precision called {precision!r}; choose from {', '.join(PRECISIONS)}"
+        )
+    by_plan = options.max_drop is not None or options.plan is not None
+    if by_plan:
+        _check_plan(options)
+    elif options.skip and precision != "int4":
+        raise ValueError("--skip goes with --explain, --max-drop or --precision int4")
+    if not options.data and (by_plan or precision in CALIBRATED):
+        raise ValueError(
+            "ranges are read from train images: give --data, such as --data cifar10 or "
+            "--data folder:PATH"
+        )
+    if options.out is None or options.out.suffix != ".tflite":
+        raise ValueError(f"--out must be the .tflite file to write, got {options.out}")
+    beside = [_plan_beside(options.out)] if options.max_drop is not None else []
+    for file in (options.out, *beside):
+        if file.exists():
+            raise ValueError(f"{file} exists: give another --out, or remove it")
+
+
+def _check_plan(options):
+    given = {
+        "--max-drop": options.max_drop is not None,
+        "--plan": options.plan,
+        "--precision": options.precision,
+    }
+    given = [name for name, is_there in given.items() if is_there]
+    if len(given) > 1:
+        raise ValueError(f"{' and '.join(given)} each say which bits: give one of them")
+    if options.engine not in (None, "converter"):
+        raise ValueError("plans are carried out by the converter: leave out --engine")
+    if options.plan and options.skip:
+        raise ValueError("--plan says what stays float32: leave out --skip")
+
+
+def _plan_beside(out):
+    return out.with_name(f"{out.stem}.plan.json")
+
+
+def _explain(model, data, options):
+    from compression import quantization
+    from experiments.benchmarks.progress import report_progress
+    from experiments.nets import layer_costs
+
+    rows = quantization.sensitivity(
+        model,
+        _validation(data, options),
+        calibration=_train(data),
+        skip=names(options.skip) or (),
+        log=report_progress,
+    )
+    report_progress("")
+    print(layer_costs.as_text(model.name, rows, options.images))
+    if options.draw:
+        layer_costs.draw(model.name, rows, options.draw)
+        print(f"\nDrawing: {options.draw}")
+
+
+def _write(model, data, options):
+    from compression import export, quantization
+
+    precision = options.precision or "int8"
+    calibration = _train(data) if precision in CALIBRATED else None
+    if precision == "int4":
+        model = quantization.quantize_aware(
+            model, bits=4, calibration=calibration, skip=names(options.skip) or ()
+        )
+        precision, calibration = "int8", None
+    with agreement_on_stderr():
+        export.litert(
+            model,
+            options.out,
+            precision=precision,
+            calibration=calibration,
+            float_ends=options.float_ends,
+            **({"engine": options.engine} if options.engine else {}),
+        )
+    _finish(options)
+
+
+def _write_by_plan(model, data, plan, options):
+    from compression import export, measure, quantization
+    from experiments.benchmarks.progress import report_progress
+    from experiments.nets import layer_costs
+
+    validation, calibration = _validation(data, options), _train(data)
+    if plan is None:
+        found = quantization.mixed_precision(
+            model,
+            validation,
+            max_drop=options.max_drop,
+            calibration=calibration,
+            skip=names(options.skip) or (),
+            log=report_progress,
+        )
+        report_progress("")
+        plan = found.plan
+        print(layer_costs.choice_in_words(found))
+    quantized = quantization.quantize_by_plan(model, plan, calibration)
+    export.litert(
+        quantized, options.out, precision="int8", float_ends=options.float_ends
+    )
+    if not options.plan:
+        plan.save(_plan_beside(options.out))
+    import numpy as np
+
+    labels = np.concatenate([labels for _, labels in validation])
+    top1 = {
+        name: 100 * measure.accuracy(measure.logits(each, validation), labels)
+        for name, each in (("float32", model), ("file", options.out))
+    }
+    lost = top1["float32"] - top1["file"]
+    print(
+        f"top-1 on {len(labels)} validation images: {top1['float32']:.2f} % in "
+        f"float32, {top1['file']:.2f} % by the file"
+    )
+    if options.max_drop is not None and lost > options.max_drop + 1e-9:
+        print(
+            f"limbeck: the file loses {lost:.2f} points, more than "
+            f"{options.max_drop:g}: kernels round once more than the net they were "
+            "chosen by; give a narrower bound, or more --images",
+            file=sys.stderr,
+        )
+    _finish(options)
+    if not options.plan:
+        print(_plan_beside(options.out))
+
+
+def _finish(options):
+    from experiments import deployment
+
+    known = deployment.beside(options.model)
+    if known is not None:
+        known.write_beside(options.out)
+    print(f"{options.out.stat().st_size:,} bytes\n{options.out}")
+
+
+def _train(data):
+    from experiments.data import pipeline
+
+    train = pipeline.evaluation_batches(data, "train", batch_size=BATCH)
+    return [images for images, _ in train.take(BATCHES).as_numpy_iterator()]
+
+
+def _validation(data, options):
+    from experiments.data import pipeline
+
+    batches = pipeline.evaluation_batches(data, "validation", batch_size=BATCH)
+    found, left = [], options.images
+    for images, labels in batches.as_numpy_iterator():
+        found.append((images[:left], labels[:left]))
+        left -= len(images)
+        if left <= 0:
+            break
+    return found

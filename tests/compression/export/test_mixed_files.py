@@ -1,0 +1,49 @@
+"""Files of nets whose layers have different precisions."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from compression import export
+from compression.quantization import PrecisionPlan, quantize_by_plan
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+RNG = np.random.default_rng(0)
+
+
+def test_the_file_has_the_precisions_of_the_plan(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    x = image = keras.Input((8, 8, 3), name="image")
+    for name in ("a", "b", "c", "d"):
+        x = layers.Conv2D(16, 3, padding="same", activation="relu", name=name)(x)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    model = keras.Model(image, layers.Dense(5, name="logits")(x), name="net")
+    images = RNG.normal(size=(32, 8, 8, 3)).astype("float32")
+    plan = PrecisionPlan("net", {"a": "int4", "b": "float32", "c": "float32"})
+    mixed = quantize_by_plan(model, plan, [images])
+    names = [layer.name for layer in mixed.layers]
+    assert "b_range" not in names and "c_range" in names  # b's goes into floats only
+    path = export.litert(mixed, tmp_path / "net.tflite", precision="int8")
+    interpreter = Interpreter(str(path))
+    interpreter.allocate_tensors()
+    kernels = [
+        interpreter.get_tensor(t["index"])
+        for t in interpreter.get_tensor_details()
+        if tuple(t["shape"][1:3]) == (3, 3)
+    ]
+    kinds = sorted((k.shape[-1], k.dtype.name, np.abs(k).max() <= 7) for k in kernels)
+    assert kinds == [
+        (3, "int8", True),
+        (16, "float32", True),
+        (16, "float32", True),
+        (16, "int8", False),
+    ]
+    wanted = mixed.predict(images, verbose=0)
+    scale = interpreter.get_output_details()[0]["quantization"][0]
+    assert np.abs(export.load(path)(images) - wanted).max() < 2.5 * scale
+    whole = quantize_by_plan(model, PrecisionPlan("net", {}), [images])
+    smaller = export.litert(whole, tmp_path / "int8.tflite", precision="int8")
+    # Two kernels of 2,304 weights, three bytes more for each.
+    assert path.stat().st_size - smaller.stat().st_size > 3 * 2 * 2304 - 432 / 2 - 500

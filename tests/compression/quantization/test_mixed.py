@@ -1,0 +1,127 @@
+"""Precisions by layer: chosen under a bound, written down, exported."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from compression.quantization import (
+    PrecisionPlan,
+    load_precision_plan,
+    mixed_precision,
+    quantize_by_plan,
+)
+from compression.quantization.precision_plan import weight_bytes
+
+pytestmark = pytest.mark.usefixtures("eagerly")
+RNG = np.random.default_rng(0)
+
+
+def net_and_data():
+    """Four bits hold "even" exactly, but not "uneven": it has one large weight.
+
+    The images carry their class: channel 0 is 1, 2 or 3, and logit i is largest where
+    it is i + 1.
+    """
+    image = keras.Input((4, 4, 2), name="image")
+    x = layers.Conv2D(2, 1, name="even")(image)
+    x = layers.GlobalAveragePooling2D(name="gap")(x)
+    model = keras.Model(image, layers.Dense(3, name="uneven")(x), name="net")
+    model.get_layer("even").kernel.assign(np.eye(2).reshape(1, 1, 2, 2))
+    model.get_layer("uneven").kernel.assign([[2.0, 4.0, 6.0], [20.0, 0.0, 0.0]])
+    model.get_layer("uneven").bias.assign([-1.0, -4.0, -9.0])
+    labels = np.arange(60) % 3
+    images = np.zeros((60, 4, 4, 2), "float32")
+    images[..., 0] = labels[:, None, None] + 1
+    images[..., 1] = RNG.uniform(0, 1e-3, (60, 4, 4))
+    return model, [(images, labels)]
+
+
+def test_layers_that_bear_four_bits_get_them():
+    model, data = net_and_data()
+    found = mixed_precision(model, data, max_drop=0)
+    assert found.plan.layers == {
+        "image": "int8",
+        "even": "int4",
+        "gap": "int8",
+        "uneven": "int8",
+    }
+    assert found.top1 == found.float_top1 == 1.0 and found.images == 60
+    assert found.checks == 4  # all in int8; two, then each of them in int4
+    assert (found.weight_bytes, found.int8_bytes, found.float_bytes) == (8, 10, 40)
+    dearest = found.costs[0]
+    assert (dearest.layer, dearest.precision) == ("uneven", "int4")
+    assert dearest.top1 > 0.3
+    wide = mixed_precision(model, data, max_drop=100)
+    assert wide.plan.layers["uneven"] == "int4" and wide.checks == 2
+    only = mixed_precision(model, data, max_drop=0, precisions=["int4"])
+    assert only.plan.layers == found.plan.layers | {
+        "uneven": "float32",
+        "gap": "float32",
+    }
+
+
+def test_a_bound_that_images_alone_miss_is_refused():
+    model, data = net_and_data()
+    calibration = [data[0][0] * 0]  # all images become zeros
+    with pytest.raises(
+        ValueError, match="rounding the images alone costs 66.67 points"
+    ):
+        mixed_precision(model, data, max_drop=5, calibration=calibration)
+    with pytest.raises(ValueError, match="max_drop must be 0 to 100.*, got -1"):
+        mixed_precision(model, data, max_drop=-1)
+
+
+def test_a_plan_is_a_file_that_can_be_edited(tmp_path):
+    model, data = net_and_data()
+    path = tmp_path / "plan.json"
+    plan = PrecisionPlan("net", {"even": "int4", "uneven": "float32"}, ("gap",))
+    plan.save(path)
+    assert load_precision_plan(path) == plan
+    assert '    "even": "int4",\n' in path.read_text()
+    record = json.loads(path.read_text())
+    record["layers"]["even"] = "int16x8"
+    path.write_text(json.dumps(record))
+    edited = load_precision_plan(path)
+    with pytest.raises(
+        ValueError, match="mixes float32, int8, int4 by layer; int16x8 is"
+    ):
+        quantize_by_plan(model, edited, data)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"format": "limbeck channel plan 1"}', '{"format": 3}']
+)
+def test_other_files_are_no_plans(text, tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="plan.json is not a precision plan"):
+        load_precision_plan(path)
+    with pytest.raises(FileNotFoundError):
+        load_precision_plan(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("layers_of", "message"),
+    [
+        ({"odd": "int8"}, "another net .*: 'net' has no layer 'odd'"),
+        (
+            {"even": "int2"},
+            "a precision called 'int2'; choose from float32, int8, int4",
+        ),
+        ({"image": "float32"}, "leaves 'image' float32: .*rounds inputs"),
+        ({"gap": "int4"}, "bits: no layer called 'gap' is quantized; there are even"),
+    ],
+)
+def test_plans_that_no_file_can_hold_are_refused(layers_of, message):
+    model, data = net_and_data()
+    with pytest.raises(ValueError, match=message):
+        quantize_by_plan(model, PrecisionPlan("net", layers_of), data)
+
+
+def test_bytes_of_odd_numbers_of_weights():
+    weights = {"a": 3, "b": 5}
+    assert weight_bytes(weights, "int4") == 2 + 3
+    assert weight_bytes(weights, {"a": "float32", "b": "int8"}) == 17
