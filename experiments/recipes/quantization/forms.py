@@ -14,6 +14,13 @@ CALIBRATIONS = {
     "mse": "int8, least squared error",
     "kl": "int8, KL divergence",
 }
+# Of nets that are hard to quantize without training, see `recipe.HARD`.
+CORRECTED = {
+    "equalised": "int8, equalised, biases corrected",
+    "four": "4-bit weights, to the nearest",
+    "adaround": "4-bit weights, rounding learnt (AdaRound)",
+}
+MIXED = {"mixed": "mixed 4 and 8 bits, half a point lost on validation"}
 AWARE = {
     "qat8": "int8, trained with its rounding",
     "qat4": "4-bit weights, trained with their rounding",

@@ -5,11 +5,14 @@
 
 The ResNets start from published weights, tuned to the JPEG images; the others are
 trained here. Each float net is written in float32, in float16 and with dynamic ranges;
-then in int8, its ranges by each way to calibrate; then it goes on training with the
-rounding of its int8 file, weights in 8 bits or in 4 (steps learnt, Esser et al. 2020).
-MobileNetV2, whose depthwise kernels are the hard case of Krishnamoorthi (2018,
-https://arxiv.org/abs/1806.08342), is corrected without training, too. ResNet-20 and the
-small AlexNet have all seeds, the others one. Rates and epochs were set once.
+then in int8, its ranges by each way to calibrate, and with weights of 4 bits where
+validation allows it; then it goes on training with the rounding of its int8 file,
+weights in 8 bits or in 4 (steps learnt, Esser et al. 2020). ResNet-20 and MobileNetV2,
+whose depthwise kernels are the hard case of Krishnamoorthi (2018,
+https://arxiv.org/abs/1806.08342), are also equalised and their biases corrected (Nagel
+et al. 2019), and get weights of 4 bits rounded to the nearest or as AdaRound learns it
+(Nagel et al. 2020). ResNet-20 and the small AlexNet have all seeds, the others one.
+Rates, epochs and steps were set once.
 """
 
 from architectures.published_weights import MEAN, STD
@@ -18,6 +21,7 @@ from experiments.recipe import Recipe
 from experiments.recipes.quantization.forms import CALIBRATIONS, FILES
 from experiments.stages.application import Application
 from experiments.stages.base import Export
+from experiments.stages.mixed_precision import MixedPrecision
 from experiments.stages.net import Net
 from experiments.stages.quantize import Quantize
 from experiments.stages.quantize_aware import QuantizeAware
@@ -26,6 +30,8 @@ from experiments.training.settings import Training
 
 INT8 = (Export("litert", "int8"),)
 AS_FLOAT = tuple(Export("litert", precision) for precision in FILES)
+HARD = ("resnet20", "mobilenet")
+ROUNDING_STEPS = 500  # of AdaRound, a layer
 SEEDED = ("resnet20", "alexnet")  # the others are trained once, for all seeds
 
 
@@ -64,8 +70,18 @@ def _forms(net: str, start, training: Training, aware: Training) -> list:
             Quantize(f"{net}_{method}", net, method=method, **options)
             for method in CALIBRATIONS
         ),
+        *(_corrected(net, options) if net in HARD else ()),
+        MixedPrecision(f"{net}_mixed", net, max_drop=0.5, **options),
         QuantizeAware(f"{net}_qat8", net, aware, **options),
         QuantizeAware(f"{net}_qat4", net, aware, bits=4, method="lsq", **options),
+    ]
+
+
+def _corrected(net: str, options) -> list:
+    return [
+        Quantize(f"{net}_equalised", net, equalise=True, correct_bias=True, **options),
+        Quantize(f"{net}_four", net, bits=4, **options),
+        Quantize(f"{net}_adaround", net, bits=4, adaround=ROUNDING_STEPS, **options),
     ]
 
 

@@ -7,13 +7,20 @@ float weights that they come from.
 
 from collections.abc import Sequence
 
-from experiments.recipes.quantization.forms import AWARE, CALIBRATIONS, FILES, NETS
+from experiments.recipes.quantization.forms import (
+    AWARE,
+    CALIBRATIONS,
+    CORRECTED,
+    FILES,
+    MIXED,
+    NETS,
+)
 from experiments.tables import svg, units
 from experiments.tables.summary import Summary, file_summaries
 from experiments.tables.table import Column, Table, tabulate
 
 DATA = "cifar10"
-METHODS = CALIBRATIONS | AWARE
+METHODS = CALIBRATIONS | CORRECTED | MIXED | AWARE
 # Net -> float and int8 top-1 in percent, and how it was quantized.
 PUBLISHED = {
     "ResNet-18": (69.758, 69.494, "after training"),
