@@ -138,7 +138,8 @@ def _require(bits, method, calibration, freeze_after, momentum):
 
 def _require_plain(model):
     read(model)  # has it a graph?
-    if is_quantized(model):
+    by_keras = any(getattr(x, "quantization_mode", None) for x in all_layers(model))
+    if is_quantized(model) or by_keras:
         raise ValueError(f"{model.name!r} is quantized already")
     require_finite_weights(model)
 

@@ -128,3 +128,10 @@ def test_channels_of_layers_with_lora_stay():
     model.get_layer("logits").enable_lora(1)
     with pytest.raises(ValueError, match="logits .Dense. has LoRA weights"):
         pruning.plan_channels(model, macs=0.5)
+
+
+def test_a_net_that_keras_has_quantized_is_not_quantized_again():
+    model = net()
+    model.quantize("int8")  # of its layers Keras quantizes the dense ones
+    with pytest.raises(ValueError, match="'net' is quantized already"):
+        quantize_aware(model)
