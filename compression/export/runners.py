@@ -136,9 +136,20 @@ def of_model(model: keras.Model, path: Path | None = None) -> Runner:
     return Runner("keras", path, tuple(shape), batch, run, model)
 
 
-def _load_keras(path):
+def load_model(path: str | Path) -> keras.Model:
+    """The model in a .keras file, of any number of inputs and outputs.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is another kind of file, or is damaged.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"there is no model at {path}")
+    if path.is_dir() or path.suffix != ".keras":
+        raise ValueError(f"{path} was exported already: give the .keras file before it")
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, HDF5 and Keras errors, no common base
         if unknown := UNKNOWN.search(str(error)):
             raise ValueError(
@@ -146,6 +157,10 @@ def _load_keras(path):
                 "module that defines it before (limbeck's own: import architectures)"
             ) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
+
+
+def _load_keras(path):
+    model = load_model(path)
     try:
         return of_model(model, path)
     except ValueError as error:

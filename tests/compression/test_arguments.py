@@ -121,6 +121,7 @@ def test_multiply_accumulates_of_two_inputs():
     made = [keras.layers.Conv2D(3, 1)(each) for each in inputs]
     model = keras.Model(inputs, keras.layers.Add()(made))
     assert measure.macs(model) == 16 * 3 * (2 + 1)
+    assert measure.parameters(model).count == 3 * (2 + 1) + 3 + 3
 
 
 def test_channels_of_layers_with_lora_stay():
