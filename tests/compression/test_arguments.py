@@ -155,3 +155,16 @@ def test_images_that_no_net_could_see_are_not_scored(images, message):
 def test_a_number_of_threads_is_no_matter_of_the_file(threads, tmp_path):
     with pytest.raises(ValueError, match="threads must be"):
         export.load(tmp_path, threads=threads)
+
+
+def test_data_that_are_gone_through_once_are_refused_before_training():
+    decay = pruning.PolynomialDecay(0.5, 0, 9)
+    for asked in (
+        lambda data: pruning.Prune(decay, saliency=pruning.Wanda(data)),
+        lambda data: pruning.RigL(0.5, data, 9),
+    ):
+        with pytest.raises(ValueError, match="gone through once only: give a list"):
+            asked(iter([]))
+        asked([])
+        asked(lambda: iter([]))
+    pruning.Prune(HALF, saliency=pruning.Wanda(iter([])))
