@@ -10,8 +10,16 @@ KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
 def kernels(model: keras.Model) -> list[keras.Variable]:
-    """Trainable kernels of `model`'s convolutions and dense layers, nested ones too."""
-    return [v for v in model.trainable_variables if v.name in KERNELS]
+    """Trainable kernels of `model`'s convolutions and dense layers, nested ones too.
+
+    Of a `Distiller`, those of its student: the projectors of losses are no part of it.
+    """
+    return [v for v in net_of(model).trainable_variables if v.name in KERNELS]
+
+
+def net_of(model: keras.Model) -> keras.Model:
+    """The student of a `Distiller`; any other model itself."""
+    return getattr(model, "student", model)
 
 
 def learned_variables(layer: keras.Layer) -> list[keras.Variable]:

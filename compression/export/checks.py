@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.arguments import require_number
 from compression.export.runners import load, of_model
 from compression.quantization.calibration import images_of
 from compression.weights import require_finite_weights
@@ -49,6 +50,8 @@ def check_model(model: keras.Model, batch: int | None) -> None:
             f"{model.name!r} must fix its image size to be exported, "
             f"its input is {tuple(model.inputs[0].shape)}"
         )
+    if batch is not None:
+        require_number("batch", batch, whole=True)
     if batch is not None and batch < 1:
         raise ValueError(f"batch must be at least 1 or None, got {batch}")
     if own_batch is not None and own_batch != batch:

@@ -1,7 +1,7 @@
 """Pruning while training: a mask that follows a schedule, as a Keras callback."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -23,6 +23,7 @@ from compression.pruning.patterns import LAST, Element, Kernel
 from compression.pruning.patterns import pattern as pattern_of
 from compression.pruning.saliency import Movement, Saliency, zeros_first
 from compression.pruning.saliency import saliency as named_saliency
+from compression.pruning.schedules import ConstantSparsity
 from compression.weights import channel_axes
 
 
@@ -63,7 +64,8 @@ class Prune(Projection):
 
     Raises:
         ValueError: there is no such pattern, scope or saliency, a fraction is none,
-            or the schedule or a target is not what the n:m has; in `fit`, before
+            the schedule or a target is not what the n:m has, or data that are gone
+            through once would be looked at again; in `fit`, before
             anything is changed: no kernel is left, a name matches no layer or only
             frozen ones, or a kernel is smaller than a block.
     """
@@ -95,6 +97,13 @@ class Prune(Projection):
         self.schedule = schedule
         self.scope = scope
         self.saliency = named_saliency(saliency)
+        once = isinstance(getattr(self.saliency, "data", None), Iterator)
+        if once and not isinstance(schedule, ConstantSparsity):
+            raise ValueError(
+                f"the saliency looks at its data each time that {schedule} moves, and "
+                "an iterator can be gone through once only: give a list, a dataset, or "
+                "a function that gives the batches"
+            )
         self.floor = floor
         self.targets = targets or {}
         self.exempt = names("exempt", exempt)

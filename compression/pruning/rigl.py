@@ -5,7 +5,7 @@ https://arxiv.org/abs/1911.11134, section 3, algorithm 1.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from keras import ops
@@ -65,6 +65,12 @@ class RigL(Prune):
             raise ValueError(f"every and until start at 1, got {every} and {until}")
         if options.get("pattern", "element") != "element":
             raise ValueError("RigL moves single weights: it takes no other pattern")
+        if isinstance(data, Iterator):
+            raise ValueError(
+                "the gradients are taken again and again, and an iterator can be gone "
+                "through once only: give a list, a dataset, or a function that gives "
+                "the batches"
+            )
         self.growth = Gradient(data, loss)
         self.until = until
         self.fraction = fraction

@@ -53,7 +53,11 @@ class Opened:
     def tensors(self, images: np.ndarray) -> Iterator[list[np.ndarray]]:
         """What images make of the outputs of the `own` calls, float32, in parts."""
         inner = self._inner
-        size = sum(4 * int(np.prod(t.shape[1:])) for t in inner.outputs)
+        side = max(images.shape[1:])  # at most that much where a size is open
+        size = sum(
+            4 * int(np.prod([length or side for length in t.shape[1:]]))
+            for t in inner.outputs
+        )
         step = min(MOST_IMAGES, max(1, MOST_BYTES // size))
         for start in range(0, len(images), step):
             found = inner.predict_on_batch(images[start : start + step])
@@ -82,7 +86,8 @@ def is_quantized(model: keras.Model) -> bool:
 def require_plain(model: keras.Model) -> None:
     """Raises ValueError if a net has no graph, is quantized or is not finite."""
     read(model)  # has it a graph?
-    if is_quantized(model):
+    by_keras = any(getattr(x, "quantization_mode", None) for x in all_layers(model))
+    if is_quantized(model) or by_keras:
         raise ValueError(
             f"{model.name!r} is quantized already: give the net that it was made of"
         )

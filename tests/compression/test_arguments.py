@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from compression import measure, pruning
+from compression import export, measure, pruning
 from compression.pruning.channels.planning import require_settings
 from compression.quantization import quantize_aware
 
@@ -121,6 +121,7 @@ def test_multiply_accumulates_of_two_inputs():
     made = [keras.layers.Conv2D(3, 1)(each) for each in inputs]
     model = keras.Model(inputs, keras.layers.Add()(made))
     assert measure.macs(model) == 16 * 3 * (2 + 1)
+    assert measure.parameters(model).count == 3 * (2 + 1) + 3 + 3
 
 
 def test_channels_of_layers_with_lora_stay():
@@ -128,3 +129,42 @@ def test_channels_of_layers_with_lora_stay():
     model.get_layer("logits").enable_lora(1)
     with pytest.raises(ValueError, match="logits .Dense. has LoRA weights"):
         pruning.plan_channels(model, macs=0.5)
+
+
+@pytest.mark.filterwarnings("ignore:Layer .* does not have a .quantize.")
+def test_a_net_that_keras_has_quantized_is_not_quantized_again():
+    model = net()
+    model.quantize("int8")  # of its layers Keras quantizes the dense ones
+    with pytest.raises(ValueError, match="'net' is quantized already"):
+        quantize_aware(model)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.full((2, 4, 4, 2), [[[[0.0, np.nan]]]]), "image 0 of a batch has a pixel"),
+        ({"image": np.zeros((2, 4, 4, 2))}, "takes an array of images, got {'image"),
+    ],
+)
+def test_images_that_no_net_could_see_are_not_scored(images, message):
+    with pytest.raises(ValueError, match=message):
+        measure.logits(net(), [images])
+
+
+@pytest.mark.parametrize("threads", [0, -1, "2", True])
+def test_a_number_of_threads_is_no_matter_of_the_file(threads, tmp_path):
+    with pytest.raises(ValueError, match="threads must be"):
+        export.load(tmp_path, threads=threads)
+
+
+def test_data_that_are_gone_through_once_are_refused_before_training():
+    decay = pruning.PolynomialDecay(0.5, 0, 9)
+    for asked in (
+        lambda data: pruning.Prune(decay, saliency=pruning.Wanda(data)),
+        lambda data: pruning.RigL(0.5, data, 9),
+    ):
+        with pytest.raises(ValueError, match="gone through once only: give a list"):
+            asked(iter([]))
+        asked([])
+        asked(lambda: iter([]))
+    pruning.Prune(HALF, saliency=pruning.Wanda(iter([])))
