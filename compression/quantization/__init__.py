@@ -1,6 +1,6 @@
 """Weights and activations in few bits: codes, scales, calibration, and training."""
 
-from compression.quantization.adaround import adaround
+from compression.quantization.adaptive_rounding import adaround
 from compression.quantization.aware import quantize_aware
 from compression.quantization.bias_correction import correct_bias
 from compression.quantization.equalisation import equalise
