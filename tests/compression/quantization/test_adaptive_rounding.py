@@ -32,7 +32,7 @@ def pair():
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_larger_of_two_goes_up(jit_compile):
     model, images = pair()
-    found = adaround(model, [images], bits=4, steps=400, jit_compile=jit_compile)
+    found = adaround(model, [images], bits=4, steps=1000, jit_compile=jit_compile)
     kernel = np.asarray(found.layers[-1].kernel)[:, 0]
     assert kernel.tolist() == [7, 1, 0]
     assert model.layers[-1].kernel[1, 0] == np.float32(0.48)
@@ -94,25 +94,25 @@ def test_weights_are_codes_that_calibration_leaves_alone(bits):
     assert (np.asarray(found.get_layer("conv").kernel)[~mask] == 0).all()
 
 
+@pytest.mark.usefixtures("traced")
 def test_the_error_is_smaller_than_that_of_the_nearest(caplog):
     caplog.set_level("INFO", "compression.quantization.adaptive_rounding")
     model = shaken(
         on_images(
-            layers.Conv2D(6, 3, use_bias=False),
+            layers.Conv2D(4, 3, use_bias=False),
             layers.BatchNormalization(),
             layers.ReLU(),
             layers.GlobalAveragePooling2D(),
-            layers.Dense(3, name="last"),
         )
     )
-    images = X + 0.5
-    found = adaround(model, [images], bits=4, steps=60)
-    errors = [record.args[1:] for record in caplog.records]
-    assert len(errors) == 2
-    assert all(after < before for after, before in errors)
-    wanted = np.asarray(model(images))
-    nearest = np.asarray(calibrate(model, [images], bits=4)(images))
-    ours = np.asarray(calibrate(found, [images], bits=4)(images))
+    smooth = np.repeat(np.repeat(X[:, ::4, ::4], 4, axis=1), 4, axis=2) + 0.5
+    found = adaround(model, [smooth], bits=4, steps=200)
+    [record] = caplog.records
+    after, before = record.args[1:]
+    assert after < 0.8 * before
+    wanted = np.asarray(model(smooth))
+    nearest = np.asarray(calibrate(model, [smooth], bits=4)(smooth))
+    ours = np.asarray(calibrate(found, [smooth], bits=4)(smooth))
     assert np.square(ours - wanted).mean() < np.square(nearest - wanted).mean()
 
 
@@ -122,6 +122,7 @@ def test_where_learning_is_of_no_use_the_nearest_stay(monkeypatch):
 
     monkeypatch.setattr(Reconstruction, "compute_loss", misled)
     model, images = pair()
+    model.set_weights([np.array([[7.0], [0.3], [0.3]])])  # 0 and 0, or 1 and 1
     found = adaround(model, [images], bits=4, steps=20)
     np.testing.assert_array_equal(found.layers[-1].kernel[:, 0], [7, 0, 0])
 

@@ -74,14 +74,7 @@ def test_export_refuses(refusal, model_file, tmp_path):
     assert "half.keras is not a readable" in line
     line = refusal("export", model_file, tmp_path / "a.tflite", "--precision", "int4")
     assert "int4" in line and "int8" in line
-    options = (
-        "--precision",
-        "int8",
-        "--data",
-        "digits",
-        "--calibration-method",
-        "best",
-    )
+    options = ("--precision", "int8", "--calibration-method", "best")
     line = refusal("export", model_file, tmp_path / "a.tflite", *options)
     assert "no calibration method called 'best'; choose from minmax, percentile" in line
     assert not (tmp_path / "a.tflite").exists()
