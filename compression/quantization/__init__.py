@@ -3,7 +3,7 @@
 `sensitivity` says what each layer costs, `mixed_precision` chooses bits by it.
 """
 
-from compression.quantization.adaround import adaround
+from compression.quantization.adaptive_rounding import adaround
 from compression.quantization.aware import quantize_aware
 from compression.quantization.bias_correction import correct_bias
 from compression.quantization.equalisation import equalise

@@ -8,8 +8,8 @@ import keras
 from keras import layers, ops
 
 from compression.quantization.fake_quantize import fake_quantize_weights
+from compression.quantization.learnt_rounding import LearntRounding
 from compression.quantization.ranges import KernelRange, KernelSteps
-from compression.quantization.rounding import LearntRounding
 
 KERNEL_QUANTIZERS = {
     "range": KernelRange,

@@ -24,7 +24,9 @@ from compression.quantization.twins import Quantized, twin_of
 LOG = logging.getLogger(__name__)
 BATCH = 32  # images of a step
 LEARNING_RATE = 1e-2  # of Adam; the paper has its default, with ten times the steps
-DECISION = 0.01  # weight of the regulariser, lambda
+# Weight of the regulariser, lambda; the paper's 0.01 is of other units. Of 0.01 to
+# 1000, on layers of ResNet-20 with 4 bits, 100 and more left the least error.
+DECISION = 100.0
 SHARPNESS = (20.0, 2.0)  # of it, first and last: beta is annealed
 WARM = 0.2  # of the steps go without it
 
