@@ -109,3 +109,16 @@ def training(
 def channels_last(images: np.ndarray, device: str) -> torch.Tensor:
     """(batch, height, width, channels) as (batch, channels, height, width)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
+
+
+def with_threads(
+    call: Callable[[], np.ndarray], threads: int
+) -> Callable[[], np.ndarray]:
+    """`call` with that many of PyTorch's threads."""
+
+    def run():
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        return call()
+
+    return run

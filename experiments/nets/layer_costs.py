@@ -28,7 +28,7 @@ def as_text(net: str, rows: Sequence[LayerCost], images: int) -> str:
         Column("bits", lambda row: row.precision, numeric=False),
         Column("weights", lambda row: units.count(row.weights or None)),
         Column("loss", lambda row: f"{row.loss:+.4f}"),
-        Column("top-1 points", lambda row: f"{-100 * row.top1:+.2f}"),
+        Column("top-1 points", lambda row: f"{0.0 - 100 * row.top1:+.2f}"),
         Column("cosine distance", lambda row: f"{row.cosine_distance:.1e}"),
     )
     notes = (
