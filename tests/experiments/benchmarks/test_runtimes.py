@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from experiments.benchmarks import onnx_peers, runtimes, runtimes_table
+import architectures
+from experiments.benchmarks import keras_peers, onnx_peers, runtimes, runtimes_table
 from experiments.benchmarks.keras_process import KerasProcess
 
 SETTING = {"cores": 2, "load_average": 0.1, "versions": {"keras": "3"}}
@@ -40,7 +41,8 @@ def test_the_report_says_what_is_slower_than_it_should_be():
     )
     assert (
         "Two threads are slower than one: n in LiteRT float32 on 2 (0.50x), n in "
-        "LiteRT int8 on 2 (0.80x). Slower than float32: n in LiteRT float16 on 1 (0.50x)."
+        "LiteRT int8 on 2 (0.80x). Slower than float32: n in LiteRT float16 on 1 "
+        "(0.50x)."
     ) in text
     assert "Left out: ONNX Runtime, onnx is not installed." in text
     quick = {case: 1.0 for case in MILLISECONDS} | {("LiteRT int8", 2): 0.9}
@@ -80,6 +82,19 @@ def test_missing_packages_are_named(monkeypatch):
     assert onnx_peers.missing() == (
         "no_such_package is not installed: pip install tf2onnx onnxruntime"
     )
+
+
+def test_the_twin_of_vgg_computes_the_same():
+    pytest.importorskip("torch", reason="the peers are in the extra `parity`")
+    from experiments.benchmarks import torch_peers
+
+    model = architectures.build("vgg16_cifar", width=0.125)
+    keras_peers.randomize_batch_norm(model, np.random.default_rng(0))
+    image = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("float32")
+    call = torch_peers.inference(torch_peers.twin(model, "cpu"), image, "cpu")
+    wanted = model(image)
+    np.testing.assert_allclose(call(), wanted, rtol=1e-3, atol=1e-4)
+    np.testing.assert_array_equal(torch_peers.with_threads(call, 1)(), call())
 
 
 @pytest.mark.slow
