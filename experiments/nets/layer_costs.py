@@ -32,9 +32,9 @@ def as_text(net: str, rows: Sequence[LayerCost], images: int) -> str:
         Column("cosine distance", lambda row: f"{row.cosine_distance:.1e}"),
     )
     notes = (
-        f"Each layer alone, all others in float32, on {images} validation images or "
-        "fewer: by how much the loss (nats) and top-1 change, and how far what the "
-        "layer gives turns from what it gives in float32.",
+        f"Each layer alone, all others in float32, on {images} validation images: by "
+        "how much the loss (nats) and top-1 change, and how far what the layer gives "
+        "turns from what it gives in float32.",
         "int4: weights of 4 bits; activations have 8 bits in both.",
     )
     table = tabulate("", columns, rows, notes)
