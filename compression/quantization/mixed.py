@@ -57,7 +57,9 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
 
     All layers begin in float32. Those that cost least alone become int8, then those
     that cost least for each byte become int4: many at once where that holds the bound,
-    else in halves, so that one dear layer keeps none of the others from it.
+    else in halves, so that one dear layer keeps none of the others from it. A layer
+    that stays float32 between integer ones costs time, too: what it reads and gives is
+    converted.
 
     Args:
         model: functional or a built `Sequential`, trained, not quantized.

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from architectures.alexnet import POOLED, SMALL_KERNELS
 from architectures.googlenet import INCEPTION
+from architectures.vgg import PLANS
 
 
 class Net(nn.Module):
@@ -60,6 +61,34 @@ class ResNetCifar(Net):
                 x = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, quarter, quarter))
             x = F.relu(y + x, inplace=True)
         return parts["logits"](x.mean((2, 3)))
+
+
+class VggCifar(Net):
+    """With batch norm, one average and one dense layer; of any width."""
+
+    def __init__(self, model, *, depth):
+        super().__init__()
+        self.repeats = PLANS[depth]
+        channels_in = model.input_shape[-1]
+        for name in self._names():
+            width = model.get_layer(f"conv{name}").filters
+            self.add_conv(f"conv{name}", channels_in, width, 3, bias=False)
+            self.add_norm(f"bn{name}", width, model.get_layer(f"bn{name}").epsilon)
+            channels_in = width
+        self.parts["logits"] = nn.Linear(channels_in, model.output_shape[-1])
+
+    def _names(self):
+        for stage, repeats in enumerate(self.repeats, start=1):
+            yield from (f"{stage}_{i}" for i in range(1, repeats + 1))
+
+    def forward(self, x):
+        for name in self._names():
+            x = self.parts[f"bn{name}"](self.parts[f"conv{name}"](x))
+            x = F.relu(x, inplace=True)
+            stage, i = map(int, name.split("_"))
+            if i == self.repeats[stage - 1]:
+                x = F.max_pool2d(x, 2)
+        return self.parts["logits"](x.mean((2, 3)))
 
 
 class AlexNet(Net):

@@ -15,6 +15,7 @@ from experiments.benchmarks.torch_nets import (
     GoogLeNet,
     Net,
     ResNetCifar,
+    VggCifar,
 )
 
 
@@ -27,6 +28,8 @@ def twin(model: keras.Model, device: str) -> nn.Module:
     channels, classes = model.input_shape[-1], model.output_shape[-1]
     if model.name in ("resnet20", "resnet56"):
         net = ResNetCifar(channels, classes, depth=int(model.name[-2:]))
+    elif model.name == "vgg16_cifar":
+        net = VggCifar(model, depth=16)
     elif model.name == "alexnet_small":
         net = AlexNetSmall(model)
     elif model.name in ("alexnet", "alexnet_owt"):
@@ -109,3 +112,16 @@ def training(
 def channels_last(images: np.ndarray, device: str) -> torch.Tensor:
     """(batch, height, width, channels) as (batch, channels, height, width)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
+
+
+def with_threads(
+    call: Callable[[], np.ndarray], threads: int
+) -> Callable[[], np.ndarray]:
+    """`call` with that many of PyTorch's threads."""
+
+    def run():
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        return call()
+
+    return run

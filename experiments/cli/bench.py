@@ -26,11 +26,17 @@ limbeck bench quantize
 limbeck bench quantize --only alexnet_small --rounds 30
 limbeck bench quantize --quick      # does everything run?
 """
+RUNTIMES_EXAMPLES = """
+limbeck bench runtimes
+limbeck bench runtimes --only resnet56 --rounds 100 --json
+limbeck bench runtimes --quick      # does everything run?
+"""
 EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
 limbeck bench prune                 # pruning: training, cutting, files
 limbeck bench quantize              # quantization-aware training
+limbeck bench runtimes              # files in LiteRT, ONNX Runtime, Keras, PyTorch
 """
 
 
@@ -83,15 +89,31 @@ def add(commands):
     quantize.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
     _add_turns_options(quantize)
     quantize.set_defaults(run=_quantize)
+    runtimes = kinds.add_parser(
+        "runtimes",
+        help="one image in LiteRT, Keras, ONNX Runtime and PyTorch",
+        description="Latency of one image in every runtime, with one thread and with "
+        "two, in turns, in one run. ONNX Runtime and PyTorch take part where they are "
+        "installed.",
+        examples=RUNTIMES_EXAMPLES,
+    )
+    runtimes.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
+    _add_rounds_options(runtimes)
+    runtimes.set_defaults(run=_runtimes)
 
 
 def _add_turns_options(command):
-    """The options of every benchmark."""
-    command.add_argument("--rounds", metavar="N", type=positive, help="turns of each")
+    """The options of every benchmark of frameworks."""
     command.add_argument(
         "--threads", metavar="N", type=positive, help="of each framework (all cores)"
     )
     command.add_argument("--batch", metavar="N", type=positive, help="images at once")
+    _add_rounds_options(command)
+
+
+def _add_rounds_options(command):
+    """The options of every benchmark."""
+    command.add_argument("--rounds", metavar="N", type=positive, help="turns of each")
     command.add_argument("--quick", action="store_true", help="does everything run?")
     add_json(command)
 
@@ -124,15 +146,22 @@ def _quantize(options):
     _show(partial(quantize.run, names(options.only)), quantize_table.as_text, options)
 
 
-def _show(benchmark, as_text, options):
+def _runtimes(options):
+    start_tensorflow()
+    from experiments.benchmarks import runtimes, runtimes_table
+
+    benchmark = partial(runtimes.run, names(options.only))
+    _show(benchmark, runtimes_table.as_text, options, on_threads=False)
+
+
+def _show(benchmark, as_text, options, *, on_threads=True):
     from experiments.benchmarks import progress
 
+    if on_threads:
+        threads = options.threads or len(os.sched_getaffinity(0))
+        benchmark = partial(benchmark, threads=threads, batch=options.batch)
     result = benchmark(
-        rounds=options.rounds,
-        threads=options.threads or len(os.sched_getaffinity(0)),
-        batch=options.batch,
-        quick=options.quick,
-        log=progress.report_progress,
+        rounds=options.rounds, quick=options.quick, log=progress.report_progress
     )
     progress.report_progress("")
     print(json.dumps(result, indent=1) if options.json else as_text(result))

@@ -150,6 +150,8 @@ def _check_writing(options):
             "ranges are read from train images: give --data, such as --data cifar10 or "
             "--data folder:PATH"
         )
+    if options.data and not by_plan and precision in UNCALIBRATED:
+        raise ValueError(f"{precision} looks at no images: leave out --data")
     if options.out is None or options.out.suffix != ".tflite":
         raise ValueError(f"--out must be the .tflite file to write, got {options.out}")
     beside = [_plan_beside(options.out)] if options.max_drop is not None else []
@@ -182,15 +184,17 @@ def _explain(model, data, options):
     from experiments.benchmarks.progress import report_progress
     from experiments.nets import layer_costs
 
+    validation = _validation(data, options)
     rows = quantization.sensitivity(
         model,
-        _validation(data, options),
+        validation,
         calibration=_train(data),
         skip=names(options.skip) or (),
         log=report_progress,
     )
     report_progress("")
-    print(layer_costs.as_text(model.name, rows, options.images))
+    count = sum(len(labels) for _, labels in validation)
+    print(layer_costs.as_text(model.name, rows, count))
     if options.draw:
         layer_costs.draw(model.name, rows, options.draw)
         print(f"\nDrawing: {options.draw}")
@@ -219,6 +223,8 @@ def _write(model, data, options):
 
 
 def _write_by_plan(model, data, plan, options):
+    import numpy as np
+
     from compression import export, measure, quantization
     from experiments.benchmarks.progress import report_progress
     from experiments.nets import layer_costs
@@ -242,8 +248,6 @@ def _write_by_plan(model, data, plan, options):
     )
     if not options.plan:
         plan.save(_plan_beside(options.out))
-    import numpy as np
-
     labels = np.concatenate([labels for _, labels in validation])
     top1 = {
         name: 100 * measure.accuracy(measure.logits(each, validation), labels)

@@ -28,13 +28,13 @@ def as_text(net: str, rows: Sequence[LayerCost], images: int) -> str:
         Column("bits", lambda row: row.precision, numeric=False),
         Column("weights", lambda row: units.count(row.weights or None)),
         Column("loss", lambda row: f"{row.loss:+.4f}"),
-        Column("top-1 points", lambda row: f"{-100 * row.top1:+.2f}"),
+        Column("top-1 points", lambda row: f"{0.0 - 100 * row.top1:+.2f}"),
         Column("cosine distance", lambda row: f"{row.cosine_distance:.1e}"),
     )
     notes = (
-        f"Each layer alone, all others in float32, on {images} validation images or "
-        "fewer: by how much the loss (nats) and top-1 change, and how far what the "
-        "layer gives turns from what it gives in float32.",
+        f"Each layer alone, all others in float32, on {images} validation images: by "
+        "how much the loss (nats) and top-1 change, and how far what the layer gives "
+        "turns from what it gives in float32.",
         "int4: weights of 4 bits; activations have 8 bits in both.",
     )
     table = tabulate("", columns, rows, notes)

@@ -105,6 +105,7 @@ OUT = ["--out", "a.tflite"]
     ("words", "message"),
     [
         (OUT, "ranges are read from train images: give --data"),
+        ([*DATA, *OUT, "--precision", "dynamic"], "dynamic looks at no images: leave"),
         (DATA, "--out must be the .tflite file to write, got None"),
         (
             [*DATA, "--out", "a.keras"],
