@@ -6,6 +6,7 @@ functional Keras model, so it trains under `fit`, with a `Distiller` or other ca
 `plain_net` makes of it a net of the original layers, with zeros.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import keras
@@ -119,6 +120,11 @@ class LearntSparsity(keras.callbacks.Callback):
         for layer in learnt_layers(self.model):
             layer.factor.assign(factor)
 
+    def on_train_end(self, logs=None):
+        self._sync()
+        for layer in learnt_layers(self.model):  # for a training without this callback
+            layer.factor.assign(1.0)
+
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             self._sync()
@@ -193,9 +199,18 @@ def plain_net(model: keras.Model) -> keras.Model:
 
     shared = rebuild(model, replace, share=True)
     net = rebuild(shared)
+    empty = []
     for old, new in zip(shared.weights, net.weights, strict=True):
         if id(old) in kept:
             new.assign(kept[id(old)].kept_kernel())
+            if not ops.convert_to_numpy(new).any():
+                empty.append(new.path)
+    if empty:
+        warnings.warn(
+            f"nothing is left of {', '.join(empty)}: what lies behind gives the same "
+            "to every image; learn with less weight of the penalty, or exempt layers",
+            stacklevel=2,
+        )
     return net
 
 

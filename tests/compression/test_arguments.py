@@ -168,3 +168,31 @@ def test_data_that_are_gone_through_once_are_refused_before_training():
         asked([])
         asked(lambda: iter([]))
     pruning.Prune(HALF, saliency=pruning.Wanda(iter([])))
+
+
+def test_a_penalty_and_a_training_that_are_none():
+    with pytest.raises(ValueError, match=r"penalty must be Slimming\(...\), .* got 's"):
+        pruning.SparseChannels("slimming")
+    with pytest.raises(ValueError, match="train must be a function of a list of callb"):
+        pruning.find_ticket(net(), None, final=0.5, rounds=1)
+    with pytest.raises(ValueError, match="no step with the callbacks that it was give"):
+        pruning.find_ticket(net(), lambda callbacks: None, final=0.5, rounds=1)
+
+
+def test_a_layer_that_lost_all_its_weights_is_named():
+    learning = pruning.l0_gates(net(), examples=9, exempt="logits")
+    learning.get_layer("conv").log_alpha.assign(
+        np.full(learning.get_layer("conv").log_alpha.shape, -9.0)
+    )
+    with pytest.warns(UserWarning, match="nothing is left of conv/kernel: what lies"):
+        pruning.plain_net(learning)
+
+
+def test_a_penalty_has_its_full_weight_after_a_training_cut_in_its_warm_up():
+    learning = pruning.l0_gates(net(), examples=9)
+    callback = pruning.LearntSparsity(warmup=4)
+    callback.set_model(learning)
+    callback.on_epoch_begin(1)
+    assert float(learning.get_layer("conv").factor) == 0.25
+    callback.on_train_end()
+    assert float(learning.get_layer("conv").factor) == 1.0
