@@ -42,4 +42,4 @@ def test_a_folder_of_that_name_without_code_hides_nothing(tmp_path):
 
 def test_the_exit_status_is_the_commands(tmp_path):
     done = limbeck("report", str(tmp_path / "none"))
-    assert done.returncode == 2 and "none" in done.stderr
+    assert done.returncode == 2 and "none is not a run folder" in done.stderr
