@@ -36,7 +36,7 @@ limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
 limbeck bench prune                 # pruning: training, cutting, files
 limbeck bench quantize              # quantization-aware training
-limbeck bench runtimes              # files in LiteRT, ONNX Runtime, Keras, PyTorch
+limbeck bench runtimes              # one image in each runtime
 """
 
 

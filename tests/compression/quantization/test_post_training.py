@@ -94,9 +94,10 @@ def test_it_is_the_net_with_fixed_rounding(tmp_path):
 def test_batches_are_cut_to_what_memory_holds(monkeypatch):
     from compression.quantization import insertion
 
-    wanted = ends(calibrate(net(), [X], "percentile"))
+    model = net()
+    wanted = ends(calibrate(model, [X], "percentile"))
     monkeypatch.setattr(insertion, "MOST_BYTES", 20_000)  # of an image's 7,000
-    for name, found in ends(calibrate(net(), [X], "percentile")).items():
+    for name, found in ends(calibrate(model, [X], "percentile")).items():
         np.testing.assert_allclose(found, wanted[name], atol=1e-2, err_msg=name)
 
 
