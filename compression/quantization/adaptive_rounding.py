@@ -104,9 +104,9 @@ class _Learning:
         layer = self.layer
         twin = twin_of(layer, bits=bits, rounding="learnt", activation=self.activation)
         twin.build(layer.input.shape)
-        twin.kernel.assign(layer.kernel)
+        twin.kernel.assign(ops.copy(layer.kernel))  # JAX trains into its arrays
         if layer.use_bias:
-            twin.bias.assign(layer.bias)
+            twin.bias.assign(ops.copy(layer.bias))
         twin.start()
         nearest = fake_quantize_weights(
             layer.kernel, bits=twin.bits, channels=twin.channels
@@ -116,8 +116,13 @@ class _Learning:
             return nearest
         learner = Reconstruction(twin, steps=steps, scale=before)
         learner.compile(keras.optimizers.Adam(LEARNING_RATE), jit_compile=jit_compile)
-        for chosen in self.batches(steps, np.random.default_rng(seed)):
-            learner.train_on_batch(self.inputs[chosen], self.outputs[chosen])
+        shown = (
+            (self.inputs[chosen], self.outputs[chosen])
+            for chosen in self.batches(steps, np.random.default_rng(seed))
+        )
+        learner.fit(shown, steps_per_epoch=steps, verbose=0)
+        if hasattr(learner, "jax_state_sync"):  # what JAX has trained is elsewhere
+            learner.jax_state_sync()
         learnt = twin.kernel_quantizer(twin.kernel, training=False)
         after = self.error(learnt)
         LOG.info(

@@ -1,5 +1,6 @@
 """Integer files of calibrated nets: what LiteRT computes is what the net does."""
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema

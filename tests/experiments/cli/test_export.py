@@ -25,8 +25,9 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     """An int8 file and a SavedModel are written; what was written is measured."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.keras").write_bytes(model_file.read_bytes())
-    _, int8, narrow, saved_model, header = commands(export.EXAMPLES)
-    assert cli.main([*narrow, "--calibration-method", "mse"]) == 0
+    _, int8, saved_model, header = commands(export.EXAMPLES)
+    narrow = ("--calibration-method", "mse", "--weight-bits", "4")
+    assert cli.main([*int8, *narrow]) == 0
     size = (tmp_path / "net.tflite").stat().st_size
     capsys.readouterr()
     assert cli.main(int8) == cli.main(saved_model) == 0
