@@ -15,6 +15,7 @@ RNG = np.random.default_rng(0)
 def test_the_file_has_the_precisions_of_the_plan(tmp_path):
     from ai_edge_litert.interpreter import Interpreter
 
+    keras.utils.set_random_seed(0)
     x = image = keras.Input((8, 8, 3), name="image")
     for name in ("a", "b", "c", "d"):
         x = layers.Conv2D(16, 3, padding="same", activation="relu", name=name)(x)
@@ -42,8 +43,29 @@ def test_the_file_has_the_precisions_of_the_plan(tmp_path):
     ]
     wanted = mixed.predict(images, verbose=0)
     scale = interpreter.get_output_details()[0]["quantization"][0]
-    assert np.abs(export.load(path)(images) - wanted).max() < 2.5 * scale
+    apart = np.abs(export.load(path)(images) - wanted) / scale
+    assert apart.max() < 4.5 and apart.mean() < 1  # codes; logits are means of 64
     whole = quantize_by_plan(model, PrecisionPlan("net", {}), [images])
     smaller = export.litert(whole, tmp_path / "int8.tflite", precision="int8")
     # Two kernels of 2,304 weights, three bytes more for each.
     assert path.stat().st_size - smaller.stat().st_size > 3 * 2 * 2304 - 432 / 2 - 500
+
+
+def test_a_float_branch_of_a_concatenation(tmp_path):
+    """The converter takes no range of its own there: the concatenation rounds it."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((6, 6, 3), name="image")
+    branches = [
+        layers.Conv2D(4, 3, activation="relu", name=name)(image) for name in ("a", "b")
+    ]
+    x = layers.Concatenate(name="concat")(branches)
+    model = keras.Model(image, layers.Conv2D(2, 4, name="c")(x), name="net")
+    images = RNG.normal(size=(16, 6, 6, 3)).astype("float32")
+    plan = PrecisionPlan("net", {"a": "float32"})
+    mixed = quantize_by_plan(model, plan, [images])
+    path = export.litert(mixed, tmp_path / "net.tflite", precision="int8")
+    runner = export.load(path)
+    apart = np.abs(
+        runner(images) - mixed.predict(images, verbose=0).reshape(16, 1, 1, 2)
+    )
+    assert apart.max() < 2.5 * runner.gives.scale
