@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from compression import pruning
+from experiments.data import load
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
+from experiments.stages import fitting
 from experiments.stages.base import Export
 from experiments.stages.dynamic_surgery import DynamicSurgery
 from experiments.stages.learn_sparsity import LearnSparsity
@@ -108,6 +110,25 @@ def test_a_ticket_is_the_early_weights_under_a_mask(finished):
     total = sum(w.size for w in weights)
     assert sizes.size == round(0.1 * total)
     assert sizes.min() > 0.2  # the largest tenth of He's numbers
+
+
+def test_each_round_of_a_ticket_begins_with_the_first_weights(monkeypatch):
+    begun = []
+
+    def fit(stage, net, job, part=None):
+        begun.append(net.get_weights())
+        net.set_weights([weight + 0.5 for weight in begun[-1]])
+        return None, {}
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    stage = dataclasses.replace(STAGES["ticket"], rewind_epochs=0)
+    stage.trained(NET.built(load("digits")), None)
+    first, *rounds = begun
+    assert len(rounds) == 2
+    for weights in rounds:
+        for early, weight in zip(first, weights, strict=True):
+            kept = weight != 0
+            np.testing.assert_array_equal(weight[kept], early[kept])
 
 
 @pytest.mark.slow
