@@ -38,6 +38,10 @@ def parameters(model_or_path: keras.Model | Runner | str | Path) -> Parameters:
 
 def _weights(model_or_path):
     if isinstance(model_or_path, keras.Model):  # of any number of inputs
+        if not model_or_path.built:
+            raise ValueError(
+                f"model {model_or_path.name!r} must be built: call it once"
+            )
         return [
             keras.ops.convert_to_numpy(variable.value)
             for variable in learned_variables(model_or_path)
