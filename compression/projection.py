@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from compression.arguments import shown
 from compression.weights import kernels
 
 
@@ -40,6 +41,10 @@ class Projection(keras.callbacks.Callback):
 
     def __init__(self, select: Callable[[keras.Variable], bool] | None = None):
         super().__init__()
+        if select is not None and not callable(select):
+            raise ValueError(
+                f"select must be a function of a variable, got {shown(select)}"
+            )
         self.select = select or (lambda variable: True)
         self.variables: list[keras.Variable] = []
         self.states: list[keras.Variable] = []

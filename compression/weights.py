@@ -1,7 +1,8 @@
 """Which variables are kernels, which a model learns, where their channels are."""
 
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, ops
 
 from compression.graph import all_layers, own_trainable_variables
 
@@ -9,8 +10,16 @@ KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
 
 def kernels(model: keras.Model) -> list[keras.Variable]:
-    """Trainable kernels of `model`'s convolutions and dense layers, nested ones too."""
-    return [v for v in model.trainable_variables if v.name in KERNELS]
+    """Trainable kernels of `model`'s convolutions and dense layers, nested ones too.
+
+    Of a `Distiller`, those of its student: the projectors of losses are no part of it.
+    """
+    return [v for v in net_of(model).trainable_variables if v.name in KERNELS]
+
+
+def net_of(model: keras.Model) -> keras.Model:
+    """The student of a `Distiller`; any other model itself."""
+    return getattr(model, "student", model)
 
 
 def learned_variables(layer: keras.Layer) -> list[keras.Variable]:
@@ -24,6 +33,17 @@ def learned_variables(layer: keras.Layer) -> list[keras.Variable]:
         for variable in own_trainable_variables(inside):
             found[id(variable)] = variable
     return list(found.values())
+
+
+def require_finite_weights(model: keras.Model) -> None:
+    """Raises ValueError, with the name of a variable, where `model` has NaN or inf."""
+    for variable in model.variables:
+        value = ops.convert_to_numpy(variable.value)
+        if "float" in variable.dtype and not np.isfinite(value).all():
+            raise ValueError(
+                f"{variable.path} of {model.name!r} is not finite: has its training "
+                "diverged?"
+            )
 
 
 def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from experiments.data.augment import Augment
 from experiments.stages.base import Stage
+from experiments.value_types import check_types
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Recipe:
             if stage.name in known:
                 raise ValueError(f"two stages are called {stage.name!r}")
             known.add(stage.name)
+            check_types(stage, f"stage {stage.name!r}: ")
+        check_types(self)
 
     def stage(self, name: str) -> Stage:
         """The stage of that name.

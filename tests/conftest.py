@@ -32,6 +32,14 @@ def pytest_collection_finish():
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _what_is_left_stays():
+    """Keras collects garbage before each stage: only its file's own is looked at."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 @contextmanager
 def functions_run_eagerly(eagerly):
     """As TensorFlow can be told; other backends have nothing of the kind."""

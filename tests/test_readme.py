@@ -33,7 +33,7 @@ SETTING = """
 import os
 import numpy as np
 from architectures.resnet import resnet_cifar
-teacher = resnet_cifar(8, input_shape=(28, 28, 1))  # with the stages of any ResNet
+teacher = resnet_cifar(8, input_shape=(28, 28, 1), width=0.5)  # stages of any ResNet
 teacher.save("teacher.keras")
 rng = np.random.default_rng(0)
 images = rng.normal(size=(1300, 28, 28, 1)).astype("float32")

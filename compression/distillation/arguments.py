@@ -1,48 +1,18 @@
 """What users give, checked: an error names the argument, what was got, the way out."""
 
-import math
 from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import require_number as require_number
+from compression.arguments import shown as shown
 from compression.graph import has_graph
 from compression.logits import require_logits
 
-LONGEST = 100  # characters of what was got
 TENSORS = (np.ndarray, keras.KerasTensor, keras.Variable)
-
-
-def shown(value: Any) -> str:
-    """`value` as messages show it: on one line, and not at any length."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
-
-
-def require_number(
-    name: str, value: Any, *, whole: bool = False, kind: str | None = None
-) -> None:
-    """Check that `value` is a finite number; ranges are the caller's matter.
-
-    Args:
-        name: of the argument.
-        value: what was given for it.
-        whole: whether it must be an integer.
-        kind: what else it may be, for the message.
-
-    Raises:
-        ValueError: it is not.
-    """
-    kind = kind or ("a whole number" if whole else "a number")
-    wanted = Integral if whole else Real
-    # A bool is a number for Python.
-    if isinstance(value, bool | np.bool_) or not isinstance(value, wanted):
-        raise ValueError(f"{name} must be {kind}, got {shown(value)}")
-    if not math.isfinite(value):
-        raise ValueError(f"{name} must be finite, got {value}")
 
 
 def require_model(model: Any, name: str) -> None:

@@ -1,13 +1,23 @@
 """How a net leaves Keras: files that other runtimes load, written whole or not at all.
 
 `saved_model` writes a TensorFlow Serving folder, `litert` a .tflite file; `load` runs
-either of them, and .keras files, on images; `micro` writes a .tflite file as a C array.
+either of them, and .keras files, on images; `load_model` gives what is in a .keras
+file; `micro` writes a .tflite file as a C array.
 TensorFlow is imported when one of them is called, not when this package is.
 """
 
 from compression.export.litert import ENGINES, litert
 from compression.export.micro import micro
-from compression.export.runners import Runner, load, of_model
+from compression.export.runners import Runner, load, load_model, of_model
 from compression.export.saved_model import saved_model
 
-__all__ = ["ENGINES", "Runner", "litert", "load", "micro", "of_model", "saved_model"]
+__all__ = [
+    "ENGINES",
+    "Runner",
+    "litert",
+    "load",
+    "load_model",
+    "micro",
+    "of_model",
+    "saved_model",
+]

@@ -7,8 +7,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.arguments import require_number
 from compression.export.runners import load, of_model
 from compression.quantization.calibration import images_of
+from compression.weights import require_finite_weights
 
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
@@ -48,16 +50,15 @@ def check_model(model: keras.Model, batch: int | None) -> None:
             f"{model.name!r} must fix its image size to be exported, "
             f"its input is {tuple(model.inputs[0].shape)}"
         )
+    if batch is not None:
+        require_number("batch", batch, whole=True)
     if batch is not None and batch < 1:
         raise ValueError(f"batch must be at least 1 or None, got {batch}")
     if own_batch is not None and own_batch != batch:
         raise ValueError(
             f"{model.name!r} takes batches of {own_batch} only: pass batch={own_batch}"
         )
-    for variable in model.variables:
-        value = keras.ops.convert_to_numpy(variable.value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ValueError(f"{variable.path} of {model.name!r} is not finite")
+    require_finite_weights(model)
 
 
 def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:

@@ -15,8 +15,11 @@ from compression.export.checks import (
     first_images,
 )
 from compression.export.quantized import check_before, warn_after
-from compression.quantization.aware import is_quantized, require_ranges
+from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
+from compression.quantization.fake_quantize import require_bits
+from compression.quantization.insertion import is_quantized
+from compression.quantization.post_training import calibrate, require_method
 from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
@@ -34,6 +37,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     batch: int | None = 1,
     float_ends: bool = False,
     pixel_range: tuple[float, float] | None = None,
+    calibration_method: str | None = None,
+    weight_bits: int = 8,
     engine: str = CONVERTER,
 ) -> Path:
     """Writes `model` as a .tflite file, checks it and moves it to `path`.
@@ -67,6 +72,11 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             them itself.
         pixel_range: the lowest and the highest pixel of images as the model is trained
             on, normalised: a warning is given where calibration is beyond them.
+        calibration_method: of an "int8" file, "minmax", "percentile", "mse" or "kl":
+            the model is fake-quantized by `quantization.calibrate` first. None: the
+            converter calibrates by itself, by the lowest and the highest value.
+        weight_bits: of an "int8" file, 8 or 4; with 4, which LiteRT packs two in a
+            byte, `calibration_method` is "minmax" unless it is given.
         engine: who makes integers of floats: "converter", TensorFlow's own, or
             "litert-quantizer", a package of its own (limbeck's extra "quantizer"), for
             "int8" and "dynamic".
@@ -90,17 +100,23 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         raise ValueError(f"path must end in .tflite, got {path}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
+    method = _method(calibration_method, weight_bits, precision)
     check_model(model, batch)
     require_ranges(model)
     if engine != CONVERTER:
-        litert_quantizer.require(precision, fake_quantized=is_quantized(model))
+        fake_quantized = method is not None or is_quantized(model)
+        litert_quantizer.require(precision, fake_quantized=fake_quantized)
     if calibration is not None:
         calibration = calibration_images(model, calibration)
 
     from compression.export.serving import Serving, float32_twin
 
-    model = float32_twin(model)
-    serving = Serving(model, weights="float32", batch=batch)
+    model = written = float32_twin(model)
+    for_converter = calibration
+    if method is not None and calibration is not None:
+        written = calibrate(model, [calibration], method=method, bits=weight_bits)
+        for_converter = None
+    serving = Serving(written, weights="float32", batch=batch)
     functions = _functions(serving)
     has_ranges = precision == "int8" and _carries_fake_quantization(functions)
     if precision in CALIBRATED and calibration is None and not has_ranges:
@@ -115,7 +131,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         with tempfile.TemporaryDirectory() as folder, quiet():
             serving.save(folder)
             del serving  # the converter needs the memory that its copy of weights takes
-            choices = (precision, calibration, batch, float_ends)
+            choices = (precision, for_converter, batch, float_ends)
             make = _converted if engine == CONVERTER else _converted_and_quantized
             file.write_bytes(make(folder, model.name, *choices))
         probe = first_images(model, None if calibration is None else [calibration])
@@ -147,6 +163,21 @@ def _check_choices(precision, engine, float_ends):
             f"float_ends is a choice of int8 files; {precision} takes and gives "
             "float32 already"
         )
+
+
+def _method(method, weight_bits, precision):
+    """By which `calibrate` shall choose ranges; None: it is not asked."""
+    require_bits(weight_bits)
+    if method is None and weight_bits == 8:
+        return None
+    if precision != "int8":
+        raise ValueError(
+            "calibration_method and weight_bits are choices of int8 files, not of "
+            f"{precision}"
+        )
+    method = method or "minmax"
+    require_method(method)
+    return method
 
 
 def _functions(serving):

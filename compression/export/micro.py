@@ -8,6 +8,7 @@ import math
 import re
 from pathlib import Path
 
+from compression.arguments import require_number
 from compression.atomic import replacing
 from compression.export.runners import load
 
@@ -44,6 +45,8 @@ def micro(
         raise ValueError(f"path must end in .h, got {path}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
+    if arena_bytes is not None:
+        require_number("arena_bytes", arena_bytes, whole=True)
     if arena_bytes is not None and arena_bytes < 1:
         raise ValueError(f"arena_bytes must be positive, got {arena_bytes}")
     runner = load(file)

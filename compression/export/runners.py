@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression.arguments import require_number, shown
 from compression.export.saved_model_ops import BeyondTheModel, check_ops
 from compression.export.tensors import Tensor, of_details
 from compression.quiet import quiet
@@ -47,10 +48,16 @@ class Runner:
         """What the model gives for `images`, as it is.
 
         Raises:
-            ValueError: there are no images, or they have another shape; or what was
-                loaded cannot be run on them.
+            ValueError: there are no images, they have another shape or pixels that are
+                not finite; or what was loaded cannot be run on them.
         """
-        images = np.asarray(images, np.float32)
+        try:
+            images = np.asarray(images, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.path or self.kind} takes an array of images, got "
+                f"{shown(images)}"
+            ) from error
         fits = images.ndim == len(self.input_shape) + 1 and all(
             wanted in (None, got)
             for wanted, got in zip(self.input_shape, images.shape[1:], strict=False)
@@ -59,6 +66,11 @@ class Runner:
             raise ValueError(
                 f"{self.path or self.kind} takes images (n, "
                 f"{', '.join(map(str, self.input_shape))}), got {images.shape}"
+            )
+        if not (finite := np.isfinite(images).reshape(len(images), -1).all(1)).all():
+            raise ValueError(  # kernels take NaN for 0, or for the least number
+                f"image {np.flatnonzero(~finite)[0]} of a batch has a pixel that is "
+                "not finite: leave it out"
             )
         size = self.batch or CHUNK
         return np.concatenate(
@@ -88,6 +100,9 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
         ValueError: what is there is none of the three, or is damaged; or a SavedModel
             has operators that reach files, the network or native code.
     """
+    require_number("threads", threads, whole=True)
+    if threads < 1:
+        raise ValueError(f"threads must be at least 1, got {threads}")
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
@@ -121,9 +136,20 @@ def of_model(model: keras.Model, path: Path | None = None) -> Runner:
     return Runner("keras", path, tuple(shape), batch, run, model)
 
 
-def _load_keras(path):
+def load_model(path: str | Path) -> keras.Model:
+    """The model in a .keras file, of any number of inputs and outputs.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: it is another kind of file, or is damaged.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"there is no model at {path}")
+    if path.is_dir() or path.suffix != ".keras":
+        raise ValueError(f"{path} was exported already: give the .keras file before it")
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, HDF5 and Keras errors, no common base
         if unknown := UNKNOWN.search(str(error)):
             raise ValueError(
@@ -131,6 +157,10 @@ def _load_keras(path):
                 "module that defines it before (limbeck's own: import architectures)"
             ) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
+
+
+def _load_keras(path):
+    model = load_model(path)
     try:
         return of_model(model, path)
     except ValueError as error:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from compression.arguments import require_number
 from compression.export.runners import Runner
 from compression.measure.scores import at_size, runner_of
 
@@ -52,6 +53,8 @@ def latencies(
         ValueError: `rounds` is not positive; a model leaves its image size open and
             none is given, or takes images of another size.
     """
+    if rounds is not None:
+        require_number("rounds", rounds, whole=True)
     if rounds is not None and rounds < 1:
         raise ValueError(f"rounds must be positive, got {rounds}")
     calls = {

@@ -104,6 +104,8 @@ def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
         ValueError: a layer or an operator is not known here, the message names it; or
             a model has no graph, or leaves an image size open.
     """
+    if isinstance(model_or_path, keras.Model):  # of any number of inputs
+        return sum(map(_macs_of, read(model_or_path).calls))
     runner = runner_of(model_or_path)
     if runner.kind == "litert":
         from compression.measure.litert_file import litert_macs

@@ -29,21 +29,26 @@ def parameters(model_or_path: keras.Model | Runner | str | Path) -> Parameters:
     biases of nothing but zeros do not count, for the converter drops or invents them.
     int8 codes count, their scales do not; a code is zero where it means zero.
     """
-    runner = runner_of(model_or_path)
-    if runner.kind == "litert":
-        from compression.measure.litert_file import litert_weights
-
-        weights = litert_weights(runner.path)
-    elif runner.kind == "saved_model":
-        from compression.measure.saved_model_folder import saved_model_weights
-
-        weights = saved_model_weights(runner.path)
-    else:
-        weights = [
-            keras.ops.convert_to_numpy(variable.value)
-            for variable in learned_variables(runner.model)
-        ]
+    weights = _weights(model_or_path)
     return Parameters(
         sum(value.size for value in weights),
         sum(int(np.count_nonzero(value)) for value in weights),
     )
+
+
+def _weights(model_or_path):
+    if isinstance(model_or_path, keras.Model):  # of any number of inputs
+        return [
+            keras.ops.convert_to_numpy(variable.value)
+            for variable in learned_variables(model_or_path)
+        ]
+    runner = runner_of(model_or_path)
+    if runner.kind == "litert":
+        from compression.measure.litert_file import litert_weights
+
+        return litert_weights(runner.path)
+    if runner.kind == "saved_model":
+        from compression.measure.saved_model_folder import saved_model_weights
+
+        return saved_model_weights(runner.path)
+    return _weights(runner.model)

@@ -5,7 +5,8 @@ from fnmatch import fnmatchcase
 
 import keras
 
-from compression.weights import KERNELS
+from compression.weights import KERNELS, net_of
+from compression.weights import kernels as kernels_of
 
 ENDS = {"first": 0, "last": -1}
 
@@ -19,7 +20,7 @@ def exempted(model: keras.Model, exempt: Sequence[str]) -> set[str]:
     """Paths of the layers that `exempt` names.
 
     Args:
-        model: whose kernels there are; of a distiller, the student's ends count.
+        model: whose kernels there are; of a distiller, the student's.
         exempt: "first", "last" (of the layers with kernels, in the model's order), or
             patterns such as "conv*" of layers' names or paths.
 
@@ -27,11 +28,10 @@ def exempted(model: keras.Model, exempt: Sequence[str]) -> set[str]:
         ValueError: one of them names no layer.
     """
     there = _layers(model)
-    ends = _layers(getattr(model, "student", model))
     found = set()
     for name in exempt:
-        if name in ENDS and ends:
-            found.add(ends[ENDS[name]])
+        if name in ENDS and there:
+            found.add(there[ENDS[name]])
         else:
             found.update(_matching(name, there, "exempt"))
     return found
@@ -46,7 +46,7 @@ def targets_of(
         ValueError: a pattern names no layer, or only frozen ones.
     """
     there = _layers(model)
-    learning = {layer_path(v) for v in model.trainable_variables if v.name in KERNELS}
+    learning = {layer_path(v) for v in kernels_of(model)}
     paths = [layer_path(kernel) for kernel in kernels]
     found: list[float | None] = [None] * len(kernels)
     for name, target in targets.items():
@@ -64,7 +64,7 @@ def targets_of(
 
 def _layers(model):
     """Paths of the layers with kernels, frozen ones too, in order."""
-    kernels = [v for v in model.variables if v.name in KERNELS]
+    kernels = [v for v in net_of(model).variables if v.name in KERNELS]
     return list(dict.fromkeys(layer_path(kernel) for kernel in kernels))
 
 

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import require_number
 from compression.pruning.prune import Prune
 
 
@@ -44,6 +45,9 @@ class DynamicSurgery(Prune):
         **options,
     ):
         super().__init__(schedule, **options)
+        require_number("every", every, whole=True)
+        if until is not None:
+            require_number("until", until)
         if every < 1:
             raise ValueError(f"every must be at least 1, got {every}")
         if options.get("saliency", "magnitude") != "magnitude":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import keras
 from keras import ops
 
+from compression.arguments import names
 from compression.projection import Projection
 from compression.pruning.choice import exempted, layer_path
 
@@ -28,7 +29,7 @@ class KeepZeros(Projection):
         select: Callable[[keras.Variable], bool] | None = None,
     ):
         super().__init__(select)
-        self.exempt = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+        self.exempt = names("exempt", exempt)
 
     def chosen(self, model):
         spared = exempted(model, self.exempt)

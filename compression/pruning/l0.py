@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from compression.arguments import require_number
 from compression.pruning.learnt_sparsity import (
     LearntLayer,
     require_positive,
@@ -59,6 +60,7 @@ def l0_gates(  # noqa: PLR0913, all but one by keyword
     require_positive("weight", weight)
     if gates not in GATES:
         raise ValueError(f"no gates called {gates!r}; choose from {', '.join(GATES)}")
+    require_number("closed", closed)
     if not 0 < closed < 1:
         raise ValueError(f"closed must be in (0, 1), got {closed}")
 

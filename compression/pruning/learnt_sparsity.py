@@ -6,15 +6,17 @@ functional Keras model, so it trains under `fit`, with a `Distiller` or other ca
 `plain_net` makes of it a net of the original layers, with zeros.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import names, require_number
 from compression.graph import all_layers, has_graph, rebuild
 from compression.pruning.choice import exempted, layer_path
-from compression.weights import kernels
+from compression.weights import kernels, require_finite_weights
 
 
 class LearntLayer(keras.Layer):
@@ -107,6 +109,7 @@ class LearntSparsity(keras.callbacks.Callback):
 
     def __init__(self, warmup: int = 0):
         super().__init__()
+        require_number("warmup", warmup)
         if warmup < 0:
             raise ValueError(f"warmup must not be negative, got {warmup}")
         self.warmup = warmup
@@ -116,6 +119,11 @@ class LearntSparsity(keras.callbacks.Callback):
         self._sync()
         for layer in learnt_layers(self.model):
             layer.factor.assign(factor)
+
+    def on_train_end(self, logs=None):
+        self._sync()
+        for layer in learnt_layers(self.model):  # for a training without this callback
+            layer.factor.assign(1.0)
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
@@ -142,11 +150,13 @@ def with_learnt(
         exempt: layers that stay: "first", "last" or patterns of names.
 
     Raises:
-        ValueError: `model` has no graph or nothing to prune, `exempt` names no layer,
+        ValueError: `model` has no graph or nothing to prune, weights are not finite,
+            `exempt` names no layer,
             or a kernel belongs to a layer of another kind.
     """
+    require_finite_weights(model)
     net = rebuild(model)
-    spared = exempted(net, exempt)
+    spared = exempted(net, names("exempt", exempt))
     chosen = {id(v) for v in kernels(net) if layer_path(v) not in spared}
     if not chosen:
         raise ValueError(f"model {model.name!r} has no kernel to prune (selected)")
@@ -189,9 +199,18 @@ def plain_net(model: keras.Model) -> keras.Model:
 
     shared = rebuild(model, replace, share=True)
     net = rebuild(shared)
+    empty = []
     for old, new in zip(shared.weights, net.weights, strict=True):
         if id(old) in kept:
             new.assign(kept[id(old)].kept_kernel())
+            if not ops.convert_to_numpy(new).any():
+                empty.append(new.path)
+    if empty:
+        warnings.warn(
+            f"nothing is left of {', '.join(empty)}: what lies behind gives the same "
+            "to every image; learn with less weight of the penalty, or exempt layers",
+            stacklevel=2,
+        )
     return net
 
 
@@ -219,6 +238,7 @@ def learnt_sparsity(model: keras.Model) -> float:
 
 def require_positive(name: str, value: float) -> None:
     """Raises ValueError unless `value` is above 0."""
+    require_number(name, value)
     if value <= 0:
         raise ValueError(f"{name} must be positive, got {value}")
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compression.arguments import require_number, shown
 from compression.pruning.patterns import LAST, Element, Pattern
 
 SCOPES = ("layer", "global")
@@ -43,10 +44,19 @@ def magnitude_masks(
         One array of zeros and ones for each array, of its shape and dtype.
 
     Raises:
-        ValueError: `sparsity` is outside [0, 1), `floor` outside [0, 1], or there is
-            no such scope.
+        ValueError: `sparsity` is outside [0, 1), `floor` outside [0, 1], there is no
+            such scope, or a weight is not finite.
     """
-    return masks([np.abs(w) for w in weights], sparsity, scope=scope, floor=floor)
+    if isinstance(weights, np.ndarray):
+        raise ValueError(f"weights must be a list of arrays, got {shown(weights)}")
+    weights = [np.asarray(w) for w in weights]
+    for number, array in enumerate(weights):
+        if not np.isfinite(array).all():
+            raise ValueError(f"weights[{number}] are not all finite")
+    # The magnitude of the least integer is none of its own kind.
+    sizes = [np.abs(w.astype("int64") if w.dtype.kind == "i" else w) for w in weights]
+    found = masks(sizes, sparsity, scope=scope, floor=floor)
+    return [mask.astype(w.dtype) for mask, w in zip(found, weights, strict=True)]
 
 
 def masks(  # noqa: PLR0913, all but two by keyword
@@ -77,6 +87,7 @@ def masks(  # noqa: PLR0913, all but two by keyword
     Raises:
         ValueError: a value is outside its range, or there is no such scope.
     """
+    require_number("sparsity", sparsity)
     if not 0 <= sparsity < 1:
         raise ValueError(f"sparsity must be in [0, 1), got {sparsity}")
     require_floor(floor)
@@ -89,6 +100,8 @@ def masks(  # noqa: PLR0913, all but two by keyword
         floor = None
         if math.isclose(sparsity, pattern.complete, abs_tol=EXACT):
             fraction = 1.0
+    if not len(scores):
+        return []
     outputs = outputs or [LAST] * len(scores)
     found = [_united(s, pattern, axes) for s, axes in zip(scores, outputs, strict=True)]
     units = [(means, sizes) for _, means, sizes in found]
@@ -137,7 +150,8 @@ def require_floor(floor: float | str | None) -> None:
     """Raises ValueError unless `floor` is a fraction, "auto" or None."""
     if floor is None or floor == AUTO:
         return
-    if isinstance(floor, str) or not 0 <= floor <= 1:
+    require_number("floor", floor, kind='in [0, 1], "auto" or None')
+    if not 0 <= floor <= 1:
         raise ValueError(f'floor must be in [0, 1], "auto" or None, got {floor!r}')
 
 

@@ -1,12 +1,13 @@
 """Pruning while training: a mask that follows a schedule, as a Keras callback."""
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import names, require_number, shown
 from compression.projection import Projection
 from compression.pruning.choice import exempted, layer_path, targets_of
 from compression.pruning.masks import (
@@ -20,8 +21,9 @@ from compression.pruning.masks import (
 )
 from compression.pruning.patterns import LAST, Element, Kernel
 from compression.pruning.patterns import pattern as pattern_of
-from compression.pruning.saliency import Movement, Saliency, magnitude, zeros_first
+from compression.pruning.saliency import Movement, Saliency, zeros_first
 from compression.pruning.saliency import saliency as named_saliency
+from compression.pruning.schedules import ConstantSparsity
 from compression.weights import channel_axes
 
 
@@ -62,7 +64,8 @@ class Prune(Projection):
 
     Raises:
         ValueError: there is no such pattern, scope or saliency, a fraction is none,
-            or the schedule or a target is not what the n:m has; in `fit`, before
+            the schedule or a target is not what the n:m has, or data that are gone
+            through once would be looked at again; in `fit`, before
             anything is changed: no kernel is left, a name matches no layer or only
             frozen ones, or a kernel is smaller than a block.
     """
@@ -86,20 +89,38 @@ class Prune(Projection):
                 f"no scope called {scope!r}; choose from {', '.join(SCOPES)}"
             )
         require_floor(floor)
+        if not callable(schedule):
+            raise ValueError(
+                "schedule must be a function of the step, as ConstantSparsity(0.8) is, "
+                f"got {shown(schedule)}"
+            )
         self.schedule = schedule
         self.scope = scope
         self.saliency = named_saliency(saliency)
+        once = isinstance(getattr(self.saliency, "data", None), Iterator)
+        if once and not isinstance(schedule, ConstantSparsity):
+            raise ValueError(
+                f"the saliency looks at its data each time that {schedule} moves, and "
+                "an iterator can be gone through once only: give a list, a dataset, or "
+                "a function that gives the batches"
+            )
         self.floor = floor
-        self.targets = dict(targets or {})
-        self.exempt = (exempt,) if isinstance(exempt, str) else tuple(exempt)
+        self.targets = targets or {}
+        self.exempt = names("exempt", exempt)
         self._check_targets()
         self._begin()
 
     def _check_targets(self):
+        if not isinstance(self.targets, Mapping):
+            raise ValueError(
+                'targets must be sparsities by name, as in {"conv*": 0.5}, got '
+                f"{shown(self.targets)}"
+            )
         final = getattr(self.schedule, "final", None)
         if final is not None:
             require_reachable(self.pattern, final, exactly=True)
         for name, target in self.targets.items():
+            require_number(f"targets[{name!r}]", target)
             if not 0 <= target < 1:
                 raise ValueError(f"targets[{name!r}] must be in [0, 1), got {target}")
             require_reachable(self.pattern, target, exactly=True)
@@ -196,8 +217,7 @@ class Prune(Projection):
 
     def _masks(self, model, weights, sparsity):
         scores = self.saliency(model, self.variables)
-        if self.saliency is not magnitude:
-            self._check(scores)
+        self._check(scores)
         return self._masks_of(scores, weights, sparsity)
 
     def _masks_of(self, scores, weights, sparsity):

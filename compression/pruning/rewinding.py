@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from compression.arguments import require_number, shown
 from compression.projection import Projection
 from compression.pruning.prune import Prune
 from compression.pruning.schedules import ConstantSparsity
@@ -46,17 +47,29 @@ def find_ticket(
         ValueError: a value is out of its range, or the first training does not come to
             step `rewind_to`.
     """
+    require_number("final", final)
+    require_number("rounds", rounds, whole=True)
+    require_number("rewind_to", rewind_to, whole=True)
     if not 0 < final < 1:
         raise ValueError(f"final must be in (0, 1), got {final}")
     if rounds < 1:
         raise ValueError(f"rounds must be at least 1, got {rounds}")
     if rewind_to < 0:
         raise ValueError(f"rewind_to must not be negative, got {rewind_to}")
+    if not callable(train):
+        raise ValueError(
+            f"train must be a function of a list of callbacks, got {shown(train)}"
+        )
     prune = Prune(ConstantSparsity(final), **options)
     if not prune.chosen(model):
         raise ValueError(f"model {model.name!r} has no kernel to prune (selected)")
     early = _Early(model, rewind_to)
     train([early])
+    if not early.steps:
+        raise ValueError(
+            "train took no step with the callbacks that it was given: hand them to "
+            "fit(callbacks=...)"
+        )
     if early.weights is None:
         raise ValueError(
             f"a training of {early.steps} steps does not come to step {rewind_to}, "

@@ -5,11 +5,12 @@ https://arxiv.org/abs/1911.11134, section 3, algorithm 1.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from keras import ops
 
+from compression.arguments import require_number
 from compression.pruning.prune import Prune
 from compression.pruning.saliency import Data, Gradient, Random
 from compression.pruning.schedules import ConstantSparsity
@@ -55,12 +56,21 @@ class RigL(Prune):
     ):
         fixed = {"scope": "layer", "saliency": Random(seed)}
         super().__init__(ConstantSparsity(sparsity), **fixed, **options)
+        require_number("fraction", fraction)
+        require_number("every", every, whole=True)
+        require_number("until", until, whole=True)
         if not 0 <= fraction <= 1:
             raise ValueError(f"fraction must be in [0, 1], got {fraction}")
         if every < 1 or until < 1:
             raise ValueError(f"every and until start at 1, got {every} and {until}")
         if options.get("pattern", "element") != "element":
             raise ValueError("RigL moves single weights: it takes no other pattern")
+        if isinstance(data, Iterator):
+            raise ValueError(
+                "the gradients are taken again and again, and an iterator can be gone "
+                "through once only: give a list, a dataset, or a function that gives "
+                "the batches"
+            )
         self.growth = Gradient(data, loss)
         self.until = until
         self.fraction = fraction

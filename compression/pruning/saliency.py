@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import shown
 from compression.pruning.gradients import gradients, mean_loss
 
 Scores = list[np.ndarray]
@@ -211,8 +212,13 @@ def saliency(given: str | Saliency) -> Saliency:
     """The saliency of that name, or the one given.
 
     Raises:
-        ValueError: there is none of that name, or it needs data.
+        ValueError: there is none of that name, it needs data, or is no function.
     """
+    if isinstance(given, type) or not (isinstance(given, str) or callable(given)):
+        raise ValueError(
+            "saliency must be a name, or a function of (model, kernels), such as "
+            f"pruning.Taylor(batches), got {shown(given)}"
+        )
     if not isinstance(given, str):
         return given
     if given in WITH_DATA:
@@ -236,6 +242,8 @@ def zeros_first(scores: np.ndarray, weights: np.ndarray, lowest: float) -> np.nd
         weights: the kernel.
         lowest: of all scores with which they compete.
     """
+    if not np.issubdtype(scores.dtype, np.floating):  # bfloat16 is none for numpy
+        scores = scores.astype("float32")
     if lowest < 0:
         scores = scores.astype(float) - lowest
     least = np.nextafter(0, 1, dtype=scores.dtype)

@@ -6,6 +6,8 @@ A schedule is a function of the step (from 0). Its value stays the same for
 
 from dataclasses import dataclass
 
+from compression.arguments import require_number
+
 
 @dataclass(frozen=True)
 class ConstantSparsity:
@@ -66,6 +68,8 @@ class PolynomialDecay:
             raise ValueError(
                 f"initial sparsity {self.initial} is above the final {self.final}"
             )
+        for name in ("end", "power", "frequency"):
+            require_number(name, getattr(self, name))
         if self.end <= self.begin:
             raise ValueError(f"end {self.end} must come after begin {self.begin}")
         if self.power <= 0:
@@ -85,10 +89,12 @@ class PolynomialDecay:
 
 
 def _require_fraction(name, value):
+    require_number(f"{name} sparsity", value)
     if not 0 <= value < 1:
         raise ValueError(f"{name} sparsity must be in [0, 1), got {value}")
 
 
 def _require_step(name, value):
+    require_number(name, value)
     if value < 0:
         raise ValueError(f"{name} must not be negative, got {value}")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from compression.arguments import require_number
 from compression.pruning.learnt_sparsity import (
     LearntLayer,
     require_positive,
@@ -54,6 +55,8 @@ def variational_dropout(  # noqa: PLR0913, all but one by keyword
     """
     require_positive("examples", examples)
     require_positive("weight", weight)
+    require_number("threshold", threshold)
+    require_number("initial_log_variance", initial_log_variance)
 
     def twin(layer):
         return NoisyLayer(

@@ -3,8 +3,14 @@
 `sensitivity` says what each layer costs, `mixed_precision` chooses bits by it.
 """
 
-from compression.quantization.aware import is_quantized, quantize_aware
+from compression.quantization.adaptive_rounding import adaround
+from compression.quantization.aware import quantize_aware
+from compression.quantization.bias_correction import correct_bias
+from compression.quantization.equalisation import equalise
+from compression.quantization.folding import fold_batch_norm
+from compression.quantization.insertion import is_quantized
 from compression.quantization.mixed import Mixed, mixed_precision
+from compression.quantization.post_training import calibrate
 from compression.quantization.precision_plan import (
     PrecisionPlan,
     load_precision_plan,
@@ -16,6 +22,11 @@ __all__ = [
     "LayerCost",
     "Mixed",
     "PrecisionPlan",
+    "adaround",
+    "calibrate",
+    "correct_bias",
+    "equalise",
+    "fold_batch_norm",
     "is_quantized",
     "load_precision_plan",
     "mixed_precision",

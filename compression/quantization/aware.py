@@ -7,35 +7,25 @@ to be trained by `fit`, with a `Distiller` or with masks, and exported with
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 
 import keras
 import numpy as np
 
-from compression.graph import Source, all_layers, read, rebuild
-from compression.quantization.apart import FreeNames, kernels_apart
+from compression.arguments import require_number
+from compression.graph import all_layers
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import code_limits, first_step, require_bits
-from compression.quantization.placement import Range, place, skipped
+from compression.quantization.insertion import Opened, inserted, opened
 from compression.quantization.ranges import (
     ACTIVATION_BITS,
     ActivationRange,
     ClippedRange,
-    FixedRange,
-    LeaveFloat,
     MovingRange,
     Seen,
     StepRange,
 )
-from compression.quantization.twins import (
-    ChannelwiseBatchNormalization,
-    FreezingBatchNormalization,
-    Quantized,
-    twin_class,
-)
 
 METHODS = ("moving_average", "lsq", "pact")
-BATCH = 128  # of images that calibration shows together
 
 
 def quantize_aware(  # noqa: PLR0913, all but one by keyword
@@ -79,31 +69,24 @@ def quantize_aware(  # noqa: PLR0913, all but one by keyword
             those above.
     """
     _require(bits, method, calibration, freeze_after, momentum)
-    require_plain(model)
-    skip = (skip,) if isinstance(skip, str) else tuple(skip)
-    net = kernels_apart(model, skip)
-    graph = read(net)
-    placement = place(graph, skipped(graph, skip))
-    _require_layers(bits, graph, placement)
-    seen = {} if calibration is None else seen_in(net, placement.ranges, calibration)
-    layers = {
-        "bits": bits,
-        "rounding": "steps" if method == "lsq" else "range",
-        "freeze_after": freeze_after,
-    }
-    ranges = _Ranges(graph, placement.ranges, seen, method, momentum)
-    quantized = rebuild(
-        net, lambda call: _twin(call.operation, placement, layers), after=ranges.after
+    at = opened(model, skip)
+    seen = {} if calibration is None else seen_in(at, calibration)
+
+    def make_range(number, wanted, options):
+        found = seen.get(number)
+        if method == "lsq":
+            signed = found.low < 0
+            least, most = code_limits(ACTIVATION_BITS)
+            step = first_step(found.size or 1.0, most if signed else most - least)
+            return StepRange(step, signed, **options)
+        if method == "pact" and wanted.positive:
+            return ClippedRange(found.high or 1.0, **options)
+        return MovingRange(momentum, found, **options)
+
+    rounding = "steps" if method == "lsq" else "range"
+    return inserted(
+        at, make_range, bits=bits, rounding=rounding, freeze_after=freeze_after
     )
-    for layer in all_layers(quantized):
-        if isinstance(layer, Quantized):
-            layer.start()
-    return quantized
-
-
-def is_quantized(model: keras.Model) -> bool:
-    """Whether `quantize_aware` has made it."""
-    return any(isinstance(each, ActivationRange) for each in all_layers(model))
 
 
 def require_ranges(model: keras.Model) -> None:
@@ -128,117 +111,31 @@ def _require(bits, method, calibration, freeze_after, momentum):
             f"method {method!r} needs calibration: batches of images like those that "
             "the net will see"
         )
+    if freeze_after is not None:
+        require_number("freeze_after", freeze_after, kind="a number of steps or None")
+    require_number("momentum", momentum)
     if freeze_after is not None and freeze_after < 0:
         raise ValueError(f"freeze_after must not be negative, got {freeze_after}")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum must be in [0, 1), got {momentum}")
 
 
-def _require_layers(bits, graph, placement):
-    layers = [call.operation for call in graph.calls]
-    twins = [x.name for x in layers if id(x) in placement.twins and twin_class(x)]
-    for name in bits if isinstance(bits, Mapping) else ():
-        if name not in twins:
-            raise ValueError(
-                f"bits: no layer called {name!r} is quantized; there are "
-                f"{', '.join(dict.fromkeys(twins))}"
-            )
-
-
-def require_plain(model: keras.Model) -> None:
-    """Raises ValueError unless it has a graph and finite weights, and is in float."""
-    read(model)  # has it a graph?
-    if is_quantized(model):
-        raise ValueError(f"{model.name!r} is quantized already")
-    for variable in model.variables:
-        value = keras.ops.convert_to_numpy(variable.value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            raise ValueError(f"{variable.path} of {model.name!r} is not finite")
-
-
-def _twin(layer, placement, options):
-    """The layer that stands for another in training, None where none does."""
-    if id(layer) not in placement.twins:
-        return None
-    config, kept = layer.get_config(), ["bits", "rounding"]
-    make = twin_class(layer)
-    if isinstance(options["bits"], Mapping):
-        options = options | {"bits": options["bits"].get(layer.name, 8)}
-    if isinstance(layer, keras.layers.Conv2DTranspose):
-        options = options | {"bits": 8}
-    if isinstance(layer, keras.layers.BatchNormalization):
-        make, kept = FreezingBatchNormalization, ["freeze_after"]
-    if id(layer) in placement.alone:
-        make = ChannelwiseBatchNormalization
-        config["axis"] = -1  # it also takes (batch, channels), as images of a pixel
-    return make.from_config(config | {name: options[name] for name in kept})
-
-
-class _Ranges:
-    """The layers that fake-quantize what comes out of calls."""
-
-    def __init__(self, graph, ranges, seen, method, momentum):
-        self.numbers = {call.key: at for at, call in enumerate(graph.calls)}
-        self.names = FreeNames(graph)
-        self.ranges, self.seen = ranges, seen
-        self.method, self.momentum = method, momentum
-        self.made = {}
-
-    def after(self, call):
-        at = self.numbers[call.key]
-        if at not in self.ranges:
-            return None
-        wanted = self.ranges[at]
-        if wanted.same_as is not None:
-            return partial(self.made[wanted.same_as], observe=False)
-        dtype = getattr(call.operation, "dtype_policy", None)
-        if not wanted.rounds:
-            name = self.names.free(f"{call.operation.name}_float")
-            return LeaveFloat(name=name, dtype=dtype)
-        name = self.names.free(f"{call.operation.name}_range")
-        made = self._layer(wanted, self.seen.get(at), {"name": name, "dtype": dtype})
-        self.made[at] = made
-        if not wanted.after_float:
-            return made
-        leave = LeaveFloat(name=f"{name}_float", dtype=dtype)
-        return lambda x: made(leave(x))
-
-    def _layer(self, wanted, seen, options):
-        if wanted.fixed is not None:
-            return FixedRange(*wanted.fixed, **options)
-        if self.method == "lsq":
-            signed = seen.low < 0
-            least, most = code_limits(ACTIVATION_BITS)
-            step = first_step(seen.size or 1.0, most if signed else most - least)
-            return StepRange(step, signed, **options)
-        if self.method == "pact" and wanted.positive:
-            return ClippedRange(seen.high or 1.0, **options)
-        return MovingRange(self.momentum, seen, **options)
-
-
-def seen_in(
-    net: keras.Model, ranges: Mapping[int, Range], calibration: Iterable
-) -> dict[int, Seen]:
-    """What the calibration images make of each tensor that has a range of its own.
+def seen_in(at: Opened, calibration: Iterable) -> dict[int, Seen]:
+    """What calibration images make of each tensor that has a range of its own.
 
     Args:
-        net: functional.
-        ranges: by the number of the call in `read(net)`.
+        at: the net.
         calibration: batches of images, or of tuples that begin with images.
     """
-    images = calibration_images(net, calibration)
-    own = [at for at, each in ranges.items() if each.rounds and each.same_as is None]
-    inner = rebuild(net, outputs=[Source(at) for at in own], share=True)
-    parts = []
-    for start in range(0, len(images), BATCH):
-        batch = images[start : start + BATCH]
-        tensors = [np.asarray(t, np.float32) for t in inner.predict_on_batch(batch)]
-        parts.append(
-            [(t.min(), t.max(), np.abs(t).mean(), len(batch)) for t in tensors]
-        )
+    parts, counts = [], []
+    for tensors in at.tensors(calibration_images(at.net, calibration)):
+        parts.append([(t.min(), t.max(), np.abs(t).mean()) for t in tensors])
+        counts.append(len(tensors[0]))
     found = {}
-    for at, tensor in zip(own, np.asarray(parts).transpose(1, 2, 0), strict=True):
-        low, high, size, count = tensor
-        size = float(np.average(size, weights=count))
-        found[at] = Seen(float(low.min()), float(high.max()), size)
+    for number, tensor in zip(
+        at.own, np.asarray(parts).transpose(1, 2, 0), strict=True
+    ):
+        low, high, size = tensor
+        size = float(np.average(size, weights=counts))
+        found[number] = Seen(float(low.min()), float(high.max()), size)
     return found

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 
+from compression.arguments import shown
+
 # A few hundred images are enough: more than these come from data that never ends.
 MOST_IMAGES = 100_000
 MOST_BYTES = 2**31
@@ -13,7 +15,46 @@ MOST_BYTES = 2**31
 def images_of(batch) -> np.ndarray:
     """The images of a batch, which is images or a tuple (images, labels, ...)."""
     images = batch[0] if isinstance(batch, (tuple, list)) else batch
-    return np.asarray(images, np.float32)
+    try:
+        return np.asarray(images, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"a batch must be images or a tuple (images, labels), got {shown(batch)}"
+        ) from error
+
+
+def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
+    """The images of each batch, (n, height, width, channels) float32.
+
+    Args:
+        model: has one input.
+        batches: of images, or of tuples that begin with images.
+
+    Raises:
+        ValueError: there are none, or they are not of the model's size, not finite, or
+            so many that the data may never end.
+    """
+    count, size = 0, 0
+    expected = _image_shape(model)
+    for calls, batch in enumerate(map(images_of, batches)):
+        if not _fits(batch.shape[1:], expected):
+            raise ValueError(
+                f"calibration must be batches of images {expected}, one has the shape "
+                f"{batch.shape}; an array of images is one batch: [images]"
+            )
+        expected = batch.shape[1:]  # where the model leaves a size open, one for all
+        if not np.isfinite(batch).all():
+            bad = np.flatnonzero(~np.isfinite(batch).reshape(len(batch), -1).all(1))
+            raise ValueError(
+                f"calibration image {count + bad[0]} has a pixel that is not finite: "
+                "leave it out"
+            )
+        count, size = count + len(batch), size + batch.nbytes
+        if max(count, calls) > MOST_IMAGES:
+            raise _endless(count, size)
+        yield batch
+    if not count:
+        raise ValueError("calibration holds no images")
 
 
 def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
@@ -24,34 +65,37 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
         batches: of images, or of tuples that begin with images.
 
     Raises:
-        ValueError: there are none, or they are not of the model's size, not finite, or
-            so many that the data may never end.
+        ValueError: as `checked`, or they take too much memory.
     """
-    images, count, size = [], 0, 0
-    expected = tuple(model.inputs[0].shape[1:])
-    for calls, batch in enumerate(map(images_of, batches)):
-        if batch.shape[1:] != expected:
-            raise ValueError(
-                f"calibration must be batches of images {expected}, "
-                f"one has the shape {batch.shape}"
-            )
-        if not np.isfinite(batch).all():
-            bad = np.flatnonzero(~np.isfinite(batch).reshape(len(batch), -1).all(1))
-            raise ValueError(
-                f"calibration image {count + bad[0]} has a pixel that is not finite: "
-                "leave it out"
-            )
+    images, size = [], 0
+    for batch in checked(model, batches):
         images.append(batch)
-        count, size = count + len(batch), size + batch.nbytes
-        if max(count, calls) > MOST_IMAGES or size > MOST_BYTES:
-            raise ValueError(
-                f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): "
-                "does it ever end? A few hundred are enough, such as the first "
-                "batches, dataset.take(8)"
-            )
-    if not count:
-        raise ValueError("calibration holds no images")
+        size += batch.nbytes
+        if size > MOST_BYTES:
+            raise _endless(sum(map(len, images)), size)
     return np.concatenate(images)
+
+
+def _endless(count, size):
+    return ValueError(
+        f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): does it "
+        "ever end? A few hundred are enough, such as the first batches, dataset.take(8)"
+    )
+
+
+def _image_shape(model):
+    if len(model.inputs) != 1:
+        raise ValueError(
+            f"calibration is for nets of one input, {model.name!r} has "
+            f"{len(model.inputs)}: leave it out"
+        )
+    return tuple(model.inputs[0].shape[1:])
+
+
+def _fits(shape, expected):
+    return len(shape) == len(expected) and all(
+        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
+    )
 
 
 def samples(images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:

@@ -104,10 +104,16 @@ def weight_codes(kernel, *, bits: int = 8, channels: int = 0):
         (codes, scales): of `kernel`'s shape, and (number of channels,), or ().
     """
     most = code_limits(bits, narrow=True)[1]
-    scales = _largest(kernel, channels, most) / most
+    scales = weight_scales(kernel, bits=bits, channels=channels)
     flat = ops.cast(_flat(kernel, channels), "float32")
     codes = ops.clip(rounded(flat / scales), -most, most)
     return ops.reshape(codes, ops.shape(kernel)), scales
+
+
+def weight_scales(kernel, *, bits: int = 8, channels: int = 0):
+    """The scales of `fake_quantize_weights`, (number of channels,), or ()."""
+    most = code_limits(bits, narrow=True)[1]
+    return _largest(kernel, channels, most) / most
 
 
 def learned_steps(x, step, *, least: int, most: int, features: int):

@@ -6,17 +6,18 @@ and kernels are written over in place, so each answer costs one pass over the im
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 from keras import ops
 
-from compression.graph import read, rebuild
-from compression.quantization.apart import kernels_apart
-from compression.quantization.aware import BATCH, require_plain, seen_in
+from compression.arguments import names
+from compression.graph import rebuild
+from compression.quantization.aware import seen_in
 from compression.quantization.calibration import samples
 from compression.quantization.fake_quantize import fake_quantize, fake_quantize_weights
+from compression.quantization.insertion import MOST_IMAGES, opened
 from compression.quantization.placement import Range, place, skipped
 from compression.quantization.twins import twin_class
 
@@ -118,19 +119,18 @@ class SwitchedNet:
     def __init__(
         self, model: keras.Model, calibration: Iterable, skip: Sequence[str] = ()
     ):
-        require_plain(model)
-        skip = (skip,) if isinstance(skip, str) else tuple(skip)
-        self.net = kernels_apart(model, skip)
-        self.graph = read(self.net)
+        skip = names("skip", skip)
+        at = opened(model, skip)
+        self.net, self.graph, self._whole = at.net, at.graph, at.placement
         self._skipped = skipped(self.graph, skip)
-        self._whole = place(self.graph, self._skipped)
         points = set(self._whole.ranges)
         for head, *rest in self._whole.operators:
             points.add(rest[-1] if rest else head)
             if id(self.graph.calls[head].operation) in self._whole.alone:
                 points.add(head)  # left float, it is apart from its ReLU
         points = sorted(points)
-        seen = seen_in(self.net, {at: Range() for at in points}, calibration)
+        everywhere = replace(self._whole, ranges={at: Range() for at in points})
+        seen = seen_in(replace(at, placement=everywhere), calibration)
         self._seen = {at: (min(s.low, 0.0), max(s.high, 0.0)) for at, s in seen.items()}
         self._switches = {at: Switch(name=f"switch_{at}") for at in points}
         numbers = {call.key: at for at, call in enumerate(self.graph.calls)}
@@ -221,7 +221,7 @@ class SwitchedNet:
         from compression.export.outputs import as_logits  # which imports this room
         from compression.export.runners import of_model
 
-        size = min(BATCH, len(images))
+        size = min(MOST_IMAGES, len(images))
         batches = [self._model.predict_on_batch(x) for [x] in samples(images, size)]
         outputs, *some = (
             np.concatenate(parts)[: len(images)] for parts in zip(*batches, strict=True)

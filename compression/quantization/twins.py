@@ -8,9 +8,14 @@ import keras
 from keras import layers, ops
 
 from compression.quantization.fake_quantize import fake_quantize_weights
+from compression.quantization.learnt_rounding import LearntRounding
 from compression.quantization.ranges import KernelRange, KernelSteps
 
-KERNEL_QUANTIZERS = {"range": KernelRange, "steps": KernelSteps}
+KERNEL_QUANTIZERS = {
+    "range": KernelRange,
+    "steps": KernelSteps,
+    "learnt": LearntRounding,
+}
 
 
 class Quantized:
@@ -18,7 +23,8 @@ class Quantized:
 
     Args:
         bits: 8 or 4, of the weights.
-        rounding: "range", as wide as the largest weight, or "steps", learnt.
+        rounding: "range", as wide as the largest weight; "steps", learnt; or "learnt",
+            up or down in such a range.
     """
 
     channels = 1  # how many of a kernel's last axes have ranges of their own
@@ -36,8 +42,8 @@ class Quantized:
         self.kernel_quantizer.build(tuple(self.kernel.shape))
 
     def start(self) -> None:
-        """Sets learnt steps to those with which the kernel begins."""
-        if isinstance(self.kernel_quantizer, KernelSteps):
+        """Sets what is learnt to that with which the kernel begins."""
+        if not isinstance(self.kernel_quantizer, KernelRange):
             self.kernel_quantizer.start(self.kernel)
 
     def finish(self, x):
@@ -192,6 +198,22 @@ TWINS = {
     layers.Conv2DTranspose: QuantizedConv2DTranspose,
     layers.Dense: QuantizedDense,
 }
+
+
+def twin_of(
+    layer: keras.Layer, *, bits: int = 8, rounding: str = "range", **changed
+) -> keras.Layer:
+    """The quantized twin of a layer that has one, not built yet.
+
+    Args:
+        layer: with a kernel.
+        bits: of the weights; transposed convolutions keep 8, for want of a kernel.
+        rounding: as `Quantized` takes it.
+        changed: what else its config shall hold.
+    """
+    bits = 8 if isinstance(layer, layers.Conv2DTranspose) else bits
+    options = {"bits": bits, "rounding": rounding, **changed}
+    return twin_class(layer).from_config(layer.get_config() | options)
 
 
 def twin_class(layer: keras.Layer) -> type | None:

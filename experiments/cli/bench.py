@@ -21,6 +21,11 @@ limbeck bench prune
 limbeck bench prune --only steps --rounds 30
 limbeck bench prune --quick         # does everything run?
 """
+QUANTIZE_EXAMPLES = """
+limbeck bench quantize
+limbeck bench quantize --only alexnet_small --rounds 30
+limbeck bench quantize --quick      # does everything run?
+"""
 RUNTIMES_EXAMPLES = """
 limbeck bench runtimes
 limbeck bench runtimes --only resnet56 --rounds 100 --json
@@ -30,7 +35,8 @@ EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
 limbeck bench prune                 # pruning: training, cutting, files
-limbeck bench runtimes              # files in LiteRT, ONNX Runtime, Keras, PyTorch
+limbeck bench quantize              # quantization-aware training
+limbeck bench runtimes              # one image in each runtime
 """
 
 
@@ -73,6 +79,16 @@ def add(commands):
     prune.add_argument("--only", metavar="A,B", help="steps, cuts, files (all)")
     _add_turns_options(prune)
     prune.set_defaults(run=_prune)
+    quantize = kinds.add_parser(
+        "quantize",
+        help="quantization-aware training against tfmot's",
+        description="A training step with fake quantization, beside tfmot's through "
+        "tf_keras, in turns, in one run.",
+        examples=QUANTIZE_EXAMPLES,
+    )
+    quantize.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
+    _add_turns_options(quantize)
+    quantize.set_defaults(run=_quantize)
     runtimes = kinds.add_parser(
         "runtimes",
         help="one image in LiteRT, Keras, ONNX Runtime and PyTorch",
@@ -121,6 +137,13 @@ def _prune(options):
     from experiments.benchmarks import prune, prune_table
 
     _show(partial(prune.run, names(options.only)), prune_table.as_text, options)
+
+
+def _quantize(options):
+    start_tensorflow()
+    from experiments.benchmarks import quantize, quantize_table
+
+    _show(partial(quantize.run, names(options.only)), quantize_table.as_text, options)
 
 
 def _runtimes(options):

@@ -9,6 +9,7 @@ from experiments.cli.options import path, start_tensorflow
 EXAMPLES = """
 limbeck export net.keras net.tflite
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
+limbeck export a.keras a.tflite --precision int8 --data digits --weight-bits 4
 limbeck export net.keras saved_model --precision float16
 limbeck export net.tflite net.h     # a C array for TensorFlow Lite Micro
 """
@@ -48,6 +49,14 @@ def add(commands):
         action="store_true",
         help="an int8 file takes and gives float32",
     )
+    command.add_argument(
+        "--calibration-method",
+        metavar="NAME",
+        help="of int8: minmax, percentile, mse, kl (the converter's own, of minmax)",
+    )
+    command.add_argument(
+        "--weight-bits", type=int, default=8, metavar="N", help="of int8: 8, 4 (8)"
+    )
     model_data.add_options(command, "calibrates int8 on train images of")
     command.set_defaults(run=run)
 
@@ -86,10 +95,17 @@ def run(options):
                 precision=options.precision,
                 calibration=calibration,
                 float_ends=options.float_ends,
+                calibration_method=options.calibration_method,
+                weight_bits=options.weight_bits,
             )
     else:
         if options.float_ends:
             raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
+        if options.calibration_method or options.weight_bits != 8:
+            raise ValueError(
+                "--calibration-method and --weight-bits are of .tflite files: a "
+                "SavedModel holds int8 weights only, which need no calibration"
+            )
         export.saved_model(runner.model, options.out, weights=options.precision)
     known = deployment.beside(options.model)
     if known is not None:

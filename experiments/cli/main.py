@@ -39,6 +39,7 @@ limbeck measure net.tflite --data mnist5k
 
 # What a person can act on: it ends in one line and exit status 2, without a trace.
 EXPECTED = (ValueError, OSError, FloatingPointError, RuntimeError, MemoryError)
+INSISTENCE = 0.5  # seconds between two attempts to end a run
 STOPPED = {signal.SIGINT: 130, signal.SIGTERM: 143}  # exit status, as shells have it
 
 
@@ -82,19 +83,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGTERM raises `Terminated` while the block runs."""
+    """SIGTERM raises `Terminated` while the block runs.
+
+    Again and again until the block is left: raised in a `__del__`, or in Python that
+    C++ has called and whose errors it clears, an exception is lost. Not while the
+    block cleans up after it, which nothing shall interrupt.
+    """
+    asked, left = [], threading.Event()
 
     def terminate(*_):
-        raise Terminated
+        asked.append(True)
+        if not _is_handled(Terminated):
+            raise Terminated
+
+    def insist(main_thread):
+        while not left.wait(INSISTENCE):
+            if asked:
+                signal.pthread_kill(main_thread, signal.SIGTERM)
 
     if threading.current_thread() is not threading.main_thread():
         yield  # signals are the main thread's
         return
     before = signal.signal(signal.SIGTERM, terminate)
+    insists = threading.Thread(target=insist, args=[threading.get_ident()], daemon=True)
+    insists.start()
     try:
         yield
     finally:
+        left.set()
+        insists.join()
         signal.signal(signal.SIGTERM, before)
+
+
+def _is_handled(kind):
+    """Whether an exception of that kind is on its way: a `finally` or `with` runs."""
+    error = sys.exception()
+    while error is not None and not isinstance(error, kind):
+        error = error.__context__
+    return error is not None
 
 
 def _is_expected(error):

@@ -32,6 +32,9 @@ EPOCHS = 2**31 - 1  # more than anyone trains: the stream has no end
 ORDER, VIEW, MIXING = 0, 1, 2  # what a seed is for; keeps them apart
 VIEWS_VERSION = 1  # higher whenever a view of an image changes: caches hang on it
 OFF = Augment(flip=False)
+# No `if` or `for` here asks a tensor: Python need not be rewritten, which takes longer
+# than all else.
+AS_WRITTEN = tf.autograph.experimental.do_not_convert
 
 
 class Batches(NamedTuple):
@@ -41,6 +44,7 @@ class Batches(NamedTuple):
     steps_per_epoch: int
 
 
+@AS_WRITTEN
 def training_batches(  # noqa: PLR0913, each is a choice of its own
     data: Data,
     *,
@@ -143,6 +147,7 @@ def steps_per_epoch(data: Data, batch_size: int) -> int:
     return data.train.size // min(batch_size, data.train.size)
 
 
+@AS_WRITTEN
 def view_batches(
     data: Data,
     *,
@@ -172,6 +177,7 @@ def view_batches(
     return _to_device(_parallel(batches, _finisher(data, augment)))
 
 
+@AS_WRITTEN
 def evaluation_batches(
     data: Data,
     split_name: str,

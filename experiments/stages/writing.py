@@ -1,6 +1,6 @@
 """What a finished stage leaves: model, exports, history, and how to feed the files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -24,6 +24,7 @@ def finish(
     trained: Trained | None = None,
     *,
     calibration: int | None = None,
+    integer: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write everything; returns facts for the row.
 
@@ -33,6 +34,7 @@ def finish(
         job: where to write, and the data.
         trained: what a training left, for those that train.
         calibration: number of train images that calibrate quantized exports.
+        integer: options of `export.litert` for its int8 files.
     """
     with naming(job.folder.model):
         model.save(job.folder.model, include_optimizer=False)
@@ -44,7 +46,10 @@ def finish(
     for form in stage.exports:
         path = job.folder.exported(form.format, form.precision)
         if form.format == "litert":
-            export.litert(model, path, precision=form.precision, **calibrated)
+            options = integer if form.precision == "int8" and integer else {}
+            export.litert(
+                model, path, precision=form.precision, **calibrated, **options
+            )
         else:
             export.saved_model(model, path, weights=form.precision)
         exported.append(path)

@@ -83,7 +83,8 @@ def fit(  # noqa: PLR0913, all but four by keyword
             the epoch that the checkpoint holds.
         ValueError: the checkpoint belongs to another model or is damaged.
     """
-    steps = train(0).steps_per_epoch
+    batches = train(0)
+    steps = batches.steps_per_epoch
 
     def compile_with(jit_compile):
         chosen = optimizer(settings, steps)
@@ -97,7 +98,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
         )
         model.optimizer.build(model.trainable_variables)
 
-    compile_with(_jit_compile(model, compile_with, train, settings))
+    compile_with(_jit_compile(model, compile_with, batches, settings))
     if settings.keep == "last":
         best_from = settings.epochs - 1
     ours = []
@@ -118,12 +119,13 @@ def fit(  # noqa: PLR0913, all but four by keyword
     if settings.schedule == "plateau":  # after the rate was logged
         ours.append(Plateau(settings, list(keeper.history.get(MONITOR, []))))
     if first_epoch < settings.epochs and not keeper.stopped:
-        batches = train(first_epoch)
+        if first_epoch > 0:
+            batches = train(first_epoch)
         model.fit(
             batches.dataset,
             epochs=settings.epochs,
             initial_epoch=first_epoch,
-            steps_per_epoch=batches.steps_per_epoch,
+            steps_per_epoch=steps,
             validation_data=validation,
             shuffle=False,  # the batches are
             callbacks=[*callbacks, *ours, progress],
@@ -134,8 +136,8 @@ def fit(  # noqa: PLR0913, all but four by keyword
     return Trained(keeper.history, best.get("epoch"), best.get("score"), progress.rate)
 
 
-def _jit_compile(model, compile_with, train, settings):
+def _jit_compile(model, compile_with, batches, settings):
     chosen = settings.jit_compile
     if chosen == "measure" or (chosen == "auto" and gpus()):
-        return faster_compiled(model, compile_with, next(iter(train(0).dataset)))
+        return faster_compiled(model, compile_with, next(iter(batches.dataset)))
     return False if chosen == "auto" else chosen

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from experiments.value_types import check_types
+
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 SCHEDULES = ("constant", "cosine", "step", "plateau")
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16", "measure")
@@ -95,30 +97,30 @@ class Training:
                 raise ValueError(
                     f"no {field} called {getattr(self, field)!r}; choose from {choices}"
                 )
-        for field in (
-            "epochs",
-            "batch_size",
-            "accumulation",
-            "learning_rate",
-            "plateau_patience",
-        ):
-            if getattr(self, field) <= 0:
-                raise ValueError(
-                    f"{field} must be positive, got {getattr(self, field)}"
-                )
+        check_types(self)
+        self._check_ranges()
         if self.keep == "last" and self.patience is not None:
             raise ValueError('patience waits for a better epoch: it needs keep="best"')
         if self.class_weights and self.sampling:
             raise ValueError(
                 "class_weights and sampling both make up for uneven classes: choose one"
             )
-        for field in ("label_smoothing", "averaging_momentum", "averaging_from"):
-            if not 0 <= getattr(self, field) < 1:
-                raise ValueError(
-                    f"{field} must be in [0, 1), got {getattr(self, field)}"
-                )
         if self.schedule == "plateau":
             self._check_plateau()
+
+    def _check_ranges(self):
+        whole = ("epochs", "batch_size", "accumulation", "plateau_patience", "patience")
+        from_0 = ("momentum", "label_smoothing", "averaging_momentum", "averaging_from")
+        for fields, is_valid, range_ in (
+            ((*whole, "learning_rate", "clip_norm"), lambda x: x > 0, "positive"),
+            (("weight_decay", "warmup_epochs"), lambda x: x >= 0, "0 or more"),
+            (from_0, lambda x: 0 <= x < 1, "in [0, 1)"),
+            (("drops",), lambda x: all(0 < drop <= 1 for drop in x), "in (0, 1]"),
+        ):
+            for field in fields:
+                value = getattr(self, field)
+                if value is not None and not is_valid(value):
+                    raise ValueError(f"{field} must be {range_}, got {value}")
 
     def _check_plateau(self):
         if self.warmup_epochs:

@@ -232,10 +232,10 @@ SMALL = {
 }
 
 
-# Of nets built by the same function of the same layers, the smallest is saved.
-SAVED = sorted(
-    SMALL.keys() - {"resnet50", "googlenet_bn", "alexnet_owt", "vgg11", "zfnet"}
-)
+# Of nets built by the same function or of the same layers, the smallest is saved.
+LIKE_OTHERS = {"resnet50", "googlenet_bn", "googlenet_cifar"}
+LIKE_OTHERS |= {"alexnet_owt", "vgg11", "zfnet", "zfnet_residual"}
+SAVED = sorted(SMALL.keys() - LIKE_OTHERS)
 
 
 # Built of the layers and functions of others, and much larger.
@@ -325,7 +325,7 @@ def policy():
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("mixed_float16", 0.02), ("mixed_bfloat16", 0.15)]
 )
-@pytest.mark.parametrize("net", ["lenet5", "zfnet", "vgg11_cifar", "resnet20"])
+@pytest.mark.parametrize("net", ["lenet5", "zfnet", "resnet20"])
 def test_half_precision_agrees_with_single(net, name, tolerance, policy):
     keras.utils.set_random_seed(0)
     single = SMALL[net](classes=5)

@@ -2,7 +2,7 @@
 
 In a process of its own, as Keras has one backend. Each time those marked `backends`:
 every loss's values and gradients, a training step with each, their state, projections,
-fake quantization.
+fake quantization, response normalisation.
 Slow are all the others, which hold on TensorFlow in the same `keras.ops`.
 """
 
@@ -14,15 +14,20 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+MARKED = "backends"
 
 
 def on_jax(chosen):
     """Fails unless the tests that are marked so pass on JAX."""
     pytest.importorskip("jax", reason="the second backend is in the extra `test`")
-    folders = [HERE / room for room in ("distillation", "pruning", "quantization")]
+    rooms = [HERE / room for room in ("distillation", "pruning", "quantization")]
+    files = [file for room in rooms for file in sorted(room.rglob("test_*.py"))]
+    if chosen == MARKED:  # to import the others would take seconds
+        files = [file for file in files if "pytest.mark.backends" in file.read_text()]
+        files.append(HERE.parent / "architectures/test_response_norm.py")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:xdist"]
-        + ["-m", chosen, *folders],
+        + ["-m", chosen, *files],
         env=os.environ
         | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
         | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "true"},
@@ -34,7 +39,7 @@ def on_jax(chosen):
 
 
 def test_values_gradients_and_training():
-    on_jax("backends")
+    on_jax(MARKED)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from functools import cached_property
 import keras
 import numpy as np
 
+from compression.arguments import require_number
 from compression.measure.activations import numbers, peak
 from compression.measure.macs import layer_calls
 from compression.pruning.channels.exported import file_bytes, folded_norms
@@ -142,12 +143,19 @@ class Limits:
     round_to: int = 1
 
     def __post_init__(self):
+        require_number("min_channels", self.min_channels, whole=True)
+        require_number("round_to", self.round_to, whole=True)
+        require_number("floor", self.floor)
         if self.min_channels < 1:
             raise ValueError(f"min_channels must be 1 or more, got {self.min_channels}")
         if self.round_to < 1:
             raise ValueError(f"round_to must be 1 or more, got {self.round_to}")
         if not 0 <= self.floor <= 1:
             raise ValueError(f"floor must be in [0, 1], got {self.floor}")
+
+    def next_stay(self, size: int, stay: int) -> int:
+        """How many units of a group may stay that are more than `stay`."""
+        return min(size, (stay // self.round_to + 1) * self.round_to)
 
     def removed(self, size: int, wanted: int) -> int:
         """How many units go of a group of `size` where `wanted` should."""
@@ -203,6 +211,51 @@ class Ranking:
         for units, count in zip(self._sorted, wanted.tolist(), strict=True):
             stays[units[: self._limits.removed(len(units), count)]] = False
         return stays
+
+    def refilled(self, number: int, fits: Callable[[np.ndarray], bool]) -> np.ndarray:
+        """A cut, less what may come back: the last in the order first, if it `fits`."""
+        stays = self.cut(number)
+        full = set()  # groups of which no more fits: less room is left later
+        for group in reversed(self._order[:number].tolist()):
+            if group in full:
+                continue
+            units = self._sorted[group]
+            stay = np.count_nonzero(stays[units])
+            if stay == len(units):
+                continue
+            new = stays.copy()
+            new[units[len(units) - self._limits.next_stay(len(units), stay) :]] = True
+            if fits(new):
+                stays = new
+            else:
+                full.add(group)
+        return stays
+
+
+def filled(
+    ranking: Ranking, number: int, costs: Costs, budgets: dict[str, float]
+) -> np.ndarray:
+    """Which units stay: those of a cut, and what the budgets still have room for.
+
+    The last unit of a cut may take many with it, where channels are rounded: seven of
+    a group have waited for it. Of other groups the units that went last come back, as
+    many at a time as the rounding wants, while all budgets hold.
+
+    Args:
+        number: of the first cut within the budgets.
+        budgets: as `within` takes them.
+    """
+    cut = ranking.cut(number)
+    whole = ranking.cut(0)
+    most = {
+        name: share * getattr(costs, name)(whole) for name, share in budgets.items()
+    }
+    stays = ranking.refilled(
+        number, lambda new: all(getattr(costs, n)(new) <= most[n] for n in most)
+    )
+    if "bytes" in most and costs.check_bytes(stays) > most["bytes"]:
+        return cut  # counted, they were within it
+    return stays
 
 
 def within(ranking: Ranking, costs: Costs, budgets: dict[str, float]) -> int:

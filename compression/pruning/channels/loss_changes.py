@@ -23,10 +23,11 @@ def taylor(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.
     """
     _require_logits("taylor", model)
     gates = _gates(coupling)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    logits = model.outputs[0].shape[-1]
+    loss = _loss(logits)
     variables = [axis.variable for axis in gates]
     total, batches = zeros(coupling), 0
-    for images, labels in labelled("taylor", data):
+    for images, labels in labelled("taylor", data, logits):
         gradients = _gradients(model, loss, variables, images, labels)
         change = zeros(coupling)
         for axis, gradient in zip(gates, gradients, strict=True):
@@ -49,10 +50,11 @@ def fisher(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.
     """
     _require_logits("fisher", model)
     tf = _tensorflow("fisher")
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction="sum")
+    logits = model.outputs[0].shape[-1]
+    loss = _loss(logits, reduction="sum")
     maps, [output] = made_maps(coupling), coupling.graph.outputs
     total, examples = zeros(coupling), 0
-    for images, labels in labelled("fisher", data):
+    for images, labels in labelled("fisher", data, logits):
         walk, seen = Walk(coupling.graph, model, [images]), []
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for at in range(len(coupling.graph.calls)):
@@ -76,6 +78,13 @@ def fisher(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.
         total += (change**2).sum(1) / 2
         examples += len(labels)
     return made(total / examples, coupling)
+
+
+def _loss(logits, **options):
+    """Of one logit that of two classes: the others' would be 0, whatever it is."""
+    if logits == 1:
+        return keras.losses.BinaryCrossentropy(from_logits=True, **options)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True, **options)
 
 
 def _require_logits(name, model):

@@ -16,6 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import require_number
 from compression.pruning.channels.groups import Coupling
 from compression.pruning.channels.plan import ChannelPlan, units_of
 from compression.pruning.channels.rules import ALONG, MADE, Axis
@@ -197,5 +198,6 @@ def _multiply(weights, factors):
 
 
 def _require_positive(name, value):
+    require_number(name, value)
     if value <= 0:
         raise ValueError(f"{name} must be positive, got {value}")

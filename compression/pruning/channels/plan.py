@@ -51,9 +51,9 @@ def load_plan(path: str | Path) -> ChannelPlan:
         FileNotFoundError: there is no such file.
         ValueError: it is no plan.
     """
-    text = Path(path).read_text()
+    content = Path(path).read_bytes()
     try:
-        read = json.loads(text)
+        read = json.loads(content)
         if read["format"] != FORMAT:
             raise ValueError(f"its format is {read['format']!r}")
         layers = read["layers"]

@@ -6,10 +6,12 @@ from fnmatch import fnmatchcase
 import keras
 import numpy as np
 
+from compression.arguments import names, require_number
 from compression.pruning.channels.budget import (
     Costs,
     Limits,
     Ranking,
+    filled,
     within,
     within_latency,
 )
@@ -20,6 +22,7 @@ from compression.pruning.channels.saliency import require_saliency
 from compression.pruning.channels.saliency import saliency as scores_of
 from compression.pruning.channels.scopes import classes, require_scope
 from compression.pruning.channels.surgery import cut
+from compression.weights import require_finite_weights
 
 
 def plan_channels(  # noqa: PLR0913
@@ -69,7 +72,8 @@ def plan_channels(  # noqa: PLR0913
         data: for the saliencies that need it: batches of images, or tuples (images,
             integer labels).
         round_to: a group keeps a multiple of so many channels (8 suits most devices),
-            or all.
+            or all. What the last rounding took too much comes back, of other groups,
+            unless a latency is the budget.
         min_channels: that stay in each group at least.
         floor: fraction of each group that stays at least.
         exempt: names of layers, or patterns as in "block1_*", that keep all of the
@@ -81,7 +85,7 @@ def plan_channels(  # noqa: PLR0913
     Raises:
         ValueError: a number is out of its range, there is no such saliency, scope or
             layer; the budget cannot be reached (the message says what can); the net
-            has no graph, or layers that no rule covers.
+            has no graph, layers that no rule covers, or weights that are not finite.
         RuntimeError, ValueError: for `bytes` or `latency`, the net cannot be exported.
     """
     budgets = _given(
@@ -95,8 +99,10 @@ def plan_channels(  # noqa: PLR0913
         min_channels=min_channels,
         floor=floor,
     )
+    require_finite_weights(model)
     limits = Limits(min_channels, floor, round_to)
     coupling = couple(model)
+    exempt = names("exempt", exempt)
     free = free_groups(coupling, exempt)
     scores = scores_of(saliency, model, coupling, data=data, seed=seed)
     free = [group for group in free if not np.isnan(scores[group.units]).any()]
@@ -111,6 +117,8 @@ def plan_channels(  # noqa: PLR0913
     budgets.pop("latency", None)
     costs = Costs(model, coupling)
     number = within(ranking, costs, budgets)
+    if round_to > 1 and latency is None:
+        return plan_of(coupling, filled(ranking, number, costs, budgets))
     if latency is not None:
         timed = timed or latency_left(model)
         whole = costs.macs(ranking.cut(0))
@@ -146,6 +154,7 @@ def require_settings(  # noqa: PLR0913
             "a plan needs a budget: macs=0.5, or parameters, bytes, ram or latency"
         )
     for name, left in budgets.items():
+        require_number(name, left, kind="a number or None")
         if not 0 < left <= 1:
             raise ValueError(f"{name} is what is left, in (0, 1], got {left}")
     require_scope(scope)

@@ -7,9 +7,12 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import require_number
 from compression.graph import all_layers, read
+from compression.pruning.channels.batches import finite_images
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.plan import ChannelPlan, units_of
+from compression.pruning.channels.surgery import remove_channels
 from compression.pruning.channels.walk import Walk
 
 LARGEST = 8192  # inputs of one output: their products are a square of this side
@@ -23,10 +26,10 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
 
     Args:
         model: changed in place.
-        images: batches as `model` takes them.
+        images: batches as `model` takes them, or tuples that begin with them.
 
     Raises:
-        ValueError: there is no batch.
+        ValueError: there is no batch, or a pixel is not finite.
     """
     norms = [x for x in all_layers(model) if isinstance(x, layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
@@ -35,7 +38,7 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
         for batch in images:
             for norm in norms:
                 norm.momentum = batches / (batches + 1)
-            model(batch, training=True)
+            model(finite_images(batch), training=True)
             batches += 1
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -67,7 +70,8 @@ def reconstruct(
         smaller: of `remove_channels(model, plan)`, changed in place.
         model: the whole net.
         plan: between them.
-        images: batches as both take them; gone through once.
+        images: batches as both take them, or tuples that begin with them; gone
+            through once.
         positions: of the map of each image that are fitted, drawn at random.
         ridge: how much, of the mean square of the inputs, holds the weights where
             they are; what the images do not determine stays.
@@ -76,18 +80,25 @@ def reconstruct(
     Raises:
         ValueError: the plan is not that of the two nets; there are models inside the
             model (`compression.graph.rebuild(model, flatten=True)` takes them out);
-            there is no batch.
+            there is no batch, or a pixel is not finite; a number is out of its range.
     """
     if any(isinstance(layer, keras.Model) for layer in model.layers):
         raise ValueError(
             f"{model.name!r} has models inside: plan for and cut "
             "graph.rebuild(model, flatten=True)"
         )
-    batches = list(images)
+    require_number("positions", positions, whole=True)
+    require_number("ridge", ridge)
+    if positions < 1 or ridge < 0:
+        raise ValueError(
+            f"positions must be at least 1, ridge 0 or more, got {positions}, {ridge}"
+        )
+    batches = list(map(finite_images, images))
     if not batches:
         raise ValueError("weights are fitted on images, got no batch")
     coupling = couple(model)
     keep = coupling.keeper(units_of(plan, coupling))
+    _require_cut(smaller, model, plan)
     graphs = [read(net) for net in (model, smaller)]
     names = [call.operation.name for call in graphs[0].calls]
     generator = np.random.default_rng(seed)
@@ -113,6 +124,19 @@ def reconstruct(
             )
         for walk in walks:
             walk.step(at)
+
+
+def _require_cut(smaller, model, plan):
+    wanted = remove_channels(model, plan).weights
+    if sorted(map(_shape, smaller.weights)) != sorted(map(_shape, wanted)):
+        raise ValueError(
+            f"{smaller.name!r} is not what the plan leaves of {model.name!r}: cut it "
+            "with remove_channels(model, plan)"
+        )
+
+
+def _shape(variable):
+    return tuple(variable.shape)
 
 
 def _can_be_fitted(layer, cut):

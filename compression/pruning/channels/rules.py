@@ -132,6 +132,11 @@ def _require_known_form(passage):
             f"{passage.what} has its channels first: only nets with channels last "
             "can have channels removed"
         )
+    if getattr(layer, "lora_enabled", False):
+        raise ValueError(
+            f"{passage.what} has LoRA weights: save and load the net, which merges "
+            "them, before channels are removed"
+        )
     if getattr(layer, "quantization_mode", None):
         raise ValueError(
             f"{passage.what} is quantized: remove channels before a net is quantized"

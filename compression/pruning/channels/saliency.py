@@ -97,6 +97,7 @@ def _fpgm(filters):
 MEASURES = {"l1": _l1, "l2": _l2, "fpgm": _fpgm}
 OF_DATA = {"hrank": hrank, "wanda": wanda, "taylor": taylor, "fisher": fisher}
 LABELLED = ("taylor", "fisher")
+OF_LABELS = ("taylor", "fisher")  # among them: of logits, too
 SALIENCIES = (*MEASURES, "batch_norm", *OF_DATA, "random")
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression.arguments import names, shown
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.penalties import (
     GroupLasso,
@@ -31,9 +32,9 @@ class SparseChannels(keras.callbacks.Callback):
         exempt: names of layers, or patterns as in "block1_*", all of whose channels
             are left alone.
 
-    Raises (when training begins):
-        ValueError: the net has no graph, or layers that no rule covers; or nothing in
-            it can be shrunk.
+    Raises:
+        ValueError: there is no such penalty; when training begins: the net has no
+            graph, layers that no rule covers, or nothing that can be shrunk.
     """
 
     def __init__(
@@ -43,7 +44,13 @@ class SparseChannels(keras.callbacks.Callback):
         exempt: Sequence[str] = (),
     ):
         super().__init__()
-        self.penalty, self.exempt = penalty, exempt
+        has = (hasattr(penalty, name) for name in ("weights", "amounts", "shrink"))
+        if isinstance(penalty, type) or not all(has):
+            raise ValueError(
+                "penalty must be Slimming(...), GroupLasso(...) or GrowingL2(...), got "
+                f"{shown(penalty)}"
+            )
+        self.penalty, self.exempt = penalty, names("exempt", exempt)
         self._steps_done = 0
 
     def on_train_begin(self, logs=None):

@@ -94,7 +94,9 @@ def test_int8_is_integer_throughout(net, images, tmp_path):
 
 
 @pytest.mark.parametrize(("batch", "precision"), [(None, "float32"), (4, "int8")])
-def test_other_batches(net, images, tmp_path, batch, precision):
+def test_other_batches(tmp_path, batch, precision):
+    net = shaken(small_net())
+    images = np.random.default_rng(1).normal(size=(33, 6, 6, 2)).astype(np.float32)
     path, one = tmp_path / "net.tflite", tmp_path / "one.tflite"
     export.litert(net, path, precision=precision, calibration=[images], batch=batch)
     export.litert(net, one, precision=precision, calibration=[images])
@@ -280,7 +282,6 @@ def test_the_old_file_stays_until_the_new_one_is_checked(tmp_path, monkeypatch):
     checks = sys.modules["compression.export.checks"]
     for answer, message in [
         (lambda x: np.zeros((len(x), 4), np.float32), "net.tflite is off by 1.00e"),
-        (lambda x: np.full((len(x), 4), np.nan), "logits that are not finite"),
         (lambda x: [[0, 0, np.inf, 0]] * np.ones((len(x), 1)), "that are not finite"),
         (lambda x: np.zeros((len(x), 3)), r"gives \(4, 3\), the model \(4, 4\)"),
     ]:

@@ -78,7 +78,7 @@ EVERYWHERE = {
 
 
 # Each is written twice: the ones that differ most are enough every time.
-QUICK = ("dilated, padded", "dilated, grouped", "dilated depthwise", "transposed")
+QUICK = ("dilated, padded", "dilated, grouped", "transposed")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_open_sizes_and_models_without_a_graph():
     model = on_images(layers.Conv2D(2, 3, name="first"), shape=(None, None, 3))
     with pytest.raises(ValueError, match=r"'first' sees images of open size \(None"):
         measure.macs(model)
-    with pytest.raises(ValueError, match="must be built and have one input"):
+    with pytest.raises(ValueError, match="needs a built functional or Sequential"):
         measure.macs(keras.Sequential([layers.Dense(1)]))
 
 

@@ -85,10 +85,10 @@ def test_nonzeros_by_hand(tmp_path):
     expected = (count, count - planted)
     assert measure.parameters(model) == expected
     x = generator.normal(size=(8, 8, 8, 4))
-    for weights in ("float32", "float16", "int8"):
+    for weights in ("float16", "int8"):
         folder = export.saved_model(model, tmp_path / "net", weights=weights)
         assert measure.parameters(folder) == expected
-    for precision in ("float32", "float16", "dynamic", "int8", "int16x8"):
+    for precision in ("float16", "dynamic", "int16x8"):
         file = export.litert(
             model, tmp_path / "net.tflite", precision=precision, calibration=[x]
         )

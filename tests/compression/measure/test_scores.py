@@ -88,7 +88,7 @@ def test_logits_that_are_not_finite_are_refused(tmp_path):
             measure.profile(well, data, reference=subject, latency=False)
     some = np.zeros((4, 3))
     some[1], some[3, 2] = np.inf, np.nan
-    with pytest.raises(ValueError, match="for 2 of 4 images"):
+    with pytest.raises(ValueError, match="image 1 of a batch has a pixel that is not"):
         measure.logits(well, [some[:2], some[2:]])
 
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compression.distillation import Distiller, SoftTargets
+from compression.distillation import Distiller, Hints, SoftTargets
 from compression.pruning import ConstantSparsity, PolynomialDecay, Prune
+from compression.weights import kernels
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 IMAGES = np.random.default_rng(0).normal(size=(8, 6, 6, 1)).astype("float32")
@@ -65,6 +66,27 @@ def test_a_distillers_last_layer_is_the_students():
     distiller.compile("sgd")
     found = zeros(Prune(HALF, scope="layer", exempt=("last",)), distiller)
     assert found["logits"] == 0 and found["conv1"] == 45
+
+
+def test_a_losses_projector_is_no_part_of_the_student():
+    """It would take zeros in the student's place, and is thrown away."""
+    wide = keras.models.clone_model(net(1), clone_function=_wider)
+    distiller = Distiller(
+        student := net(), teacher=wide, losses=[Hints("conv1", "conv1")], label_weight=1
+    )
+    assert any("hints" in v.path for v in distiller.trainable_variables)
+    prune = Prune(HALF)
+    chosen = prune.chosen(distiller)
+    assert [v.path for v in chosen] == [v.path for v in kernels(student)]
+    with pytest.raises(ValueError, match="no layer with a kernel is called 'hints"):
+        Prune(HALF, exempt="hints*").chosen(distiller)
+
+
+def _wider(layer):
+    config = layer.get_config()
+    if layer.name == "conv1":
+        config["filters"] += 1
+    return type(layer).from_config(config)
 
 
 def test_targets_are_exact_and_the_scope_is_of_the_others():

@@ -24,6 +24,9 @@ def test_images_are_all_those_of_the_batches():
     ("batches", "message"),
     [
         ([np.zeros((2, 2, 2, 3))], r"images \(2, 2, 1\), one has the shape \(2, 2, 2"),
+        (np.zeros((5, 2, 2, 1)), r"an array of images is one batch: \[images\]"),
+        ([{"image": np.zeros((5, 2, 2, 1))}], "a batch must be images or a tuple"),
+        (["images"], "a batch must be images or a tuple"),
         ([], "calibration holds no images"),
         ([np.zeros((0, 2, 2, 1))], "calibration holds no images"),
         ([np.zeros((3, 2, 2, 1)), np.full((1, 2, 2, 1), np.inf)], "image 3 has a pixe"),
@@ -35,6 +38,17 @@ def test_images_are_all_those_of_the_batches():
 def test_images_that_do_not_fit_are_refused(batches, message):
     with pytest.raises(ValueError, match=message):
         calibration_images(net(), batches)
+
+
+def test_images_of_an_open_size_and_of_two_inputs():
+    open_net = keras.Sequential([keras.Input((None, None, 1)), keras.layers.ReLU()])
+    assert calibration_images(open_net, [np.zeros((3, 4, 2, 1))]).shape == (3, 4, 2, 1)
+    with pytest.raises(ValueError, match=r"images \(4, 2, 1\), one has the shape"):
+        calibration_images(open_net, [np.zeros((3, 4, 2, 1)), np.zeros((3, 2, 2, 1))])
+    inputs = [keras.Input((2, 2, 1)), keras.Input((2, 2, 1))]
+    two = keras.Model(inputs, keras.layers.Add()(inputs), name="two")
+    with pytest.raises(ValueError, match="one input, 'two' has 2: leave it out"):
+        calibration_images(two, [np.zeros((3, 2, 2, 1))])
 
 
 def test_the_last_call_begins_again():

@@ -2,8 +2,6 @@
 
 import json
 
-import keras
-import numpy as np
 import pytest
 
 from experiments.benchmarks import prune, prune_cuts, prune_steps, prune_table
@@ -60,19 +58,6 @@ def test_figures_become_tables():
         line for line in text.splitlines() if "limbeck    " in line and "7" in line
     ]
     assert line.split() == ["n", "limbeck", "7", "0.50", "2.00", "49.60"]
-
-
-def test_the_twin_in_tf_keras_computes_the_same():
-    pytest.importorskip("tensorflow_model_optimization")
-    model = prune_steps._net()
-    images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
-    np.testing.assert_allclose(
-        prune_steps.twin(model)(images), model(images), rtol=1e-4, atol=1e-5
-    )
-    inputs = keras.Input((4,))
-    strange = keras.Model(inputs, keras.layers.Softmax()(inputs))
-    with pytest.raises(ValueError, match="no tf_keras twin of a Softmax"):
-        prune_steps.twin(strange)
 
 
 def test_an_unknown_part_is_refused():

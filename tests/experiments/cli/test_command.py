@@ -41,5 +41,5 @@ def test_a_folder_of_that_name_without_code_hides_nothing(tmp_path):
 
 
 def test_the_exit_status_is_the_commands(tmp_path):
-    done = limbeck("measure", str(tmp_path / "none.keras"), "--data", "digits")
-    assert done.returncode == 2 and "there is no model at" in done.stderr
+    done = limbeck("report", str(tmp_path / "none"))
+    assert done.returncode == 2 and "none is not a run folder" in done.stderr

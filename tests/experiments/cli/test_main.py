@@ -114,6 +114,37 @@ def test_a_terminated_command_cleans_up(monkeypatch, capsys):
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+class Loses:
+    """An exception that is raised while it is deleted is printed and lost."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.1)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_termination_that_was_lost_comes_again_but_not_while_cleaning_up(
+    monkeypatch, capsys
+):
+    reached = []
+
+    def run(options):
+        Loses()
+        reached.append("after it was lost")
+        try:
+            time.sleep(5)
+            reached.append("to the end")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+            reached.append("cleaned up")
+
+    monkeypatch.setattr("experiments.cli.main.INSISTENCE", 0.05)
+    monkeypatch.setattr(report, "run", run)
+    assert cli.main(["report", "x"]) == 143
+    assert reached == ["after it was lost", "cleaned up"]
+
+
 def test_a_reader_that_has_seen_enough_is_no_error():
     command = f"{sys.executable} -m experiments.cli nets --json | head -c 10"
     done = subprocess.run(

@@ -107,3 +107,29 @@ def test_refusals(words, message, model_file, tmp_path, monkeypatch, refusal):
 def test_other_files_are_refused(refusal, tmp_path):
     line = refusal("prune", tmp_path / "none.keras", "--explain")
     assert "there is no model at" in line
+
+
+def test_nets_of_two_inputs_and_of_an_open_size(tmp_path, capsys, refusal):
+    inputs = [keras.Input((4, 4, 2)), keras.Input((4, 4, 1))]
+    made = [keras.layers.Conv2D(8, 3)(each) for each in inputs]
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Add()(made))
+    net = keras.Model(inputs, keras.layers.Dense(2)(x))
+    net.save(file := tmp_path / "net.keras")
+    words = ["prune", file, "--macs", "0.5", "--out", out := tmp_path / "smaller.keras"]
+    assert cli.main(list(map(str, words))) == 0
+    assert measure.macs(keras.saving.load_model(out)) <= 0.5 * measure.macs(net)
+
+    open_net = keras.Sequential(
+        [
+            keras.Input((None, None, 2)),
+            keras.layers.Conv2D(8, 3),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    open_net.save(open_file := tmp_path / "open.keras")
+    words = ["prune", open_file, "--parameters", "0.5", "--out", tmp_path / "b.keras"]
+    assert cli.main(list(map(str, words))) == 0  # its MACs are not known
+
+    no_plan = ["prune", file, "--plan", file, "--out", tmp_path / "other.keras"]
+    assert f"{file} is not a channel plan" in refusal(*no_plan)

@@ -60,7 +60,7 @@ def run(shown, tmp_path_factory):
         if stage.name == "units30_t4":
             stage = dataclasses.replace(stage, augment=JITTER)
         if isinstance(stage, TrainingStage):
-            training = dataclasses.replace(stage.training, epochs=2, batch_size=256)
+            training = dataclasses.replace(stage.training, epochs=2, batch_size=600)
             net = Net("mlp", {**stage.start.options, "widths": (24, 16)})
             stage = dataclasses.replace(stage, training=training, start=net)
         if stage.name in CHOSEN:

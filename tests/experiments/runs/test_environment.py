@@ -18,6 +18,8 @@ from experiments.stages.net import Net
 from experiments.stages.train import Train
 from experiments.training.settings import Training
 
+pytestmark = pytest.mark.usefixtures("eagerly")
+
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = Recipe(
     name="small",
@@ -26,7 +28,7 @@ RECIPE = Recipe(
         Train(
             "net",
             Net("mlp", {"widths": (8,)}),
-            Training(epochs=1, batch_size=256),
+            Training(epochs=1, batch_size=600),
             exports=(Export("litert"),),
         ),
     ),

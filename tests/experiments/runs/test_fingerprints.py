@@ -23,7 +23,7 @@ from experiments.training.settings import Training
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 LITERT = (Export("litert"),)
-SHORT = Training(epochs=1, batch_size=256, learning_rate=3e-3)
+SHORT = Training(epochs=1, batch_size=600, learning_rate=3e-3)
 NET = Net("mlp", {"widths": (8,)})
 RECIPE = Recipe(
     name="small",

@@ -31,7 +31,7 @@ from experiments.training.settings import Training
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 LITERT = (Export("litert"),)
-SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
+SHORT = Training(epochs=2, batch_size=400, learning_rate=3e-3)
 TEACHING = Teaching("teacher", views=2)
 # Dropout is in it, and no convolution.
 DENSE = Recipe(

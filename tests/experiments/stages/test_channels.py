@@ -25,8 +25,8 @@ from experiments.training.settings import Training
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 LITERT = (Export("litert"),)
-SHORT = Training(epochs=2, batch_size=256, learning_rate=3e-3)
-LONGER = Training(epochs=2, batch_size=32, learning_rate=1e-2)
+SHORT = Training(epochs=2, batch_size=600, learning_rate=3e-3)
+LONGER = Training(epochs=2, batch_size=100, learning_rate=2e-2)
 CUT = Channels(
     "channels", "teacher", SHORT, Teaching("teacher"), macs=0.5, exports=LITERT
 )

@@ -25,7 +25,7 @@ from experiments.training.settings import Training
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 LITERT = (Export("litert"),)
-SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
+SHORT = Training(epochs=2, batch_size=600, learning_rate=3e-3)
 
 
 def softmax_net(classes=10, seed=0):

@@ -86,7 +86,9 @@ def test_taught_on_mixed_images_with_class_weights(data, tmp_path):
 
 
 def test_mixed_labels_are_smoothed_and_scored(data, tmp_path):
-    stage = Train("a", NET, dataclasses.replace(STILL, label_smoothing=0.1))
+    """Compiled by XLA, too."""
+    compiled = dataclasses.replace(STILL, label_smoothing=0.1, jit_compile=True)
+    stage = Train("a", NET, compiled)
     model, history = fit(stage, data, tmp_path, Augment(mixup=1.0))
     labels, log_p = of_epoch(data, Augment(mixup=1.0), model)
     expected = -((0.9 * labels + 0.01) * log_p).sum(axis=1).mean()
@@ -101,11 +103,12 @@ def check_validation(data, model, history):
     assert history["val_accuracy"][0] == pytest.approx(right.mean(), abs=1e-6)
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(
     data, tmp_path, monkeypatch
 ):
-    """Compiled by XLA, every change of the images, and balanced epochs."""
-    training = Training(epochs=2, batch_size=100, sampling="balanced", jit_compile=True)
+    """Every change of the images, and balanced epochs."""
+    training = Training(epochs=2, batch_size=400, sampling="balanced")
     stage = Train("a", NET, training)
     expected, whole = fit(stage, data, tmp_path / "whole", EVERYTHING)
 

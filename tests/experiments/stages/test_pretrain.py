@@ -28,7 +28,7 @@ from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
-SHORT = Training(epochs=2, batch_size=128, learning_rate=3e-3)
+SHORT = Training(epochs=2, batch_size=400, learning_rate=3e-3)
 RNG = np.random.default_rng(0)
 
 

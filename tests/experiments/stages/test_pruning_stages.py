@@ -26,7 +26,7 @@ from experiments.training.settings import Training
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 NET = Net("mlp", {"widths": (16, 12)})
-SHORT = Training(epochs=2, batch_size=256, learning_rate=3e-3)
+SHORT = Training(epochs=2, batch_size=600, learning_rate=3e-3)
 QUIET = {"exports": ()}
 STAGES = {
     "targets": Prune(
@@ -99,7 +99,7 @@ def test_a_model_of_the_same_kinds_of_layers_is_written(finished):
 
 def test_a_ticket_is_the_early_weights_under_a_mask(finished):
     """At a rate next to nothing, what is left are the first weights."""
-    still = dataclasses.replace(SHORT, learning_rate=1e-12)
+    still = dataclasses.replace(SHORT, learning_rate=1e-12, batch_size=1200)
     stage = dataclasses.replace(STAGES["ticket"], training=still, rewind_epochs=0)
     alone = dataclasses.replace(recipe(), stages=(stage,))
     out = RunFolder(run(alone, finished.path.parent / "still"))

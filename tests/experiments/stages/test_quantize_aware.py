@@ -24,7 +24,7 @@ from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
-SHORT = Training(epochs=3, batch_size=128, learning_rate=3e-3)
+SHORT = Training(epochs=2, batch_size=250, learning_rate=2e-2)
 DENSE = Train("dense", Net("mlp", {"widths": (24,)}), SHORT, exports=())
 QAT = QuantizeAware("qat", "dense", SHORT)
 TAUGHT = QuantizeAware(
@@ -52,7 +52,7 @@ def test_the_file_gives_the_models_labels(finished):
     wanted, got = model.predict(images, verbose=0), runner(images)
     assert (wanted.argmax(-1) == got.argmax(-1)).mean() >= 0.995
     rows = {row["stage"]: row for row in finished.read_rows()}
-    assert rows["qat"]["top1"] > 0.8
+    assert rows["qat"]["top1"] > 0.7
 
 
 def test_learnt_steps_of_four_bits_with_a_teacher(finished):

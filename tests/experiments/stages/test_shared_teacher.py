@@ -18,7 +18,7 @@ from experiments.training.settings import Training
 pytestmark = pytest.mark.usefixtures("eagerly")
 
 LITERT = (Export("litert"),)
-SHORT = Training(epochs=2, batch_size=512, learning_rate=3e-3)
+SHORT = Training(epochs=1, batch_size=512, learning_rate=3e-3)
 SMALL = Net("mlp", {"widths": (16,)})
 
 

@@ -28,6 +28,7 @@ DATA = dataclasses.replace(
         labels=WHOLE.train.labels[:SIZE],
     ),
 )
+pytestmark = pytest.mark.usefixtures("eagerly")
 EVERYTHING = Augment(pad=2, random_resized_crop=True, colour_jitter=0.3)
 
 
@@ -58,7 +59,7 @@ def losses(teacher, batches, temperature):
     ]
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(
     seed=st.integers(0, 2**31 - 1),
     views=st.integers(1, 3),

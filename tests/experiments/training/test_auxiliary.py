@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("eagerly")
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 4, 4, 1)).astype("float32")
-EXPORTS = (Export("saved_model"),)
+EXPORTS = (Export("litert"),)
 LABELS = RNG.integers(0, 3, 16)
 
 
@@ -81,7 +81,7 @@ def with_tiny(monkeypatch):
 
 
 def recipe(name="tiny"):
-    settings = Training(epochs=2, batch_size=256)
+    settings = Training(epochs=2, batch_size=600)
     stage = Train("net", Net(name), settings, auxiliary_weight=0.3, exports=EXPORTS)
     return Recipe("heads", "digits", (stage,))
 

@@ -18,7 +18,8 @@ from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
-STEPS = 1257 // 128
+BATCH = 300
+STEPS = 1257 // BATCH
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def student(data, dropout=0.2):
 
 def batches(data, first=0):
     return pipeline.training_batches(
-        data, batch_size=128, seed=0, augment=Augment(pad=2), first_epoch=first
+        data, batch_size=BATCH, seed=0, augment=Augment(pad=2), first_epoch=first
     )
 
 
@@ -73,13 +74,15 @@ class Interrupt(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if (self.epoch, batch) == (2, 3):
+        if (self.epoch, batch) == (2, 2):
             raise KeyboardInterrupt
 
 
 SETTINGS = {
-    "ema": Training(epochs=3, batch_size=128, averaging="ema", averaging_momentum=0.9),
-    "swa": Training(epochs=3, batch_size=128, averaging="swa", averaging_from=0.4),
+    "ema": Training(
+        epochs=3, batch_size=BATCH, averaging="ema", averaging_momentum=0.9
+    ),
+    "swa": Training(epochs=3, batch_size=BATCH, averaging="swa", averaging_from=0.4),
 }
 
 
@@ -153,7 +156,6 @@ def test_averaging_compiled_by_xla(digits, tmp_path):
 
 
 @pytest.mark.parametrize("whole", ["swa"], indirect=True)  # ema: see test_plateau.py
-@pytest.mark.usefixtures("traced")
 def test_an_interrupted_averaging_ends_like_a_whole_one(whole, digits, tmp_path):
     settings, model, trained, _ = whole
     again = student(digits)

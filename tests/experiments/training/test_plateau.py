@@ -48,7 +48,7 @@ class Interrupt(keras.callbacks.Callback):
 def test_an_interrupted_training_drops_where_a_whole_one_does(tmp_path):
     digits = load("digits")
     settings = Training(
-        epochs=7, batch_size=256, learning_rate=1e-8, optimizer="sgd",
+        epochs=7, batch_size=600, learning_rate=1e-8, optimizer="sgd",
         schedule="plateau", plateau_patience=3, accumulation=3, averaging="ema",
         averaging_momentum=0.5,
     )  # fmt: skip
@@ -61,7 +61,7 @@ def test_an_interrupted_training_drops_where_a_whole_one_does(tmp_path):
         trained = training.fit(
             model,
             lambda first: pipeline.training_batches(
-                digits, batch_size=256, seed=0, first_epoch=first
+                digits, batch_size=600, seed=0, first_epoch=first
             ),
             pipeline.evaluation_batches(digits, "validation"),
             settings,

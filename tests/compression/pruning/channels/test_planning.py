@@ -46,6 +46,28 @@ def test_a_budget_is_met_and_hardly_more_goes(scope, budget):
         assert np.ptp(fractions) < 0.09
 
 
+@pytest.mark.parametrize("budget", [{"macs": 0.6}, {"parameters": 0.5}])
+@pytest.mark.parametrize("scope", ["global", "local"])
+def test_rounding_leaves_no_room_in_the_budget(scope, budget):
+    """Groups of one size tip all at once: what goes too far comes back."""
+    model = shaken(stack(16, 16, 16, 16))
+    plan = pruning.plan_channels(model, round_to=8, scope=scope, **budget)
+    assert set(count(plan)) == {8, 16}
+    [(name, left)] = budget.items()
+
+    def share(kept):
+        net = pruning.remove_channels(model, pruning.ChannelPlan("", channels, kept))
+        if name == "macs":
+            return measure.macs(net) / measure.macs(model)
+        return measure.parameters(net).count / measure.parameters(model).count
+
+    channels = plan.channels
+    assert share(plan.kept) <= left
+    for layer, kept in plan.kept.items():
+        if len(kept) == 8:
+            assert share({**plan.kept, layer: tuple(range(16))}) > left
+
+
 def test_both_budgets_hold():
     model = shaken(stack(16, 24, 12))
     plan = pruning.plan_channels(model, macs=0.6, parameters=0.2)

@@ -1,0 +1,59 @@
+"""What users give, checked: numbers, names of layers."""
+
+import math
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+
+LONGEST = 100  # characters of what was got
+
+
+def shown(value: Any) -> str:
+    """`value` as messages show it: on one line, and not at any length."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def require_number(
+    name: str, value: Any, *, whole: bool = False, kind: str | None = None
+) -> None:
+    """Check that `value` is a finite number; ranges are the caller's matter.
+
+    Args:
+        name: of the argument.
+        value: what was given for it.
+        whole: whether it must be an integer.
+        kind: what else it may be, for the message.
+
+    Raises:
+        ValueError: it is not.
+    """
+    kind = kind or ("a whole number" if whole else "a number")
+    wanted = Integral if whole else Real
+    # A bool is a number for Python.
+    if isinstance(value, bool | np.bool_) or not isinstance(value, wanted):
+        raise ValueError(f"{name} must be {kind}, got {shown(value)}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+
+
+def names(setting: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    """Names of layers, or patterns of them; one alone may stand without a list.
+
+    Args:
+        setting: what an error calls it.
+        given: for it.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    found = (given,) if isinstance(given, str) or given is None else given
+    found = tuple(found) if isinstance(found, Iterable) else (found,)
+    if not all(isinstance(name, str) for name in found):
+        raise ValueError(
+            f"{setting} must be names of layers, or patterns as in 'conv*', got "
+            f"{shown(given)}"
+        )
+    return found

@@ -1,0 +1,124 @@
+"""What quantization-aware training costs a step, beside tfmot's on the same nets.
+
+    limbeck bench quantize
+
+Each way is compared with plain training in the same framework, in turns in one run:
+ours with Keras 3, tfmot's with tf_keras, which is all that it takes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+import architectures
+from compression.quantization import quantize_aware
+from experiments.benchmarks import fit_steps, tf_keras_peers
+from experiments.benchmarks.fit_steps import stepping
+from experiments.benchmarks.setting import set_threads
+
+PLAIN, TF_KERAS = "Keras, plain", "tf_keras, plain"
+OURS = {
+    "limbeck quantize_aware": {},
+    "limbeck, LSQ": {"method": "lsq"},
+    "limbeck, PACT": {"method": "pact"},
+    "limbeck, 4-bit weights": {"bits": 4},
+}
+TFMOT = "tfmot quantize_model"
+BASES = dict.fromkeys(OURS, PLAIN) | {TFMOT: TF_KERAS}
+# Chains of stock layers: what the twin in tf_keras knows. The second has batch norm.
+NETS = {"alexnet_small": 0.25, "vgg16_cifar": 0.25}
+ROUNDS, QUICK_ROUNDS = 15, 2
+STEPS = 5  # in a turn
+
+
+def run(
+    only: tuple[str, ...] | None = None,
+    *,
+    rounds: int | None = None,
+    threads: int | None = None,
+    batch: int | None = None,
+    quick: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Time training steps with fake quantization.
+
+    Args:
+        only: some of `NETS`; None: all.
+        rounds: turns of each way to train.
+        threads: of TensorFlow; None leaves them as they are.
+        batch: images a training step.
+        quick: two rounds of few images, to see that everything runs.
+        log: called with each line of progress.
+
+    Raises:
+        ValueError: there is no such net, or the number of threads can no longer be
+            changed.
+    """
+    for name in only or ():
+        if name not in NETS:
+            raise ValueError(
+                f"no net called {name!r} here; choose from {', '.join(NETS)}"
+            )
+    rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
+    batch = batch or (8 if quick else 128)
+    steps = 1 if quick else STEPS
+    setting = set_threads(threads, with_torch=False)
+    rows = []
+    for name in NETS:
+        if only is not None and name not in only:
+            continue
+        log(f"{name}: building the nets that train")
+        calls = warm_calls(name, batch, steps)
+        timed = fit_steps.timed(
+            calls, BASES, rounds=rounds, steps=steps, batch=batch, log=log
+        )
+        rows += [{"net": name, **row} for row in timed]
+    return {
+        "benchmark": "quantize",
+        "rounds": rounds,
+        "steps": steps,
+        "batch": batch,
+        "quick": quick,
+        "setting": setting,
+        "results": rows,
+    }
+
+
+def net(name: str) -> keras.Model:
+    """One of `NETS`, always with the same weights."""
+    keras.utils.set_random_seed(0)
+    return architectures.build(
+        name, input_shape=(32, 32, 3), classes=10, width=NETS[name]
+    )
+
+
+def warm_calls(name: str, batch: int, steps: int) -> dict[str, Callable[[], object]]:
+    """Case -> a call of so many steps; each has been called once."""
+    plain = net(name)
+    data = fit_steps.batches(plain, batch)
+    images = [np.asarray(next(iter(data))[0])]
+    models = {PLAIN: plain}
+    for case, options in OURS.items():
+        models[case] = quantize_aware(net(name), calibration=images, **options)
+    for model in models.values():
+        fit_steps.compile_as_peers(model)
+    models |= _in_tf_keras(plain)
+    calls = {case: stepping(model, data, steps) for case, model in models.items()}
+    for call in calls.values():
+        call()
+    return calls
+
+
+def _in_tf_keras(model):
+    import tensorflow_model_optimization as tfmot
+
+    quantize_model = tfmot.quantization.keras.quantize_model
+    models = {
+        TF_KERAS: tf_keras_peers.twin(model),
+        TFMOT: quantize_model(tf_keras_peers.twin(model)),
+    }
+    for each in models.values():
+        tf_keras_peers.compile_as_keras_peers(each)
+    return models

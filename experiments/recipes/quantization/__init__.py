@@ -1,0 +1,1 @@
+"""Nets in few bits: post-training by calibration, corrected, mixed, and QAT."""

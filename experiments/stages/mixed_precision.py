@@ -1,0 +1,78 @@
+"""A model in few bits, each layer in as few as a bound on accuracy allows."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from compression import quantization
+from experiments.data.pipeline import evaluation_batches
+from experiments.stages import writing
+from experiments.stages.base import Export, Fact, Job, Stage
+
+
+@dataclass(frozen=True)
+class MixedPrecision(Stage):
+    """Weights of 4 or 8 bits, or layers left float, as validation images allow.
+
+    What is written is the net with fake quantization, its int8 file, and plan.json, the
+    precision of each layer.
+
+    Attributes:
+        max_drop: percentage points of top-1 on validation that may be lost.
+        images: how many validation images are asked; None: all.
+        calibration: number of train images from which ranges are read.
+
+    Raises:
+        ValueError: a setting is out of its range.
+    """
+
+    max_drop: float = field(default=0.5, kw_only=True)
+    images: int | None = field(default=None, kw_only=True)
+    calibration: int = field(default=256, kw_only=True)
+    exports: tuple[Export, ...] = field(
+        default=(Export("litert", "int8"),), kw_only=True
+    )
+
+    facts = (
+        Fact("weight_share", "bytes of the weights, in parts of int8's", ".2f"),
+        Fact("mixed_drop", "points lost on validation", ".2f"),
+    )
+
+    def __post_init__(self):
+        if not 0 <= self.max_drop <= 100:
+            raise ValueError(
+                f"max_drop must be 0 to 100 percentage points, got {self.max_drop}"
+            )
+        for name in ("images", "calibration"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be positive, got {value}")
+
+    @property
+    def what(self) -> str:
+        return (
+            f"{self.source} in 8-bit integers, weights of 4 bits where validation "
+            f"loses at most {self.max_drop:g} points"
+        )
+
+    def run(self, job: Job) -> dict[str, Any]:
+        model = self.started(job.data, job.load)
+        train = evaluation_batches(job.data, "train", batch_size=writing.BATCH)
+        calibration = list(writing.first_images(train, self.calibration))
+        validation = evaluation_batches(job.data, "validation")
+        if self.images is not None:
+            validation = validation.unbatch().take(self.images).batch(writing.BATCH)
+        try:
+            mixed = quantization.mixed_precision(
+                model,
+                list(validation.as_numpy_iterator()),
+                max_drop=self.max_drop,
+                calibration=calibration,
+            )
+        except ValueError as error:
+            raise ValueError(f"stage {self.name!r}: {error}") from error
+        mixed.plan.save(job.folder.plan)
+        quantized = quantization.quantize_by_plan(model, mixed.plan, calibration)
+        return writing.finish(self, quantized, job) | {
+            "weight_share": mixed.weight_bytes / mixed.int8_bytes,
+            "mixed_drop": 100 * (mixed.float_top1 - mixed.top1),
+        }
