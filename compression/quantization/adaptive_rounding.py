@@ -116,14 +116,13 @@ class _Learning:
             return nearest
         learner = Reconstruction(twin, steps=steps, scale=before)
         learner.compile(keras.optimizers.Adam(LEARNING_RATE), jit_compile=jit_compile)
-        shown = (
-            (self.inputs[chosen], self.outputs[chosen])
-            for chosen in self.batches(steps, np.random.default_rng(seed))
-        )
-        learner.fit(shown, steps_per_epoch=steps, verbose=0)
+        twin.kernel_quantizer.soft = True
+        for chosen in self.batches(steps, np.random.default_rng(seed)):
+            learner.train_on_batch(self.inputs[chosen], self.outputs[chosen])
+        twin.kernel_quantizer.soft = False
         if hasattr(learner, "jax_state_sync"):  # what JAX has trained is elsewhere
             learner.jax_state_sync()
-        learnt = twin.kernel_quantizer(twin.kernel, training=False)
+        learnt = twin.kernel_quantizer(twin.kernel)
         after = self.error(learnt)
         LOG.info(
             "%s: squared error %.3g, rounded to the nearest %.3g",

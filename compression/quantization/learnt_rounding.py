@@ -17,11 +17,13 @@ class LearntRounding(KernelQuantizer):
     """Each weight goes up or down to a code as a variable of its own has it.
 
     Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (2020),
-    https://arxiv.org/abs/2004.10568, section 3.3. In training a weight is between its
-    two codes, h of the way up; otherwise at one of them. Weights that are codes
+    https://arxiv.org/abs/2004.10568, section 3.3. While it is `soft`, a weight is
+    between its two codes, h of the way up; otherwise at one. Weights that are codes
     already, the largest of each range and zeros among them, stay: so the range, and
     with it the scale, is the same afterwards.
     """
+
+    soft = False
 
     def build(self, input_shape):
         self.shape = tuple(input_shape)
@@ -64,9 +66,9 @@ class LearntRounding(KernelQuantizer):
         distance = ops.maximum(ops.abs(2 * self.heights() - 1), 1e-6)
         return ops.sum(self.free * (1 - ops.power(distance, sharpness)))
 
-    def call(self, kernel, training=None):
+    def call(self, kernel):
         heights = self.heights()
-        if not training:
+        if not self.soft:
             heights = ops.cast(heights >= 0.5, "float32")
         found = self.scales * (self.lower + heights)
         return ops.cast(found, kernel.dtype)
