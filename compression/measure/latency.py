@@ -8,7 +8,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from compression.arguments import require_number
+from compression.arguments import require_number, shown
 from compression.export.runners import Runner
 from compression.measure.scores import at_size, runner_of
 
@@ -50,9 +50,14 @@ def latencies(
         image_size: side, or (height, width), for models that leave it open.
 
     Raises:
-        ValueError: `rounds` is not positive; a model leaves its image size open and
+        ValueError: `named` has no names; `rounds` is not positive; a model leaves its image size open and
             none is given, or takes images of another size.
     """
+    if not isinstance(named, Mapping):
+        raise ValueError(
+            'latencies takes models by name, as in {"net": model}, got '
+            f"{shown(named)}"
+        )
     if rounds is not None:
         require_number("rounds", rounds, whole=True)
     if rounds is not None and rounds < 1:

@@ -66,7 +66,9 @@ class LearnSparsity(TrainingStage):
         return self._learning(model, 1)  # what it is made of; `made` knows the data
 
     def made(self, job: Job) -> keras.Model:
-        return self._learning(self.started(job.data, job.load), job.data.train.size)
+        # Few labels are shown again and again: `train.size` counts each time.
+        examples = self.labels or job.data.train.size
+        return self._learning(self.started(job.data, job.load), examples)
 
     def finished(self, model: keras.Model) -> keras.Model:
         return pruning.plain_net(model)

@@ -52,6 +52,9 @@ def test_what_is_no_number_is_refused_by_name(name):
 @pytest.mark.parametrize(
     "asked",
     [
+        lambda: measure.latencies([net()]),
+        lambda: pruning.remove_channels(net(), "plan.json"),
+        lambda: pruning.plan_channels(net(), latency=0.5, timed=lambda _: np.nan),
         lambda: pruning.Prune(0.5),
         lambda: pruning.Prune(HALF, saliency=pruning.Taylor),
         lambda: pruning.Prune(HALF, saliency=None),
@@ -68,7 +71,8 @@ def test_what_is_no_number_is_refused_by_name(name):
 def test_what_is_no_function_or_name_is_refused(asked):
     with pytest.raises(
         ValueError,
-        match="(schedule|saliency|floor|targets) must be|(select|exempt|skip) must be",
+        match="(schedule|saliency|floor|targets|plan|select|exempt|skip) must be|"
+        "`timed` gives must be|latencies takes",
     ):
         asked()
 

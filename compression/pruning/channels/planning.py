@@ -126,10 +126,15 @@ def plan_channels(  # noqa: PLR0913
             ranking,
             number,
             latency,
-            time_left=lambda stays: timed(cut(model, coupling, stays)),
+            time_left=lambda stays: _checked(timed(cut(model, coupling, stays))),
             macs_left=lambda stays: costs.macs(stays) / whole,
         )
     return plan_of(coupling, ranking.cut(number))
+
+
+def _checked(share):
+    require_number("what `timed` gives", share)
+    return share
 
 
 def require_settings(  # noqa: PLR0913

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from compression.arguments import shown
 from compression.graph import rebuild
 from compression.pruning.channels.groups import Coupling, Part, couple
 from compression.pruning.channels.plan import ChannelPlan, units_of
@@ -21,6 +22,10 @@ def remove_channels(model: keras.Model, plan: ChannelPlan) -> keras.Model:
         ValueError: the plan is for another net, or cannot be carried out; the net has
             no graph, or layers that no rule covers.
     """
+    if not isinstance(plan, ChannelPlan):
+        raise ValueError(
+            f"plan must be what plan_channels or load_plan gives, got {shown(plan)}"
+        )
     coupling = couple(model)
     return cut(model, coupling, units_of(plan, coupling))
 

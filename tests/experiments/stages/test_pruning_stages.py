@@ -2,6 +2,7 @@
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,7 +13,7 @@ from experiments.data import load
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
-from experiments.stages import fitting
+from experiments.stages import fitting, learn_sparsity
 from experiments.stages.base import Export
 from experiments.stages.dynamic_surgery import DynamicSurgery
 from experiments.stages.learn_sparsity import LearnSparsity
@@ -195,6 +196,19 @@ def test_what_cannot_be_pruned_is_known_before_training(
     with pytest.raises(ValueError, match=message):
         run(dataclasses.replace(recipe(), stages=stages), tmp_path / "run")
     assert not list(tmp_path.rglob("*.keras"))
+
+
+def test_few_labels_that_are_shown_again_are_counted_once(monkeypatch):
+    seen = {}
+    monkeypatch.setitem(
+        learn_sparsity.METHODS,
+        "l0",
+        lambda model, **options: seen.update(options) or model,
+    )
+    stage = LearnSparsity("l0", "dense", SHORT, method="l0", labels=100)
+    data = SimpleNamespace(train=SimpleNamespace(size=1000))
+    stage.made(SimpleNamespace(data=data, load=lambda name: name))
+    assert seen["examples"] == 100
 
 
 def test_snip_looks_at_train_images_before_the_first_step(finished):
