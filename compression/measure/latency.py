@@ -50,8 +50,8 @@ def latencies(
         image_size: side, or (height, width), for models that leave it open.
 
     Raises:
-        ValueError: `named` has no names; `rounds` is not positive; a model leaves its image size open and
-            none is given, or takes images of another size.
+        ValueError: `named` has no names; `rounds` is not positive; a model leaves its
+            image size open and none is given, or takes images of another size.
     """
     if not isinstance(named, Mapping):
         raise ValueError(
