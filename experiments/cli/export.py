@@ -9,7 +9,6 @@ from experiments.cli.options import path, start_tensorflow
 EXAMPLES = """
 limbeck export net.keras net.tflite
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
-limbeck export a.keras a.tflite --precision int8 --data digits --weight-bits 4
 limbeck export net.keras saved_model --precision float16
 limbeck export net.tflite net.h     # a C array for TensorFlow Lite Micro
 """
