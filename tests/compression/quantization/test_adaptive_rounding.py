@@ -28,9 +28,11 @@ def pair():
     return model, images
 
 
-@pytest.mark.backends
+# Half a minute on JAX without its compiler.
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.backends)]
+)
 def test_the_larger_of_two_goes_up(jit_compile):
     model, images = pair()
     found = adaround(model, [images], bits=4, steps=1000, jit_compile=jit_compile)
