@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import names
 from compression.graph import Graph, read, rebuild
 from compression.quantization.channel_numbers import (
     inputs_of_weights,
@@ -78,7 +79,7 @@ def equalise(
     if relu6 == "relu":
         net = _without_relu6(net)
     graph = read(net)
-    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    skip = names("skip", skip)
     pairs = [_Pair(*each) for each in _pairs(graph, skipped(graph, skip))]
     for _ in range(MOST_ROUNDS):
         factors = [pair.equalise() for pair in pairs]

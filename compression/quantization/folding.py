@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import names
 from compression.graph import LEFT_OUT, Call, Graph, Source, read, rebuild
 from compression.quantization.apart import kernels_apart
 from compression.quantization.channel_numbers import outputs_of_weights
@@ -37,7 +38,7 @@ def fold_batch_norm(
             not finite; or `skip` names no layer.
     """
     require_plain(model)
-    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    skip = names("skip", skip)
     net = kernels_apart(model, skip)
     graph = read(net)
     kept = skipped(graph, skip)

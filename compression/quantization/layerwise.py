@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from compression.arguments import names
 from compression.graph import Call, Graph, Source, read
 from compression.quantization.folding import called_once
 from compression.quantization.placement import skipped
@@ -36,7 +37,7 @@ def kernels(graph: Graph, skip: str | Sequence[str] = ()) -> list[int]:
 
     Less those that `skip` names.
     """
-    kept = skipped(graph, (skip,) if isinstance(skip, str) else skip)
+    kept = skipped(graph, names("skip", skip))
     return [
         number
         for number, call in enumerate(graph.calls)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
+from compression.arguments import names
 from compression.quantization.precision_plan import PrecisionPlan, weight_bytes
 from compression.quantization.sensitivity import (
     Examples,
@@ -78,7 +79,7 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
     if not 0 <= max_drop <= 100:
         raise ValueError(f"max_drop must be 0 to 100 percentage points, got {max_drop}")
     require_precisions(precisions)
-    skip = (skip,) if isinstance(skip, str) else tuple(skip)
+    skip = names("skip", skip)
     data = Examples.of(data)
     net = SwitchedNet(
         model, [data.images] if calibration is None else calibration, skip

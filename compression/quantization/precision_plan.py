@@ -1,13 +1,12 @@
 """A plan: which layers of a net have which precision, as a file that can be read."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 
-from compression.atomic import replacing
+from compression.plan_files import read_plan, write_plan
 from compression.quantization.apart import kernels_apart
 from compression.quantization.aware import quantize_aware
 from compression.quantization.switched import BITS, FLOAT, INT8, ROUNDED
@@ -35,17 +34,8 @@ class PrecisionPlan:
 
     def save(self, path: str | Path) -> None:
         """Writes the plan as JSON, a line for each layer, atomically."""
-        lines = ",\n".join(
-            f"    {json.dumps(layer)}: {json.dumps(precision)}"
-            for layer, precision in self.layers.items()
-        )
-        with replacing(Path(path)) as new:
-            new.write_text(
-                f'{{\n  "format": {json.dumps(FORMAT)},\n'
-                f'  "net": {json.dumps(self.net)},\n'
-                f'  "skip": {json.dumps(list(self.skip))},\n'
-                f'  "layers": {{\n{lines}\n  }}\n}}\n'
-            )
+        head = {"net": self.net, "skip": list(self.skip)}
+        write_plan(path, FORMAT, head, self.layers)
 
 
 def load_precision_plan(path: str | Path) -> PrecisionPlan:
@@ -55,19 +45,15 @@ def load_precision_plan(path: str | Path) -> PrecisionPlan:
         FileNotFoundError: there is no such file.
         ValueError: it is no plan.
     """
-    text = Path(path).read_text()
-    try:
-        read = json.loads(text)
-        if read["format"] != FORMAT:
-            raise ValueError(f"its format is {read['format']!r}")
-        layers = {str(layer): str(p) for layer, p in read["layers"].items()}
-        skip = tuple(str(pattern) for pattern in read["skip"])
-        return PrecisionPlan(str(read["net"]), layers, skip)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is not a precision plan ({FORMAT!r}) as PrecisionPlan.save writes "
-            f"it: {error!r}"
-        ) from error
+    return read_plan(
+        path, FORMAT, _read, kind="precision plan", writer="PrecisionPlan.save"
+    )
+
+
+def _read(content):
+    layers = {str(layer): str(p) for layer, p in content["layers"].items()}
+    skip = tuple(str(pattern) for pattern in content["skip"])
+    return PrecisionPlan(str(content["net"]), layers, skip)
 
 
 def quantize_by_plan(

@@ -1,13 +1,12 @@
 """A plan: which channels of which layers are kept, as a file that can be read."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from compression.atomic import replacing
+from compression.plan_files import read_plan, write_plan
 from compression.pruning.channels.groups import Coupling
 
 FORMAT = "limbeck channel plan 1"
@@ -31,17 +30,11 @@ class ChannelPlan:
 
     def save(self, path: str | Path) -> None:
         """Writes the plan as JSON, a line for each layer, atomically."""
-        lines = ",\n".join(
-            f"    {json.dumps(layer)}: "
-            + json.dumps({"channels": count, "kept": list(self.kept[layer])})
+        layers = {
+            layer: {"channels": count, "kept": list(self.kept[layer])}
             for layer, count in self.channels.items()
-        )
-        with replacing(Path(path)) as new:
-            new.write_text(
-                f'{{\n  "format": {json.dumps(FORMAT)},\n'
-                f'  "net": {json.dumps(self.net)},\n'
-                f'  "layers": {{\n{lines}\n  }}\n}}\n'
-            )
+        }
+        write_plan(path, FORMAT, {"net": self.net}, layers)
 
 
 def load_plan(path: str | Path) -> ChannelPlan:
@@ -51,23 +44,18 @@ def load_plan(path: str | Path) -> ChannelPlan:
         FileNotFoundError: there is no such file.
         ValueError: it is no plan.
     """
-    content = Path(path).read_bytes()
-    try:
-        read = json.loads(content)
-        if read["format"] != FORMAT:
-            raise ValueError(f"its format is {read['format']!r}")
-        layers = read["layers"]
-        channels = {layer: int(entry["channels"]) for layer, entry in layers.items()}
-        kept = {
-            layer: tuple(int(i) for i in entry["kept"])
-            for layer, entry in layers.items()
-        }
-        return ChannelPlan(str(read["net"]), channels, kept)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{path} is not a channel plan ({FORMAT!r}) as ChannelPlan.save writes "
-            f"it: {error!r}"
-        ) from error
+    return read_plan(
+        path, FORMAT, _read, kind="channel plan", writer="ChannelPlan.save"
+    )
+
+
+def _read(content):
+    layers = content["layers"]
+    channels = {layer: int(entry["channels"]) for layer, entry in layers.items()}
+    kept = {
+        layer: tuple(int(i) for i in entry["kept"]) for layer, entry in layers.items()
+    }
+    return ChannelPlan(str(content["net"]), channels, kept)
 
 
 def plan_of(coupling: Coupling, stays: np.ndarray) -> ChannelPlan:
