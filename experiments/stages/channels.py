@@ -145,8 +145,7 @@ class Channels(TrainingStage):
         return trained, about | {"cut_top1": cut_top1}
 
     def _recover(self, smaller, whole, plan, job):
-        train = evaluation_batches(job.data, "train", batch_size=BATCH)
-        images = list(writing.first_images(train, self.images))
+        images = writing.train_images(job.data, self.images, batch_size=BATCH)
         if self.recovery == "reconstruct":
             pruning.reconstruct(smaller, whole, plan, images, seed=job.seed)
         pruning.reestimate_batch_norm(smaller, images)

@@ -56,8 +56,7 @@ class MixedPrecision(Stage):
 
     def run(self, job: Job) -> dict[str, Any]:
         model = self.started(job.data, job.load)
-        train = evaluation_batches(job.data, "train", batch_size=writing.BATCH)
-        calibration = list(writing.first_images(train, self.calibration))
+        calibration = writing.train_images(job.data, self.calibration)
         validation = evaluation_batches(job.data, "validation")
         if self.images is not None:
             validation = validation.unbatch().take(self.images).batch(writing.BATCH)

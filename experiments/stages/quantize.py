@@ -10,7 +10,6 @@ from compression import quantization
 from compression.quantization.fake_quantize import require_bits
 from compression.quantization.post_training import require_method
 from experiments.data import Data
-from experiments.data.pipeline import evaluation_batches
 from experiments.stages import writing
 from experiments.stages.base import Export, Job, Stage
 
@@ -90,24 +89,21 @@ class Quantize(Stage):
         return model
 
     def run(self, job: Job) -> dict[str, Any]:
-        model = self._prepared(self.started(job.data, job.load), job.data)
+        images = writing.train_images(job.data, self.calibration)
+        model = self._prepared(self.started(job.data, job.load), images)
         method = self.method
         if self.adaround or self.bits != 8:  # the converter's own would round anew
             method = method or "minmax"
         integer = {"calibration_method": method, "weight_bits": self.bits}
-        about = writing.finish(
-            self, model, job, calibration=self.calibration, integer=integer
-        )
+        about = writing.finish(self, model, job, calibration=images, integer=integer)
         return about | ({"quantized": ", ".join(self.steps)} if self.steps else {})
 
-    def _prepared(self, model, data):
+    def _prepared(self, model, images):
         """The net, float32, as it shall be calibrated."""
         if self.equalise:
             model = quantization.equalise(model)
         if not (self.adaround or self.correct_bias):
             return model
-        train = evaluation_batches(data, "train", batch_size=writing.BATCH)
-        images = list(writing.first_images(train, self.calibration))
         before = model
         if self.adaround:
             model = quantization.adaround(

@@ -9,7 +9,7 @@ import numpy as np
 
 from compression.quantization import aware
 from compression.quantization.fake_quantize import require_bits
-from experiments.data.pipeline import evaluation_batches, steps_per_epoch
+from experiments.data.pipeline import steps_per_epoch
 from experiments.stages import fitting, writing
 from experiments.stages.base import Export, Job
 from experiments.stages.training_stage import TrainingStage
@@ -74,8 +74,7 @@ class QuantizeAware(TrainingStage):
         return self._quantized(model, [noise], None)
 
     def made(self, job: Job) -> keras.Model:
-        train = evaluation_batches(job.data, "train", batch_size=BATCH)
-        images = writing.first_images(train, self.images)
+        images = writing.train_images(job.data, self.images, batch_size=BATCH)
         steps = steps_per_epoch(job.data, self.training.batch_size)
         after = round(self.freeze * steps * self.training.epochs)
         return self._quantized(self.started(job.data, job.load), images, after)

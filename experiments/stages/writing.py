@@ -1,6 +1,6 @@
 """What a finished stage leaves: model, exports, history, and how to feed the files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,7 +8,7 @@ import numpy as np
 
 from compression import export
 from compression.atomic import naming
-from experiments.data import pipeline
+from experiments.data import Data, pipeline
 from experiments.deployment import Deployment
 from experiments.files import write_json
 from experiments.stages.base import Job, Stage
@@ -23,7 +23,7 @@ def finish(
     job: Job,
     trained: Trained | None = None,
     *,
-    calibration: int | None = None,
+    calibration: Sequence[np.ndarray] | None = None,
     integer: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write everything; returns facts for the row.
@@ -33,15 +33,12 @@ def finish(
         model: finished.
         job: where to write, and the data.
         trained: what a training left, for those that train.
-        calibration: number of train images that calibrate quantized exports.
+        calibration: batches of train images that calibrate quantized exports.
         integer: options of `export.litert` for its int8 files.
     """
     with naming(job.folder.model):
         model.save(job.folder.model, include_optimizer=False)
-    calibrated = {}
-    if calibration is not None:
-        train = pipeline.evaluation_batches(job.data, "train", batch_size=BATCH)
-        calibrated = {"calibration": list(first_images(train, calibration))}
+    calibrated = {} if calibration is None else {"calibration": calibration}
     exported = []
     for form in stage.exports:
         path = job.folder.exported(form.format, form.precision)
@@ -67,6 +64,14 @@ def finish(
         if trained.images_per_second is not None:
             about["images_per_second"] = round(trained.images_per_second, 1)
     return about
+
+
+def train_images(
+    data: Data, count: int, *, batch_size: int = BATCH
+) -> list[np.ndarray]:
+    """The first train images, as they are evaluated, in batches."""
+    train = pipeline.evaluation_batches(data, "train", batch_size=batch_size)
+    return list(first_images(train, count))
 
 
 def first_images(batches: Iterable, count: int) -> Iterator[np.ndarray]:

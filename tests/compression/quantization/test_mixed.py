@@ -92,11 +92,12 @@ def test_a_plan_is_a_file_that_can_be_edited(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": "limbeck channel plan 1"}', '{"format": 3}']
+    "text",
+    ["", "[]", "{}", '{"format": "limbeck channel plan 1"}', '{"format": 3}', "\xff"],
 )
 def test_other_files_are_no_plans(text, tmp_path):
     path = tmp_path / "plan.json"
-    path.write_text(text)
+    path.write_bytes(text.encode("latin-1"))
     with pytest.raises(ValueError, match="plan.json is not a precision plan"):
         load_precision_plan(path)
     with pytest.raises(FileNotFoundError):
