@@ -7,8 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.arguments import require_number as require_number
-from compression.arguments import shown as shown
+from compression.arguments import shown
 from compression.graph import has_graph
 from compression.logits import require_logits
 

@@ -12,12 +12,8 @@ import keras
 import numpy as np
 
 from compression.answers import two_classes
-from compression.distillation.arguments import (
-    listed,
-    require_graph,
-    require_number,
-    shown,
-)
+from compression.arguments import require_number, shown
+from compression.distillation.arguments import listed, require_graph
 from compression.graph import last_call
 
 

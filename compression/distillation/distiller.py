@@ -6,12 +6,8 @@ from itertools import chain
 import keras
 from keras import ops
 
-from compression.distillation.arguments import (
-    listed,
-    require_classes,
-    require_net,
-    shown,
-)
+from compression.arguments import shown
+from compression.distillation.arguments import listed, require_classes, require_net
 from compression.distillation.label_loss import (
     checked_label_loss,
     for_metrics,

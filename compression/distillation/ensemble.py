@@ -6,12 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.distillation.arguments import (
-    listed,
-    logits_in,
-    require_net,
-    require_number,
-)
+from compression.arguments import require_number
+from compression.distillation.arguments import listed, logits_in, require_net
 
 AVERAGES = ("probabilities", "logits")
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 import keras
 
-from compression.distillation.arguments import require_function, require_model, shown
+from compression.arguments import shown
+from compression.distillation.arguments import require_function, require_model
 
 
 def generations(

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
+from compression.arguments import require_number
 from compression.distillation.arguments import (
     listed,
     logits_in,
     require_classes,
     require_net,
-    require_number,
 )
 from compression.distillation.distiller import BATCH_MEAN
 from compression.distillation.ensemble import AverageLogits

@@ -5,7 +5,8 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import keras
 
-from compression.distillation.arguments import require_flag, require_graph, shown
+from compression.arguments import shown
+from compression.distillation.arguments import require_flag, require_graph
 from compression.graph import Graph, Source, read, rebuild
 
 EMBEDDING, OUTPUT = "embedding", "output"

@@ -7,12 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.distillation.arguments import (
-    listed,
-    require_graph,
-    require_net,
-    shown,
-)
+from compression.arguments import shown
+from compression.distillation.arguments import listed, require_graph, require_net
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.feature_loss import smaller_size
 from compression.distillation.losses.logit_loss import LOGITS

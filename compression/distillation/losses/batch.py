@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 

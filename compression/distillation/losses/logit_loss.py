@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.batch import Batch, Schedule, shapes_of
 

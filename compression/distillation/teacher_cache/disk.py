@@ -14,13 +14,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.distillation.arguments import (
-    listed,
-    require_function,
-    require_graph,
-    require_number,
-    shown,
-)
+from compression.arguments import require_number, shown
+from compression.distillation.arguments import listed, require_function, require_graph
 from compression.distillation.teacher_cache import fingerprint, folders
 from compression.distillation.teacher_cache.chunks import Array, Chunk, ChunkedArrays
 from compression.distillation.teacher_cache.identity import identity

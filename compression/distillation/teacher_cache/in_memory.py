@@ -6,7 +6,8 @@ import keras
 import numpy as np
 
 from compression import measure
-from compression.distillation.arguments import require_net, shown
+from compression.arguments import shown
+from compression.distillation.arguments import require_net
 
 
 def teacher_logits(teacher: keras.Model, views: Iterable[Iterable]) -> np.ndarray:

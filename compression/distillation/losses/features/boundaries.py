@@ -7,7 +7,7 @@ Formed by Hidden Neurons" (AAAI 2019), https://arxiv.org/abs/1811.03233
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 from compression.distillation.losses.feature_loss import (
     FeatureLoss,
     where_channels_differ,

@@ -9,7 +9,7 @@ import math
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.geometry import cosines, flat
 

@@ -9,7 +9,8 @@ import math
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_classes, require_number
+from compression.arguments import require_number
+from compression.distillation.arguments import require_classes
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.geometry import unit_length
 

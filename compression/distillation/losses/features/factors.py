@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.features.hints import hint_loss
 from compression.distillation.losses.geometry import unit_length

@@ -6,11 +6,8 @@ Zhang et al., "Be Your Own Teacher" (ICCV 2019), https://arxiv.org/abs/1905.0809
 import keras
 from keras import layers, ops
 
-from compression.distillation.arguments import (
-    layer_names,
-    require_classes,
-    require_number,
-)
+from compression.arguments import require_number
+from compression.distillation.arguments import layer_names, require_classes
 from compression.distillation.label_loss import label_cross_entropy
 from compression.distillation.losses.batch import Schedule
 from compression.distillation.losses.feature_loss import FeatureLoss

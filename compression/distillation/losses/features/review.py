@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_flag, require_number
+from compression.arguments import require_number
+from compression.distillation.arguments import require_flag
 from compression.distillation.losses.feature_loss import FeatureLoss
 from compression.distillation.losses.features.regressor import batch_norm
 from compression.distillation.losses.pooling import average_to

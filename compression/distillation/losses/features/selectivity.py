@@ -7,7 +7,7 @@ Huang & Wang, "Like What You Like: Knowledge Distill via Neuron Selectivity Tran
 import keras
 from keras import ops
 
-from compression.distillation.arguments import shown
+from compression.arguments import shown
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.geometry import unit_length
 

@@ -7,7 +7,7 @@ Decomposition" (ECCV 2018), https://arxiv.org/abs/1807.06819
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 from compression.distillation.losses.feature_loss import (
     FeatureLoss,
     projector,

@@ -9,7 +9,7 @@ import math
 import keras
 from keras import ops
 
-from compression.distillation.arguments import require_number
+from compression.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, projector
 
 LEAST_VARIANCE = 1e-5  # the paper's epsilon; the authors' value
