@@ -10,18 +10,18 @@ import tensorflow as tf
 
 import architectures
 from experiments.benchmarks import turns
-from experiments.benchmarks.keras_peers import sgd
 from experiments.benchmarks.progress import log_rounds
 
 FOREVER = 1_000_000  # steps of a training that goes on through all turns
 
 
-def net() -> keras.Model:
-    """What the peers train: a chain of stock layers, so that tf_keras has it, too."""
+def net(name: str = "alexnet_small") -> keras.Model:
+    """What the peers train, always with the same weights.
+
+    A chain of stock layers, so that tf_keras has it, too.
+    """
     keras.utils.set_random_seed(0)
-    return architectures.build(
-        "alexnet_small", input_shape=(32, 32, 3), classes=10, width=0.25
-    )
+    return architectures.build(name, input_shape=(32, 32, 3), classes=10, width=0.25)
 
 
 def batches(model: keras.Model, batch: int) -> tf.data.Dataset:
@@ -30,12 +30,6 @@ def batches(model: keras.Model, batch: int) -> tf.data.Dataset:
     images = random.normal(size=(batch, *model.input_shape[1:])).astype("float32")
     labels = random.integers(0, model.output_shape[-1], batch)
     return tf.data.Dataset.from_tensors((images, labels)).repeat()
-
-
-def compile_as_peers(model: keras.Model) -> None:
-    """The loss and the optimizer of all peers."""
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(sgd(), loss, jit_compile=False)
 
 
 def stepping(model, data: tf.data.Dataset, steps: int, callback=None):

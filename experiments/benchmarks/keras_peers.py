@@ -77,12 +77,14 @@ def training(
 
     It is the mean since the first call: the first value is the loss of a step.
     """
-    model.compile(
-        sgd(),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
+    compile_as_peers(model)
     return stepping(model, tf.data.Dataset.from_tensors((images, labels)).repeat())
+
+
+def compile_as_peers(model: keras.Model) -> None:
+    """The loss and the optimizer of all peers."""
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(sgd(), loss, jit_compile=False)
 
 
 def sgd() -> keras.optimizers.Optimizer:

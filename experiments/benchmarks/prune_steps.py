@@ -6,6 +6,7 @@ from typing import Any
 from compression.pruning import PolynomialDecay, Prune
 from experiments.benchmarks import fit_steps, tf_keras_peers
 from experiments.benchmarks.fit_steps import FOREVER, stepping
+from experiments.benchmarks.keras_peers import compile_as_peers
 
 PLAIN, LIMBECK = "Keras, dense", "limbeck Prune"
 TF_KERAS, TFMOT = "tf_keras, dense", "tfmot wrappers"
@@ -34,10 +35,10 @@ def warm_calls(batch: int, steps: int) -> dict[str, Callable[[], object]]:
     dense, masked = fit_steps.net(), fit_steps.net()
     masked.set_weights(dense.get_weights())
     for model in (dense, masked):
-        fit_steps.compile_as_peers(model)
+        compile_as_peers(model)
     old, wrapped, update = _in_tf_keras(dense, steps)
     for model in (old, wrapped):
-        tf_keras_peers.compile_as_keras_peers(model)
+        tf_keras_peers.compile_as_peers(model)
     schedule = PolynomialDecay(
         FINAL, initial=HALF, begin=0, end=FOREVER, frequency=steps
     )

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from experiments.benchmarks import prune_files, prune_steps
-from experiments.benchmarks.nets_table import spread_in_words
+from experiments.benchmarks import fit_steps_table, prune_files, prune_steps
 from experiments.benchmarks.setting import in_words
 from experiments.tables import table as rendering
 from experiments.tables import units
@@ -30,11 +29,7 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
 
 
 def _steps(part, rounds):
-    columns = (
-        Column("trained by", lambda row: row["case"], numeric=False),
-        Column("images/s", lambda row: spread_in_words(row["images_per_second"])),
-        Column("cost / dense", lambda row: _cost(row)),
-    )
+    columns = fit_steps_table.columns("dense")
     [ours] = [r for r in part["results"] if r["case"] == prune_steps.LIMBECK]
     cost, aim = ours["cost"]["median"], prune_steps.AIM
     notes = (
@@ -45,10 +40,6 @@ def _steps(part, rounds):
         f"{rounds} rounds in turns, ratios round by round.",
     )
     return tabulate("A training step", columns, part["results"], notes)
-
-
-def _cost(row):
-    return spread_in_words(row["cost"], places=2) if "cost" in row else ""
 
 
 def _cuts(result):

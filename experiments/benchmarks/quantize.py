@@ -9,13 +9,12 @@ ours with Keras 3, tfmot's with tf_keras, which is all that it takes.
 from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 
-import architectures
 from compression.quantization import quantize_aware
 from experiments.benchmarks import fit_steps, tf_keras_peers
 from experiments.benchmarks.fit_steps import stepping
+from experiments.benchmarks.keras_peers import compile_as_peers
 from experiments.benchmarks.setting import set_threads
 
 PLAIN, TF_KERAS = "Keras, plain", "tf_keras, plain"
@@ -28,7 +27,7 @@ OURS = {
 TFMOT = "tfmot quantize_model"
 BASES = dict.fromkeys(OURS, PLAIN) | {TFMOT: TF_KERAS}
 # Chains of stock layers: what the twin in tf_keras knows. The second has batch norm.
-NETS = {"alexnet_small": 0.25, "vgg16_cifar": 0.25}
+NETS = ("alexnet_small", "vgg16_cifar")
 ROUNDS, QUICK_ROUNDS = 15, 2
 STEPS = 5  # in a turn
 
@@ -86,24 +85,18 @@ def run(
     }
 
 
-def net(name: str) -> keras.Model:
-    """One of `NETS`, always with the same weights."""
-    keras.utils.set_random_seed(0)
-    return architectures.build(
-        name, input_shape=(32, 32, 3), classes=10, width=NETS[name]
-    )
-
-
 def warm_calls(name: str, batch: int, steps: int) -> dict[str, Callable[[], object]]:
     """Case -> a call of so many steps; each has been called once."""
-    plain = net(name)
+    plain = fit_steps.net(name)
     data = fit_steps.batches(plain, batch)
     images = [np.asarray(next(iter(data))[0])]
     models = {PLAIN: plain}
     for case, options in OURS.items():
-        models[case] = quantize_aware(net(name), calibration=images, **options)
+        models[case] = quantize_aware(
+            fit_steps.net(name), calibration=images, **options
+        )
     for model in models.values():
-        fit_steps.compile_as_peers(model)
+        compile_as_peers(model)
     models |= _in_tf_keras(plain)
     calls = {case: stepping(model, data, steps) for case, model in models.items()}
     for call in calls.values():
@@ -120,5 +113,5 @@ def _in_tf_keras(model):
         TFMOT: quantize_model(tf_keras_peers.twin(model)),
     }
     for each in models.values():
-        tf_keras_peers.compile_as_keras_peers(each)
+        tf_keras_peers.compile_as_peers(each)
     return models

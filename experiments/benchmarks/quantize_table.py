@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from experiments.benchmarks import quantize
-from experiments.benchmarks.nets_table import spread_in_words
+from experiments.benchmarks import fit_steps_table, quantize
 from experiments.benchmarks.setting import in_words
 from experiments.tables import table as rendering
 from experiments.tables.table import Column, tabulate
@@ -15,9 +14,7 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
     """The result of `quantize.run` as a table."""
     columns = (
         Column("net", lambda row: row["net"], numeric=False),
-        Column("trained by", lambda row: row["case"], numeric=False),
-        Column("images/s", lambda row: spread_in_words(row["images_per_second"])),
-        Column("cost / plain", _cost),
+        *fit_steps_table.columns("plain"),
     )
     notes = [
         *_judged(result["results"]),
@@ -33,10 +30,6 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
         "A step of quantization-aware training", columns, result["results"], notes
     )
     return f"{table.title}\n{rendering.as_text(table, width)}"
-
-
-def _cost(row):
-    return spread_in_words(row["cost"], places=2) if "cost" in row else ""
 
 
 def _judged(rows):

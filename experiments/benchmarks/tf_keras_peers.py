@@ -5,7 +5,7 @@ import keras
 from experiments.benchmarks.keras_peers import LEARNING_RATE, MOMENTUM
 
 
-def compile_as_keras_peers(model) -> None:
+def compile_as_peers(model) -> None:
     """The loss and the optimizer of all peers."""
     import tf_keras
 
