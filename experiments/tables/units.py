@@ -37,6 +37,13 @@ def percent(fraction: float | None, deviation: float | None = None) -> str:
     return f"{100 * fraction:.2f}{spread}"
 
 
+def change(before: float | None, after: float | None) -> str:
+    """From one fraction to another in percentage points, "+0.50"."""
+    if before is None or after is None:
+        return NOTHING
+    return f"{100 * (after - before):+.2f}"
+
+
 def latency(
     median: float | None, low: float | None = None, high: float | None = None
 ) -> str:

@@ -94,10 +94,7 @@ def _columns(by_name):
         base = whole(summary)
         if base is None or base is summary:
             return ""
-        before, after = base.mean("top1"), summary.mean("top1")
-        if before is None or after is None:
-            return units.NOTHING
-        return f"{100 * (after - before):+.2f}"
+        return units.change(base.mean("top1"), summary.mean("top1"))
 
     def method(summary):
         return METHODS.get(_parts(summary)[1], "whole")

@@ -120,10 +120,7 @@ def _columns(floats):
         base = floats.get(_parts(summary)[0])
         if base is None or base is summary:
             return ""
-        before, after = base.mean("top1"), summary.mean("top1")
-        if before is None or after is None:
-            return units.NOTHING
-        return f"{100 * (after - before):+.2f}"
+        return units.change(base.mean("top1"), summary.mean("top1"))
 
     return (
         Column("net", lambda summary: NETS[_parts(summary)[0]], numeric=False),

@@ -39,3 +39,9 @@ def test_ratio(value, text):
 )
 def test_duration(seconds, text):
     assert units.duration(seconds) == text
+
+
+def test_change():
+    assert units.change(0.9, 0.905) == "+0.50"
+    assert units.change(0.9, 0.89) == "-1.00"
+    assert units.change(None, 0.9) == units.change(0.9, None) == units.NOTHING
