@@ -4,11 +4,11 @@ import ast
 import collections.abc
 import contextlib
 import dataclasses
-import types
 import typing
 
 from experiments.recipe import Recipe
 from experiments.runs.former import RENAMED
+from experiments.value_types import is_union
 
 TEACHER_EPOCHS, EPOCHS = 1, 3  # of a smoke run; three, so that a schedule can move
 
@@ -84,7 +84,7 @@ def _set(record, names, text, path):
 
 def _fitting(hint, text, path):
     """`text` as the first kind of value that it can be, or an error."""
-    kinds = typing.get_args(hint) if _is_union(hint) else (hint,)
+    kinds = typing.get_args(hint) if is_union(hint) else (hint,)
     for kind in kinds:
         with contextlib.suppress(ValueError, TypeError):
             return _as(kind, text)
@@ -109,10 +109,6 @@ def _as(kind, text):
     if plain is not type(value) and not (origin and isinstance(value, plain)):
         raise ValueError(text)
     return value
-
-
-def _is_union(hint):
-    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def _in_words(kind):

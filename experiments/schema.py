@@ -13,8 +13,10 @@ that is wrong. Whoever uses the value then need not doubt it.
 import functools
 import typing
 from collections.abc import Callable
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Annotated, Any, NamedTuple
+
+from experiments.value_types import is_union
 
 DEEPEST = 60  # lists and objects in one another; ours have 8
 LARGEST = 1e18  # of the numbers that are measured: sums and squares are finite
@@ -53,8 +55,7 @@ def require(value: Any, kind: Any) -> None:
 def _require(value, kind, at):
     if kind is Any:
         return
-    union = typing.get_origin(kind) in (typing.Union, UnionType)
-    kinds = typing.get_args(kind) if union else (kind,)
+    kinds = typing.get_args(kind) if is_union(kind) else (kind,)
     for each in kinds:
         if _is_a(value, each):
             _require_inside(value, each, at)

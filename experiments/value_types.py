@@ -47,7 +47,7 @@ def _hints(kind):
 
 
 def _fits(hint, value):
-    if _is_union(hint):
+    if is_union(hint):
         return any(_fits(kind, value) for kind in typing.get_args(hint))
     if hint is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -63,12 +63,13 @@ def _fits(hint, value):
 
 
 def _in_words(hint):
-    if _is_union(hint):
+    if is_union(hint):
         return " or ".join(map(_in_words, typing.get_args(hint)))
     if typing.get_origin(hint) is tuple:
         return f"a tuple, each {_in_words(typing.get_args(hint)[0])}"
     return WORDS.get(hint, getattr(hint, "__name__", str(hint)))
 
 
-def _is_union(hint):
+def is_union(hint: Any) -> bool:
+    """Whether a type is one of several, as `int | None`."""
     return typing.get_origin(hint) in (typing.Union, types.UnionType)

@@ -20,7 +20,7 @@ BUDGETS = {
     "latency": "milliseconds an image, measured by LiteRT",
 }
 CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS)
-BATCHES, BATCH = 8, 64  # train images that saliencies and repairs are shown
+IMAGES, BATCH = 512, 64  # of train, that saliencies and repairs are shown
 
 
 def add(commands):
@@ -214,8 +214,7 @@ def _batches(model, options):
     from experiments.data import pipeline
 
     data = model_data.load_for(export.of_model(model, options.model), options)
-    train = pipeline.evaluation_batches(data, "train", batch_size=BATCH)
-    return list(train.take(BATCHES).as_numpy_iterator())
+    return pipeline.first_batches(data, "train", IMAGES, batch_size=BATCH)
 
 
 def _print_counts(model, smaller):

@@ -18,7 +18,7 @@ limbeck quantize net.keras --data mnist5k --plan plan.json --out edited.tflite
 CALIBRATED, UNCALIBRATED = ("int8", "int4", "int16x8"), ("dynamic", "float16")
 PRECISIONS = (*CALIBRATED, *UNCALIBRATED)
 BATCH = 64
-BATCHES = 4  # of train images, from which ranges are read
+CALIBRATION = 256  # train images, from which ranges are read
 IMAGES = 256  # of validation, on which costs are measured
 WRITING = ("precision", "plan", "out", "engine", "float_ends")
 
@@ -99,24 +99,22 @@ def run(options):
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export, quantization
 
-    runner = export.load(options.model)
-    if runner.model is None:
-        raise ValueError(
-            f"{options.model} was exported already: give the .keras file it came from"
-        )
+    model = export.load_model(options.model)
     if options.engine not in (None, *export.ENGINES):
         raise ValueError(
             f"no engine called {options.engine!r}; choose from "
             f"{', '.join(export.ENGINES)}"
         )
     plan = quantization.load_precision_plan(options.plan) if options.plan else None
-    data = model_data.load_for(runner, options) if options.data else None
+    data = None
+    if options.data:
+        data = model_data.load_for(export.of_model(model, options.model), options)
     if options.explain:
-        _explain(runner.model, data, options)
+        _explain(model, data, options)
     elif plan or options.max_drop is not None:
-        _write_by_plan(runner.model, data, plan, options)
+        _write_by_plan(model, data, plan, options)
     else:
-        _write(runner.model, data, options)
+        _write(model, data, options)
 
 
 def _check_explaining(options):
@@ -282,18 +280,11 @@ def _finish(options):
 def _train(data):
     from experiments.data import pipeline
 
-    train = pipeline.evaluation_batches(data, "train", batch_size=BATCH)
-    return [images for images, _ in train.take(BATCHES).as_numpy_iterator()]
+    batches = pipeline.first_batches(data, "train", CALIBRATION, batch_size=BATCH)
+    return [images for images, _ in batches]
 
 
 def _validation(data, options):
     from experiments.data import pipeline
 
-    batches = pipeline.evaluation_batches(data, "validation", batch_size=BATCH)
-    found, left = [], options.images
-    for images, labels in batches.as_numpy_iterator():
-        found.append((images[:left], labels[:left]))
-        left -= len(images)
-        if left <= 0:
-            break
-    return found
+    return pipeline.first_batches(data, "validation", options.images, batch_size=BATCH)

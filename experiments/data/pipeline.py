@@ -228,6 +228,26 @@ def evaluation_batches(
     return _to_device(_parallel(batches, finish))
 
 
+def first_batches(
+    data: Data, split_name: str, count: int | None = None, *, batch_size: int = 250
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The first images of a split and their labels, as numpy arrays.
+
+    Args:
+        data, split_name, batch_size: as `evaluation_batches` takes them.
+        count: of images; None: all.
+    """
+    found, left = [], count
+    batches = evaluation_batches(data, split_name, batch_size=batch_size)
+    for images, labels in batches.as_numpy_iterator():
+        found.append((images[:left], labels[:left]))
+        if left is not None:
+            left -= len(images)
+            if left <= 0:
+                break
+    return found
+
+
 def normalise(data: Data, images: tf.Tensor) -> tf.Tensor:
     """(x / 255 - mean) / std per channel, float32.
 

@@ -10,7 +10,7 @@ from compression import measure, pruning
 from compression.pruning.channels.planning import require_settings
 from compression.pruning.channels.saliency import OF_DATA
 from experiments.data import Data
-from experiments.data.pipeline import evaluation_batches
+from experiments.data.pipeline import evaluation_batches, first_batches
 from experiments.stages import writing
 from experiments.stages.base import Fact, Job
 from experiments.stages.training_stage import TrainingStage
@@ -108,9 +108,7 @@ class Channels(TrainingStage):
         """Which channels of a net are kept; train images of `data` may decide."""
         batches = None
         if self.saliency in OF_DATA:
-            train = evaluation_batches(data, "train", batch_size=BATCH)
-            batches = train.unbatch().take(self.images).batch(BATCH)
-            batches = batches.as_numpy_iterator()
+            batches = first_batches(data, "train", self.images, batch_size=BATCH)
         return self._planned(model, self._settings() | {"data": batches})
 
     def prepared(self, model: keras.Model) -> keras.Model:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compression import quantization
-from experiments.data.pipeline import evaluation_batches
+from experiments.data.pipeline import first_batches
 from experiments.stages import writing
 from experiments.stages.base import Export, Fact, Job, Stage
 
@@ -57,13 +57,10 @@ class MixedPrecision(Stage):
     def run(self, job: Job) -> dict[str, Any]:
         model = self.started(job.data, job.load)
         calibration = writing.train_images(job.data, self.calibration)
-        validation = evaluation_batches(job.data, "validation")
-        if self.images is not None:
-            validation = validation.unbatch().take(self.images).batch(writing.BATCH)
         try:
             mixed = quantization.mixed_precision(
                 model,
-                list(validation.as_numpy_iterator()),
+                first_batches(job.data, "validation", self.images),
                 max_drop=self.max_drop,
                 calibration=calibration,
             )

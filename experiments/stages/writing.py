@@ -1,6 +1,6 @@
 """What a finished stage leaves: model, exports, history, and how to feed the files."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -70,15 +70,5 @@ def train_images(
     data: Data, count: int, *, batch_size: int = BATCH
 ) -> list[np.ndarray]:
     """The first train images, as they are evaluated, in batches."""
-    train = pipeline.evaluation_batches(data, "train", batch_size=batch_size)
-    return list(first_images(train, count))
-
-
-def first_images(batches: Iterable, count: int) -> Iterator[np.ndarray]:
-    """The first `count` images of batches (images, labels), in batches."""
-    left = count
-    for images, _ in batches:
-        yield np.asarray(images)[:left]
-        left -= len(images)
-        if left <= 0:
-            return
+    batches = pipeline.first_batches(data, "train", count, batch_size=batch_size)
+    return [images for images, _ in batches]

@@ -63,7 +63,7 @@ def test_a_smaller_file_and_its_plan(model_file, tmp_path, capsys, refusal):
 
 
 def test_images_rank_and_repair(model_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(prune, "BATCHES", 1)
+    monkeypatch.setattr(prune, "IMAGES", 64)
     words = ["prune", model_file, "--macs", 0.5, "--saliency", "fisher"]
     words += ["--data", "mnist5k", "--scope", "isomorphic"]
     outs = [tmp_path / "cut.keras", tmp_path / "repaired.keras"]

@@ -27,7 +27,7 @@ def net(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _few_images(monkeypatch):
-    monkeypatch.setattr(quantize, "BATCHES", 1)
+    monkeypatch.setattr(quantize, "CALIBRATION", 64)
 
 
 def done(*words):

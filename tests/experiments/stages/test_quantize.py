@@ -17,7 +17,7 @@ from experiments.stages.net import Net
 from experiments.stages.quantize import Quantize
 from experiments.stages.quantize_aware import QuantizeAware
 from experiments.stages.train import Train
-from experiments.stages.writing import first_images
+from experiments.stages.writing import train_images
 from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -46,8 +46,7 @@ def test_the_file_is_that_of_the_calibrated_net(finished):
     home = finished.stage("all", 0)
     model = keras.models.load_model(home.model)
     data = datasets.load("digits")
-    train = evaluation_batches(data, "train", batch_size=64)
-    quantized = calibrate(model, list(first_images(train, 256)), "mse", bits=4)
+    quantized = calibrate(model, train_images(data, 256), "mse", bits=4)
     images = np.concatenate(
         [np.asarray(x) for x, _ in evaluation_batches(data, "test")]
     )
