@@ -9,7 +9,7 @@ has none: inside a functional one it is a single call, like a layer.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,6 +64,18 @@ class Call:
     def path(self) -> str:
         """Its name behind those of the models around it: "inner/layer"."""
         return "/".join(op.name for op in (*self.models, self.operation))
+
+    def as_input(self, number: int, value: Any) -> Any:
+        """A value, or another tensor, as the input of that number: in its dtype."""
+        return _cast(value, self.casts[number])
+
+    def again(self, operation: keras.Operation, given: Sequence[Any]) -> list[Any]:
+        """What `operation` makes of `given` in place of the inputs, in the same way."""
+        flat = tree.flatten((self.args, self.kwargs))
+        waiting = iter(given)
+        flat = [next(waiting) if _is_tensor(x) else x for x in flat]
+        args, kwargs = tree.pack_sequence_as((self.args, self.kwargs), flat)
+        return tree.flatten(operation(*args, **kwargs))
 
 
 @dataclass(frozen=True)
@@ -152,6 +164,22 @@ def last_call(model: keras.Model) -> Call:
     if len(graph.outputs) != 1:
         raise ValueError(f"{model.name!r} has {len(graph.outputs)} outputs, not one")
     return graph.calls[graph.outputs[0].call]
+
+
+def called_once(graph: Graph, call: Call) -> bool:
+    """Whether it is the only call of its layer."""
+    return sum(other.operation is call.operation for other in graph.calls) == 1
+
+
+def only_consumer(graph: Graph, number: int) -> int | None:
+    """The one call that a call's output goes into.
+
+    None where there are more, or it is an output of the net, too.
+    """
+    uses = graph.consumers[Source(number)]
+    if Source(number) in graph.outputs or len(uses) != 1:
+        return None
+    return uses[0][0]
 
 
 def all_layers(layer: keras.Layer) -> list[keras.Layer]:
@@ -492,7 +520,7 @@ class _Rebuilding:
         for at, call in enumerate(graph.calls):
             given = []
             for i, source in enumerate(call.sources):
-                tensor = _cast(tensors[source], call.casts[i])
+                tensor = call.as_input(i, tensors[source])
                 inserted = self.before(call, i)
                 given.append(tensor if inserted is None else inserted(tensor))
             results = self._called(call, given)
@@ -516,11 +544,7 @@ class _Rebuilding:
             return [twin.output]
         if twin is call.operation and _same(given, call.inputs):
             return list(call.outputs)
-        flat = tree.flatten((call.args, call.kwargs))
-        waiting = iter(given)
-        flat = [next(waiting) if _is_tensor(x) else x for x in flat]
-        args, kwargs = tree.pack_sequence_as((call.args, call.kwargs), flat)
-        return tree.flatten(twin(*args, **kwargs))
+        return call.again(twin, given)
 
 
 def _made_again(layer):

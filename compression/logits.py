@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from compression.graph import Source, has_graph, read
+from compression.graph import Source, called_once, has_graph, read
 from compression.quantization.ranges import ActivationRange, LeaveFloat
 
 LINEAR, OTHER = "linear", "other"
@@ -282,9 +282,9 @@ def _without_its_softmax(model, name):
     while not _is_ending(call):
         chain.append(call)
         call = graph.calls[call.sources[0].call]
-    calls = sum(other.operation is call.operation for other in graph.calls)
     # What else its layer is called for stays: the new one needs a name of its own.
-    layer_name = call.operation.name + ("_logits" if calls > 1 else "")
+    suffix = "" if called_once(graph, call) else "_logits"
+    layer_name = call.operation.name + suffix
     logits = _logits_of(call, layer_name, model.name)
     for later in reversed(chain):
         if isinstance(later.operation, ROUNDING):  # to the range of probabilities

@@ -13,10 +13,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from compression.graph import Graph, read, rebuild
+from compression.graph import Graph, only_consumer, read, rebuild
 from compression.quantization.calibration import calibration_images
 from compression.quantization.fake_quantize import fake_quantize_weights, require_bits
-from compression.quantization.folding import fold_batch_norm, only_consumer
+from compression.quantization.folding import fold_batch_norm
 from compression.quantization.layerwise import Visit, visits, with_kernel
 from compression.quantization.placement import activation_name
 from compression.quantization.twins import Quantized, twin_of

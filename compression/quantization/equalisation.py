@@ -13,17 +13,15 @@ import numpy as np
 from keras import layers, ops
 
 from compression.arguments import names
-from compression.graph import Graph, read, rebuild
+from compression.graph import Graph, called_once, only_consumer, read, rebuild
 from compression.quantization.channel_numbers import (
     inputs_of_weights,
     largest,
     outputs_of_weights,
 )
 from compression.quantization.folding import (
-    called_once,
     fold_batch_norm,
     layer_bias,
-    only_consumer,
 )
 from compression.quantization.placement import activation_name, skipped
 from compression.quantization.twins import twin_class

@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers, ops
 
 from compression.arguments import names
-from compression.graph import LEFT_OUT, Call, Graph, Source, read, rebuild
+from compression.graph import LEFT_OUT, called_once, only_consumer, read, rebuild
 from compression.quantization.apart import kernels_apart
 from compression.quantization.channel_numbers import outputs_of_weights
 from compression.quantization.insertion import require_plain
@@ -64,20 +64,6 @@ def fold_batch_norm(
         return made[id(layer)]
 
     return rebuild(net, replaced)
-
-
-def called_once(graph: Graph, call: Call) -> bool:
-    """Whether it is the only call of its layer."""
-    return sum(other.operation is call.operation for other in graph.calls) == 1
-
-
-def only_consumer(graph: Graph, number: int) -> int | None:
-    """The one call that a call's output goes into; None where there are more, or it is
-    an output of the net, too."""
-    uses = graph.consumers[Source(number)]
-    if Source(number) in graph.outputs or len(uses) != 1:
-        return None
-    return uses[0][0]
 
 
 def layer_bias(layer: keras.Layer) -> keras.Variable | None:

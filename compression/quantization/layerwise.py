@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-from keras import ops, tree
+from keras import ops
 
 from compression.arguments import names
-from compression.graph import Call, Graph, Source, read
-from compression.quantization.folding import called_once
+from compression.graph import Call, Graph, Source, called_once, read
 from compression.quantization.placement import skipped
 from compression.quantization.twins import Quantized, twin_class
 
@@ -105,20 +104,8 @@ def _bytes_of_image(graph, last):
 
 def _called(call: Call, given) -> list[np.ndarray]:
     """What a call makes of values in place of its inputs."""
-    waiting = iter(
-        _cast(value, casts) for value, casts in zip(given, call.casts, strict=True)
-    )
-    flat = tree.flatten((call.args, call.kwargs))
-    flat = [next(waiting) if isinstance(x, keras.KerasTensor) else x for x in flat]
-    args, kwargs = tree.pack_sequence_as((call.args, call.kwargs), flat)
-    found = tree.flatten(call.operation(*args, **kwargs))
-    return [ops.convert_to_numpy(each) for each in found]
-
-
-def _cast(value, dtypes):
-    for dtype in dtypes:
-        value = ops.cast(value, dtype)
-    return value
+    given = [call.as_input(number, value) for number, value in enumerate(given)]
+    return [ops.convert_to_numpy(x) for x in call.again(call.operation, given)]
 
 
 def with_kernel(layer: keras.Layer, kernel, activation: str) -> keras.Layer:

@@ -76,20 +76,16 @@ def run(options):
             f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite or "
             f".h, or be the folder of a SavedModel, got {options.out}"
         )
-    runner = export.load(options.model)
-    if runner.model is None:
-        raise ValueError(
-            f"{options.model} was exported already: give the .keras file it came from"
-        )
+    model = export.load_model(options.model)
     calibration = None
     if options.data:
-        data = model_data.load_for(runner, options)
+        data = model_data.load_for(export.of_model(model, options.model), options)
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
     if lite:
         with agreement_on_stderr():
             export.litert(
-                runner.model,
+                model,
                 options.out,
                 precision=options.precision,
                 calibration=calibration,
@@ -105,7 +101,7 @@ def run(options):
                 "--calibration-method and --weight-bits are of .tflite files: a "
                 "SavedModel holds int8 weights only, which need no calibration"
             )
-        export.saved_model(runner.model, options.out, weights=options.precision)
+        export.saved_model(model, options.out, weights=options.precision)
     known = deployment.beside(options.model)
     if known is not None:
         known.write_beside(options.out)
