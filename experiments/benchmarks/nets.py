@@ -17,7 +17,11 @@ import numpy as np
 import architectures
 from experiments.benchmarks import keras_peers, turns
 from experiments.benchmarks.progress import log_rounds
-from experiments.benchmarks.setting import set_threads, torch_device
+from experiments.benchmarks.setting import (
+    require_benchmarked,
+    set_threads,
+    torch_device,
+)
 
 OURS, PLAIN, TORCH = "limbeck", "plain Keras", "PyTorch"
 # Largest difference of logits, or of the first loss, over the largest of ours.
@@ -81,11 +85,7 @@ def run(
         RuntimeError: two peers do not compute the same.
     """
     only = list(CASES) if only is None else list(only)
-    if unknown := [name for name in only if name not in CASES]:
-        raise ValueError(
-            f"no benchmark of {', '.join(map(repr, unknown))}; choose from "
-            f"{', '.join(CASES)}"
-        )
+    require_benchmarked(only, CASES)
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
     device, why_not = torch_device()
     setting = set_threads(threads, with_torch=device is not None)

@@ -20,7 +20,11 @@ from experiments.benchmarks import onnx_peers, turns
 from experiments.benchmarks.keras_peers import randomize_batch_norm
 from experiments.benchmarks.keras_process import KerasProcess
 from experiments.benchmarks.progress import log_rounds
-from experiments.benchmarks.setting import set_threads, torch_device
+from experiments.benchmarks.setting import (
+    require_benchmarked,
+    set_threads,
+    torch_device,
+)
 
 NETS, QUICK_NETS = (
     ("resnet20", "resnet56", "alexnet_small", "vgg16_cifar"),
@@ -56,11 +60,7 @@ def run(
         ValueError: there is no such net.
         RuntimeError: a runtime does not compute what the net does.
     """
-    if unknown := [name for name in only or () if name not in NETS]:
-        raise ValueError(
-            f"no benchmark of {', '.join(map(repr, unknown))}; choose from "
-            f"{', '.join(NETS)}"
-        )
+    require_benchmarked(only or (), NETS)
     nets = list(only or (QUICK_NETS if quick else NETS))
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
     device, why_not = torch_device()

@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -14,6 +14,15 @@ import keras
 SPINS = "GOMP_SPINCOUNT"
 FEW_SPINS = "1000"
 WAITS = (SPINS, "OMP_WAIT_POLICY")
+
+
+def require_benchmarked(only: Iterable[str], known: Collection[str]) -> None:
+    """Raises ValueError where a name is none of the known ones; lists these."""
+    if unknown := [name for name in only if name not in known]:
+        raise ValueError(
+            f"no benchmark of {', '.join(map(repr, unknown))}; choose from "
+            f"{', '.join(known)}"
+        )
 
 
 def torch_device() -> tuple[str | None, str]:
