@@ -67,10 +67,10 @@ def _show_catalogue(options):
 
 def _show_net(options):
     start_tensorflow()
-    from experiments.nets import drawing, listing
+    from experiments.nets import drawing, listing, picture_file
 
     if options.draw:
-        drawing.check_path(options.draw)
+        picture_file.check_path(options.draw)
     model = listing.build(
         options.net, options.input_shape, options.classes, settings=options.set
     )

@@ -117,7 +117,7 @@ def _check_explaining(options):
     if given:
         raise ValueError(f"--explain cuts nothing: leave out {', '.join(given)}")
     if options.draw:
-        from experiments.nets.groups_drawing import check_path
+        from experiments.nets.picture_file import check_path
 
         check_path(options.draw)
 

@@ -125,7 +125,7 @@ def _check_explaining(options):
     if not options.data:
         raise ValueError("what a layer costs is seen on images: give --data")
     if options.draw:
-        from experiments.nets.drawing import check_path
+        from experiments.nets.picture_file import check_path
 
         check_path(options.draw)
 

@@ -5,13 +5,12 @@ from pathlib import Path
 import keras
 
 from compression.measure import layer_calls
-from experiments.files import replacing
 from experiments.nets import layout as net_layout
+from experiments.nets import picture_file
 from experiments.nets.boxes import KINDS, Box, boxes
 from experiments.tables.svg import FAINT, INK, SERIES
 from experiments.tables.units import count, scaled
 
-SUFFIXES = (".png", ".svg")
 # Beyond blue to ochre of the palette: red for joins, grey for what computes nothing.
 COLOURS = dict(zip(KINDS, (INK, *SERIES[:5], SERIES[6], FAINT), strict=True))
 NAME_SIZE, WORDS_SIZE, TITLE_SIZE = 8.0, 7.0, 13.0  # points
@@ -19,19 +18,7 @@ MARGIN = 0.35  # inches, around everything
 HEAD = 0.95  # inches for the title and the legend
 SIDE = 0.12  # inches left and right of a box's text
 SWATCH = 0.16  # inches, of the legend's coloured squares
-DPI = 130
-MOST_PIXELS = 30_000  # a side; most viewers give up at 32,767
 TINT = 0.86  # how much white is in a box
-
-
-def check_path(path: Path) -> None:
-    """Refuses a file that is no picture.
-
-    Raises:
-        ValueError: `path` ends neither in .png nor in .svg.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"a drawing is a {' or '.join(SUFFIXES)} file, got {path}")
 
 
 def draw(model: keras.Model, path: Path, *, fold: bool | None = None) -> None:
@@ -45,22 +32,14 @@ def draw(model: keras.Model, path: Path, *, fold: bool | None = None) -> None:
     Raises:
         ValueError: it is no such file, or the model has no graph.
     """
-    from matplotlib import rc_context
-
-    check_path(path)
+    picture_file.check_path(path)
     calls = layer_calls(model)
     drawn = boxes(calls, fold)
     title = (
         f"{model.name}: {count(sum(call.parameters for call in calls))} parameters, "
         f"{scaled(sum(call.macs for call in calls))} multiply-accumulates"
     )
-    with rc_context({"svg.hashsalt": model.name, "font.family": "DejaVu Sans"}):
-        figure = _figure(drawn, title)
-        kind = path.suffix.lower().removeprefix(".")
-        dpi = min(DPI, MOST_PIXELS / max(figure.get_size_inches()))
-        undated = {"Date": None} if kind == "svg" else None
-        with replacing(path) as beside:
-            figure.savefig(beside, format=kind, dpi=dpi, metadata=undated)
+    picture_file.save(path, model.name, lambda: _figure(drawn, title))
 
 
 def _figure(drawn: list[Box], title: str):

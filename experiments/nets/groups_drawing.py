@@ -6,8 +6,7 @@ from pathlib import Path
 import keras
 
 from compression.pruning.channels.groups import Group, couple
-from experiments.files import replacing
-from experiments.nets.drawing import check_path
+from experiments.nets import picture_file
 from experiments.tables.svg import FAINT, INK, SERIES
 
 ROW, COLUMN = 0.19, 0.34  # inches
@@ -34,18 +33,13 @@ def draw(model: keras.Model, path: Path) -> None:
         ValueError: it is no such file; or the model has no graph, or layers that no
             rule covers.
     """
-    from matplotlib import rc_context
-
-    check_path(path)
+    picture_file.check_path(path)
     coupling = couple(model)
     marked = {path for group in coupling.groups for path in _paths(group)}
     rows = [path for path in coupling.parts if path in marked]
-    with rc_context({"svg.hashsalt": model.name, "font.family": "DejaVu Sans"}):
-        figure = _figure(model.name, rows, coupling.groups)
-        kind = path.suffix.lower().removeprefix(".")
-        undated = {"Date": None} if kind == "svg" else None
-        with replacing(path) as beside:
-            figure.savefig(beside, format=kind, dpi=130, metadata=undated)
+    picture_file.save(
+        path, model.name, lambda: _figure(model.name, rows, coupling.groups)
+    )
 
 
 def _figure(name: str, rows: Sequence[str], groups: Sequence[Group]):

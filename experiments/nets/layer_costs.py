@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from compression.quantization import LayerCost, Mixed
-from experiments.files import replacing
-from experiments.nets.drawing import check_path
+from experiments.nets import picture_file
 from experiments.tables import table as rendering
 from experiments.tables import units
 from experiments.tables.svg import FAINT, INK, SERIES
@@ -15,7 +14,6 @@ from experiments.tables.table import Column, tabulate
 ROW, BAR = 0.3, 0.11  # inches
 NAMES, BARS, MARGIN, HEAD, FOOT = 0.075, 3.2, 0.3, 0.75, 0.45  # inches; of a letter
 SIZE, TITLE_SIZE = 7.5, 12.0  # points
-DPI = 130
 COLOURS = {"int8": SERIES[0], "int4": SERIES[1]}
 LEAST_DISTANCE = 1e-8  # that is drawn
 
@@ -67,15 +65,7 @@ def draw(net: str, rows: Sequence[LayerCost], path: Path) -> None:
     Raises:
         ValueError: it is no such file.
     """
-    from matplotlib import rc_context
-
-    check_path(path)
-    with rc_context({"svg.hashsalt": net, "font.family": "DejaVu Sans"}):
-        figure = _figure(net, rows)
-        kind = path.suffix.lower().removeprefix(".")
-        undated = {"Date": None} if kind == "svg" else None
-        with replacing(path) as beside:
-            figure.savefig(beside, format=kind, dpi=DPI, metadata=undated)
+    picture_file.save(path, net, lambda: _figure(net, rows))
 
 
 def _figure(net, rows):
