@@ -18,6 +18,7 @@ from experiments.data.decoding import decode_rgb, decode_rgb_file
 from experiments.data.pipeline import (
     VIEWS_VERSION,
     evaluation_batches,
+    first_batches,
     normalise,
     training_batches,
     view_batches,
@@ -266,6 +267,15 @@ def test_evaluation_is_the_split_in_order(data):
     dataset = evaluation_batches(data, "train", batch_size=8)
     assert dataset.cardinality() == 7
     assert dataset.element_spec[0].shape[1:] == (8, 8, 3)
+
+
+@pytest.mark.parametrize("count", [1, 16, 20, 32, 50, 1000, None])
+def test_as_many_first_images_as_asked_for(data, count):
+    batches = first_batches(data, "train", count, batch_size=16)
+    labels = np.concatenate([labels for _, labels in batches])
+    np.testing.assert_array_equal(labels, np.arange(SIZE)[:count])
+    assert sum(len(images) for images, _ in batches) == len(labels)
+    assert max(len(images) for images, _ in batches) <= 16
 
 
 def test_normalise_by_hand(tmp_path):

@@ -1,7 +1,6 @@
 """Every kind of stage: what it declares, and settings that are refused at once."""
 
 import keras
-import numpy as np
 import pytest
 
 from experiments.data import load
@@ -17,7 +16,6 @@ from experiments.stages.quantize import Quantize
 from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.stages.training_stage import TrainingStage
-from experiments.stages.writing import first_images
 from experiments.training.settings import Training
 
 LONG = Training(epochs=10)
@@ -93,15 +91,6 @@ def test_layers_to_compare_are_looked_for_before_anything_is_trained(tmp_path):
     with pytest.raises(ValueError, match="no layer or stage called 'fc2'; choose from"):
         run(recipe, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-
-
-def test_as_many_calibration_images_as_asked_for():
-    batches = [(np.full((64, 2), i), None) for i in range(4)]
-    for count in (1, 64, 100, 128, 256):
-        images = np.concatenate(list(first_images(batches, count)))
-        assert len(images) == count
-        np.testing.assert_array_equal(images[:, 0], np.arange(count) // 64)
-    assert sum(map(len, first_images(batches, 1000))) == 256
 
 
 @pytest.mark.parametrize(("epochs", "steps"), [(1, 7), (2, 1), (3, 10), (20, 54)])
