@@ -143,23 +143,51 @@ class FreezingBatchNormalization(layers.BatchNormalization):
     def call(self, x, training=None, mask=None):
         if not training or not self.trainable:
             return super().call(x, training=False, mask=mask)
-        wide = ops.cast(x, "float32")
-        axes = [i for i in range(len(x.shape)) if i != self.axis % len(x.shape)]
-        batch = ops.moments(wide, axes)
         moving = [
             ops.cast(each, "float32")
             for each in (self.moving_mean, self.moving_variance)
         ]
-        frozen = self.freeze_after is not None and self.steps >= self.freeze_after
-        mean, variance = (
-            ops.where(frozen, old, new) for old, new in zip(moving, batch, strict=True)
-        )
-        kept = ops.where(frozen, 1.0, self.momentum)
+        wide = ops.cast(x, "float32")
+        kept = self.momentum
+        if self.freeze_after is None:
+            found, *batch = self._by_batch(wide)
+        else:
+            frozen = self.steps >= self.freeze_after
+            found, *batch = ops.cond(
+                frozen,
+                lambda: (self._normalised(wide, *moving), *moving),
+                lambda: self._by_batch(wide),
+            )
+            kept = ops.where(frozen, 1.0, kept)
         self.moving_mean.assign(kept * moving[0] + (1 - kept) * batch[0])
         self.moving_variance.assign(kept * moving[1] + (1 - kept) * batch[1])
         self.steps.assign_add(1)
-        found = ops.batch_normalization(
-            wide,
+        return ops.cast(found, self.compute_dtype)
+
+    def _by_batch(self, x):
+        """(outputs, mean, variance) of a batch, float32; the variance is biased."""
+        fuses = keras.backend.backend() == "tensorflow" and len(x.shape) == 4
+        if not (fuses and self.axis in (-1, 3) and self.scale and self.center):
+            axes = [i for i in range(len(x.shape)) if i != self.axis % len(x.shape)]
+            mean, variance = ops.moments(x, axes)
+            return self._normalised(x, mean, variance), mean, variance
+        import tensorflow as tf  # only where it is the backend
+
+        found, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x,
+            scale=ops.cast(self.gamma, "float32"),
+            offset=ops.cast(self.beta, "float32"),
+            mean=[],  # of the batch: nothing is given
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        count = ops.cast(ops.size(x[..., 0]), "float32")
+        return found, mean, variance * (1 - 1 / count)
+
+    def _normalised(self, x, mean, variance):
+        return ops.batch_normalization(
+            x,
             mean,
             variance,
             axis=self.axis,
@@ -167,7 +195,6 @@ class FreezingBatchNormalization(layers.BatchNormalization):
             scale=None if self.gamma is None else ops.cast(self.gamma, "float32"),
             epsilon=self.epsilon,
         )
-        return ops.cast(found, self.compute_dtype)
 
     def get_config(self):
         return super().get_config() | {"freeze_after": self.freeze_after}

@@ -165,20 +165,25 @@ def test_batch_norm_folds_into_the_codes():
 
 @pytest.mark.backends
 def test_batch_norm_follows_batches_until_it_is_frozen():
-    norm = FreezingBatchNormalization(momentum=0.5, epsilon=1e-3, freeze_after=2)
-    plain = layers.BatchNormalization(momentum=0.5, epsilon=1e-3)
+    options = {"momentum": 0.5, "epsilon": 1e-3}
+    norm = FreezingBatchNormalization(freeze_after=2, **options)
+    never = FreezingBatchNormalization(**options)
+    plain = layers.BatchNormalization(**options)
     for step in range(2):
         batch = X[8 * step : 8 * step + 8] * (step + 1) + step
-        np.testing.assert_allclose(
-            norm(batch, training=True), plain(batch, training=True), atol=2e-6
-        )
+        expected = plain(batch, training=True)
+        for each in (norm, never):
+            np.testing.assert_allclose(each(batch, training=True), expected, atol=2e-6)
+            np.testing.assert_allclose(
+                each.moving_variance, plain.moving_variance, rtol=1e-5
+            )
     moved = [np.asarray(plain.moving_mean), np.asarray(plain.moving_variance)]
     frozen = norm(X * 5, training=True)
     np.testing.assert_allclose(frozen, plain(X * 5, training=False), atol=1e-5)
     np.testing.assert_allclose(norm.moving_mean, moved[0], rtol=1e-5)
     np.testing.assert_allclose(norm.moving_variance, moved[1], rtol=1e-5)
-    alone = ChannelwiseBatchNormalization(momentum=0.5, epsilon=1e-3)
-    flat, plain = X[:, 0, 0], layers.BatchNormalization(momentum=0.5, epsilon=1e-3)
+    alone = ChannelwiseBatchNormalization(**options)
+    flat, plain = X[:, 0, 0], layers.BatchNormalization(**options)
     for training in (True, False):
         np.testing.assert_allclose(
             alone(flat, training=training), plain(flat, training=training), atol=2e-6
