@@ -1,0 +1,350 @@
+"""The fewest bits with which a net still answers right: rate against distortion.
+
+Every array of weights gets a step, and each of its weights becomes a whole multiple of
+it. Which one, weighs what the rounding costs the answers against the bits that the
+number takes: Wiedemann et al., "DeepCABAC" (2020), https://arxiv.org/abs/1907.11900,
+equation 10. What a weight costs is told by the diagonal of the Fisher information, as
+in Choi et al., "Towards the Limit of Network Quantization" (2017),
+https://arxiv.org/abs/1612.01543, section 3. How many answers are lost is not told by
+any formula: it is counted on labelled images, at every try.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+from compression.answers import two_classes
+from compression.graph import all_layers
+from compression.logits import require_logits
+from compression.pruning.gradients import gradients
+from compression.quantization.sensitivity import Examples
+
+RATIOS = (8.0, 32.0, 128.0)  # tried: squared step * Fisher information / price of a bit
+FLOOR = 0.05  # of the mean Fisher information, for weights that have less
+RARE = 0.1  # how often a size counts as met that is not
+MOST_CODES = 2**20  # of either sign: a product with the step is rounded once
+FISHER_IMAGES, BATCH = 4096, 64
+FINEST = 12  # times a fourth of the price, until the bound is held
+HALVINGS = 5  # of the logarithm of the price
+ROUNDS = 2  # of making arrays coarser one by one
+TRIES = 60  # of them in all
+
+
+@dataclass(frozen=True)
+class Found:
+    """The coarsest weights that still answer as asked.
+
+    Attributes:
+        rounded: of each of the arrays, in their order.
+        bits: of all of them, as `Rates` tells.
+        top1: fraction of right answers with them.
+        exact_top1: of the net as it was.
+        images: how many were asked.
+        tries: how often.
+    """
+
+    rounded: list["Rounded"]
+    bits: float
+    top1: float
+    exact_top1: float
+    images: int
+    tries: int
+
+
+@dataclass(frozen=True)
+class Rounded:
+    """An array as whole multiples of a step.
+
+    Attributes:
+        codes: int32, of the array's shape.
+        step: float32; 0 where all codes are 0.
+    """
+
+    codes: np.ndarray
+    step: np.float32
+
+    @property
+    def values(self) -> np.ndarray:
+        """float32, of the array's shape: the products, each rounded once."""
+        return self.codes.astype("float32") * self.step
+
+
+def coarsest(
+    model: keras.Model,
+    variables: list[keras.Variable],
+    data: Iterable,
+    *,
+    max_drop: float,
+    log: Callable[[str], None] = lambda line: None,
+) -> Found:
+    """Looks for the price of a bit at which accuracy is just held, then goes by array.
+
+    Args:
+        model: gives logits; what it holds is left as it was.
+        variables: its arrays that are rounded.
+        data: batches (images, labels): the bound holds on these.
+        max_drop: fraction of them that may be answered wrongly more than before, from
+            0 on; 0.001 is a tenth of a point.
+        log: called with each line of progress.
+
+    Raises:
+        ValueError: the model gives no logits, the data do not fit or are none, or the
+            bound is not in [0, 1).
+    """
+    if not 0 <= max_drop < 1:
+        raise ValueError(
+            "max_drop is a fraction, 0 or more and below 1 (0.01 is one point of "
+            f"accuracy), got {max_drop}"
+        )
+    require_logits(model, "model")
+    data = Examples.of(data)
+    before = [ops.convert_to_numpy(v) for v in variables]
+    try:
+        return _Search(model, variables, data, max_drop, log).found()
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+
+
+class _Search:
+    def __init__(self, model, variables, data, max_drop, log):
+        self.model, self.variables, self.data, self.log = model, variables, data, log
+        self.weights = [ops.convert_to_numpy(v) for v in variables]
+        self.tries = 0
+        self.exact = self._top1()
+        self.least = self.exact - max_drop
+        self.fisher = fisher(model, variables, data.images)
+
+    def found(self):
+        best, start = None, None
+        for ratio in RATIOS:
+            price, holds = self._highest(ratio, start)
+            bits = sum(map(bits_of, holds))
+            self.log(f"step ratio {ratio:g}: {bits / 8:,.0f} bytes")
+            start = price
+            if best is None or bits < best[0]:
+                best = bits, ratio, price, holds
+        _, ratio, price, holds = best
+        holds = self._one_by_one(ratio, price, holds)
+        return Found(
+            holds,
+            bits=sum(map(bits_of, holds)),
+            top1=self._top1(holds),
+            exact_top1=self.exact,
+            images=len(self.data.images),
+            tries=self.tries,
+        )
+
+    def _highest(self, ratio, start):
+        """The highest price that holds the bound, and what it gives."""
+        count = sum(w.size for w in self.weights)
+        low, holds, high = start or 0.01 / count, None, None
+        for _ in range(FINEST):
+            trial = self._all(low, ratio)
+            if self._holds(trial):
+                holds = trial
+                break
+            low, high = low / 4, low
+        if holds is None:
+            raise ValueError(
+                f"accuracy falls by more than {self.exact - self.least:g} with the "
+                "finest steps: give a larger max_drop"
+            )
+        while high is None and low < 1:
+            trial = self._all(4 * low, ratio)
+            if self._holds(trial):
+                low, holds = 4 * low, trial
+            else:
+                high = 4 * low
+        for _ in range(HALVINGS if high else 0):
+            middle = np.sqrt(low * high)
+            trial = self._all(middle, ratio)
+            if self._holds(trial):
+                low, holds = middle, trial
+            else:
+                high = middle
+        return low, holds
+
+    def _one_by_one(self, ratio, price, holds):
+        """Arrays that bear a higher price than the others, the largest first."""
+        prices = [price] * len(holds)
+        open_ = set(range(len(holds)))
+        for _ in range(ROUNDS):
+            for at in sorted(open_, key=lambda i: -bits_of(holds[i])):
+                if self.tries >= TRIES + 1:
+                    return holds
+                one = rounded(self.weights[at], self.fisher[at], 2 * prices[at], ratio)
+                trial = [*holds[:at], one, *holds[at + 1 :]]
+                saved = bits_of(holds[at]) - bits_of(one)
+                if saved > 0 and self._holds(trial):
+                    holds, prices[at] = trial, 2 * prices[at]
+                else:
+                    open_.discard(at)
+        return holds
+
+    def _all(self, price, ratio):
+        pairs = zip(self.weights, self.fisher, strict=True)
+        return [rounded(weights, told, price, ratio) for weights, told in pairs]
+
+    def _holds(self, trial):
+        self.tries += 1
+        return self._top1(trial) >= self.least
+
+    def _top1(self, trial=None):
+        for variable, each in zip(self.variables, trial or (), strict=bool(trial)):
+            variable.assign(each.values)
+        logits = self.model.predict(self.data.images, batch_size=256, verbose=0)
+        answers = two_classes(logits).argmax(-1)
+        return float(np.mean(answers == self.data.labels))
+
+
+def fisher(
+    model: keras.Model, variables: list[keras.Variable], images: np.ndarray
+) -> list[np.ndarray]:
+    """Mean over images of the squared gradients of the log-likelihood, by weight.
+
+    Labels are drawn from what the net itself answers: then gradients of different
+    images have mean zero and do not know of each other, and the square of a batch's
+    sum is, on average, the sum of the squares. So one backward pass does for a batch.
+
+    Args:
+        model: gives logits.
+        variables: of it.
+        images: (n, height, width, channels); at most `FISHER_IMAGES` are looked at.
+    """
+    random = np.random.default_rng(0)
+    order = random.permutation(len(images))[:FISHER_IMAGES]
+    total = [np.zeros(variable.shape) for variable in variables]
+    for first in range(0, len(order), BATCH):
+        batch = images[order[first : first + BATCH]]
+        answers = two_classes(ops.convert_to_numpy(model(batch, training=False)))
+        noise = random.gumbel(size=answers.shape)
+        labels = (answers + noise).argmax(-1)
+
+        def loss(batch=batch, labels=labels):
+            logits = _two_classes(ops.cast(model(batch, training=False), "float32"))
+            losses = keras.losses.sparse_categorical_crossentropy(
+                labels, logits, from_logits=True
+            )
+            return ops.sum(losses)
+
+        for sum_, found in zip(total, gradients(loss, variables), strict=True):
+            sum_ += ops.convert_to_numpy(found).astype("float64") ** 2
+    return [sum_ / len(order) for sum_ in total]
+
+
+def _two_classes(logits):
+    """As `answers.two_classes`, of tensors with gradients."""
+    if logits.shape[-1] != 1:
+        return logits
+    return ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
+
+
+def settle_batch_norm(model: keras.Model) -> None:
+    """Puts batch norm's statistics into its scale and shift: mean 0 and variance 1.
+
+    In inference it gives the same; four arrays become two. It can no longer be
+    trained as it was.
+    """
+    for layer in all_layers(model):
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        mean, variance = (
+            ops.convert_to_numpy(each).astype("float64")
+            for each in (layer.moving_mean, layer.moving_variance)
+        )
+        if not (layer.scale and layer.center):
+            continue
+        gamma = ops.convert_to_numpy(layer.gamma).astype("float64")
+        gamma = gamma / np.sqrt(variance + layer.epsilon)
+        layer.beta.assign(ops.convert_to_numpy(layer.beta) - gamma * mean)
+        layer.gamma.assign(gamma * np.sqrt(1 + layer.epsilon))
+        layer.moving_mean.assign(np.zeros_like(mean))
+        layer.moving_variance.assign(np.ones_like(mean))
+
+
+def bits_of(array: Rounded) -> float:
+    """What its codes take, as `Rates` tells."""
+    return float(Rates(array.codes).of(array.codes).sum())
+
+
+def rounded(
+    weights: np.ndarray, fisher: np.ndarray, price: float, ratio: float
+) -> Rounded:
+    """Whole multiples that cost least: loss + price * bits.
+
+    Each weight is rounded to the nearest, the next towards zero, or zero.
+
+    Args:
+        weights: any shape, finite; zeros stay zeros.
+        fisher: of its shape: second derivatives of the loss.
+        price: of a bit, in the loss (nats).
+        ratio: squared step times the mean Fisher information over the price.
+    """
+    codes = np.zeros(weights.shape, "int32")
+    at = weights != 0
+    told = fisher[at]
+    if not told.size or not told.max() > 0:
+        return Rounded(codes, np.float32(0))
+    step = min(np.sqrt(ratio * price / told.mean()), 2 * np.abs(weights).max())
+    step = _short(max(step, np.abs(weights).max() / MOST_CODES))
+    exact = weights[at].astype("float64") / float(step)
+    loss = np.maximum(told, FLOOR * told.mean()) / 2 * float(step) ** 2
+    nearest = np.rint(exact)
+    choices = [nearest, nearest - np.sign(nearest), np.zeros_like(nearest)]
+    codes[at] = nearest
+    for _ in range(3):  # the rates are those of the codes, which follow the rates
+        rates = Rates(codes)
+        costs = [
+            loss * (exact - each) ** 2 + price * rates.of(each, at) for each in choices
+        ]
+        codes[at] = np.choose(np.argmin(costs, axis=0), choices)
+    return Rounded(codes, step)
+
+
+class Rates:
+    """What codes cost in bits, told from how often they are met.
+
+    A coder that adapts knows more of an entry that is not zero where its row and its
+    column hold many; the size of it is told by how often each size is met.
+
+    Args:
+        codes: whole numbers, any shape.
+    """
+
+    def __init__(self, codes: np.ndarray):
+        rows = codes.reshape(-1, codes.shape[-1] if codes.ndim else 1)
+        held = rows != 0
+        whole = (held.sum() + 1) / (held.size + 2)
+        down = (held.sum(0) + 2 * whole) / (len(held) + 2)
+        across = (held.sum(1) + 2 * whole) / (held.shape[1] + 2)
+        odds = _odds(down)[None] * _odds(across)[:, None] / _odds(whole)
+        self.zero = np.log2(1 + odds).reshape(codes.shape)
+        self.other = self.zero - np.log2(odds).reshape(codes.shape)
+        sizes = np.abs(codes[codes != 0])
+        counts = np.bincount(sizes, minlength=2)[1:] + RARE
+        self.sizes = 1 - np.log2(counts / counts.sum())  # 1: its sign
+
+    def of(self, codes: np.ndarray, at=...) -> np.ndarray:
+        """Bits of each.
+
+        Args:
+            codes: that may stand there.
+            at: mask of where; all.
+        """
+        sizes = np.abs(codes).astype(int)
+        bits = self.sizes[np.clip(sizes, 1, len(self.sizes)) - 1]
+        return np.where(sizes == 0, self.zero[at], self.other[at] + bits)
+
+
+def _odds(share):
+    return share / (1 - share)
+
+
+def _short(step: float) -> np.float32:
+    """The next below with a mantissa of 5 bits."""
+    mantissa, exponent = np.frexp(np.float32(step))
+    return np.float32(np.ldexp(np.floor(mantissa * 32) / 32, exponent))
