@@ -9,6 +9,7 @@ https://arxiv.org/abs/1612.01543, section 3. How many answers are lost is not to
 any formula: it is counted on labelled images, at every try.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -316,7 +317,7 @@ class Rates:
     """
 
     def __init__(self, codes: np.ndarray):
-        rows = codes.reshape(-1, codes.shape[-1] if codes.ndim else 1)
+        rows = codes.reshape(math.prod(codes.shape[:-1]), *codes.shape[-1:] or [1])
         held = rows != 0
         whole = (held.sum() + 1) / (held.size + 2)
         down = (held.sum(0) + 2 * whole) / (len(held) + 2)
