@@ -133,8 +133,10 @@ class Projection(keras.callbacks.Callback):
         restores earlier weights, sets them past their constraints."""
         self.sync()
         for variable, state in zip(self.variables, self.states, strict=True):
-            held = variable.constraint or (lambda v, s=state: self.project(v, s))
-            variable.assign(held(variable))
+            if _holds(self, variable.constraint):
+                variable.assign(variable.constraint(variable))
+            else:
+                variable.assign(self.project(variable, state))
         self.join()
 
     def let_go(self) -> None:
@@ -209,7 +211,7 @@ class _Last(keras.callbacks.Callback):
 
 
 def _insert_last(callbacks, last):
-    """Behind all others, but before those `_Last` whose projection has a higher rank."""
+    """Behind all others, but before a `_Last` whose projection has a higher rank."""
     at = len(callbacks)
     while (
         isinstance(callbacks[at - 1], _Last)
@@ -292,6 +294,15 @@ def _with(constraint, projection, state):
         before = _with(constraint.before, projection, state)
         return _Held(constraint.projection, constraint.state, before)
     return _Held(projection, state, constraint)
+
+
+def _holds(projection, constraint):
+    """Whether `projection` is among what is in force."""
+    while isinstance(constraint, _Held):
+        if constraint.projection is projection:
+            return True
+        constraint = constraint.before
+    return False
 
 
 def _without(constraint, projection):

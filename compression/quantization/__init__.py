@@ -1,6 +1,7 @@
 """Weights and activations in few bits: codes, scales, calibration, and training.
 
-`Cluster` and `share_weights` leave a kernel a few values; `sensitivity` says what each layer costs, `mixed_precision` chooses bits by it.
+`Cluster` and `share_weights` leave a kernel a few values; `sensitivity` says what each
+layer costs in few bits, `mixed_precision` chooses bits by it.
 """
 
 from compression.quantization.adaptive_rounding import adaround

@@ -8,6 +8,7 @@ Han, Mao, Dally (2016), "Deep Compression", https://arxiv.org/abs/1510.00149, se
 3.2 has the ways to begin; k-means++ is Arthur, Vassilvitskii (2007).
 """
 
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ SORTED = 2**16  # so many weights at most are points themselves
 SPARED = 12  # low bits of a float32 that a bin does not look at
 CHUNK = 2**22  # weights that are looked at together
 STEPS = 300  # of Lloyd's iteration, which ends by itself long before
-STARTS = 8  # of k-means++, the best of which counts
+STARTS = 4  # of k-means++, the best of which counts
 
 
 class Points(NamedTuple):
@@ -92,16 +93,24 @@ INITIALISATIONS = ("kmeans++", "linear", "density")
 
 
 def _drawn(points, clusters, generator):
-    """k-means++: a point's chance grows as its squared distance to what is drawn."""
+    """k-means++: a point's chance grows as its squared distance to what is drawn.
+
+    Greedy, section 7 of the paper: of several that are drawn the best one stays.
+    """
+    tries = 1  # of the first one all are as good
     chances = points.counts.astype(float)
     nearest = np.full(len(chances), np.inf)
     found = []
     for _ in range(clusters):
         up_to = np.cumsum(chances)
-        at = np.searchsorted(up_to, generator.random() * up_to[-1], side="right")
-        found.append(points.values[min(at, len(chances) - 1)])
-        np.minimum(nearest, (points.values - found[-1]) ** 2, out=nearest)
+        at = np.searchsorted(up_to, generator.random(tries) * up_to[-1], side="right")
+        drawn = points.values[at.clip(max=len(chances) - 1), None]
+        squares = np.minimum(nearest, (drawn - points.values) ** 2)
+        best = (squares @ points.counts).argmin()
+        found.append(drawn[best, 0])
+        nearest = squares[best]
         chances = points.counts * nearest
+        tries = 2 + int(math.log(clusters))
     return np.sort(found)
 
 
