@@ -134,7 +134,7 @@ class Projection(keras.callbacks.Callback):
         self.sync()
         for variable, state in zip(self.variables, self.states, strict=True):
             if _holds(self, variable.constraint):
-                variable.assign(variable.constraint(variable))
+                variable.assign(_projected(variable, variable.constraint))
             else:
                 variable.assign(self.project(variable, state))
         self.join()
@@ -303,6 +303,14 @@ def _holds(projection, constraint):
             return True
         constraint = constraint.before
     return False
+
+
+def _projected(value, constraint):
+    """`value` put on all sets in force, in their order."""
+    if not isinstance(constraint, _Held):
+        return value
+    value = _projected(value, constraint.before)
+    return constraint.projection.project(value, constraint.state)
 
 
 def _without(constraint, projection):

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from compression.arguments import names, require_number, shown
+from compression.choice import exempted, layer_path, targets_of
 from compression.projection import Projection
-from compression.pruning.choice import exempted, layer_path, targets_of
 from compression.pruning.masks import (
     AUTO,
     SCOPES,

@@ -77,7 +77,7 @@ class Cluster(Projection):
         self._outdated = []
 
     def chosen(self, model):
-        masks = [each for each in self.others(Projection) if each.rank < self.rank]
+        masks = self._masks()
         if masks and not self.how.preserve_zeros:
             raise ValueError(
                 f"{type(masks[0]).__name__} holds zeros, and Cluster(preserve_zeros="
@@ -85,6 +85,9 @@ class Cluster(Projection):
             )
         self.kernels = kernels_to_share(model, super().chosen(model), self.how)
         return [kernel.variable for kernel in self.kernels]
+
+    def _masks(self):
+        return [each for each in self.others(Projection) if each.rank < self.rank]
 
     @property
     def kept(self):
@@ -125,6 +128,8 @@ class Cluster(Projection):
         self._begun = True
         if any((_array(state) != FREE).any() for state in self.states):
             return  # a checkpoint knows the codes
+        for each in self._masks():
+            each.update(step)  # of this step, too, if they come later
         self.sync()
         found = shared(self.kernels, self.how)
         for variable, state, each in zip(

@@ -15,8 +15,8 @@ import numpy as np
 from keras import ops
 
 from compression.arguments import names, require_number, shown
+from compression.choice import exempted, layer_path, targets_of
 from compression.graph import rebuild
-from compression.pruning.choice import exempted, layer_path, targets_of
 from compression.quantization.codebook import codebook
 from compression.quantization.kmeans import INITIALISATIONS
 from compression.weights import KERNELS, channel_axes
