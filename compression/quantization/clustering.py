@@ -20,7 +20,7 @@ from compression.projection import Projection
 from compression.quantization.cluster_means import cluster_means
 from compression.quantization.weight_sharing import Sharing, kernels_to_share, shared
 
-FREE = -1  # code of a weight before clustering begins
+FREE = -1  # code of a weight that is not zero before clustering begins
 
 
 class Cluster(Projection):
@@ -30,7 +30,8 @@ class Cluster(Projection):
     values, and nothing is to be stripped. Which weights have the same one is decided
     once, by k-means at step `begin`, and afterwards read from the weights themselves:
     a net that has so few values already goes on with them, as it does after a reload
-    in mid-training with `fit(initial_epoch=...)`.
+    in mid-training with `fit(initial_epoch=...)`. Zeros that stay do so from the first
+    step on.
 
     It composes with a `Distiller`, with weight averaging, with fake quantization
     (`quantize_aware`), and with `Prune` and `KeepZeros` in any order: what masks leave
@@ -94,7 +95,8 @@ class Cluster(Projection):
         return self.states
 
     def initial_state(self, variable):
-        return np.full(variable.shape, FREE, variable.dtype)
+        kept = (_array(variable) == 0) & self.how.preserve_zeros
+        return np.where(kept, 0, FREE).astype(variable.dtype)
 
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
@@ -126,7 +128,7 @@ class Cluster(Projection):
         if self._begun or step < self.begin:
             return
         self._begun = True
-        if any((_array(state) != FREE).any() for state in self.states):
+        if any((_array(state) > 0).any() for state in self.states):
             return  # a checkpoint knows the codes
         for each in self._masks():
             each.update(step)  # of this step, too, if they come later
