@@ -108,7 +108,8 @@ class Cluster(Projection):
 
     def project(self, value, state):
         kernel = self._of_state[id(state)]
-        codes = ops.cast(state, "int32")
+        value = ops.convert_to_tensor(value)
+        codes = ops.cast(ops.convert_to_tensor(state), "int32")
         held = ops.maximum(codes, 0)
         if self.how.preserve_zeros:
             held = ops.where(ops.equal(value, 0), 0, held)
@@ -128,11 +129,11 @@ class Cluster(Projection):
         if self._begun or step < self.begin:
             return
         self._begun = True
+        self.sync()
         if any((_array(state) > 0).any() for state in self.states):
             return  # a checkpoint knows the codes
         for each in self._masks():
             each.update(step)  # of this step, too, if they come later
-        self.sync()
         found = shared(self.kernels, self.how)
         for variable, state, each in zip(
             self.variables, self.states, found, strict=True
