@@ -7,6 +7,7 @@ stays an ordinary Keras model and a projection composes with any trainer.
 
 import inspect
 from collections.abc import Callable
+from typing import ClassVar
 
 import keras
 from keras import ops
@@ -23,7 +24,8 @@ class Projection(keras.callbacks.Callback):
     is a tensor of the variable's shape and dtype, such as a mask.
 
     Constraints that the variables had before, such as max-norm, and other projections
-    of the same training, stay in force: each is applied in the order of the callbacks.
+    of the same training, stay in force: each is applied in the order of the callbacks,
+    those of higher `rank` after the others.
 
     Steps are counted from the first epoch of this training, so that
     `fit(initial_epoch=...)` continues a schedule where it stood; earlier trainings of
@@ -38,6 +40,8 @@ class Projection(keras.callbacks.Callback):
         select: keeps the variables for which it is true; all kernels of convolutions
             and dense layers (not biases, not batch norm) by default.
     """
+
+    rank: ClassVar[int] = 0
 
     def __init__(self, select: Callable[[keras.Variable], bool] | None = None):
         super().__init__()
@@ -70,25 +74,28 @@ class Projection(keras.callbacks.Callback):
         """What a checkpoint must hold, beside the model, to go on in mid-training."""
         return []
 
+    def join(self) -> None:
+        """What ties variables to each other, each of which is on its own set now."""
+
     def update(self, step: int) -> None:
         """Before step `step` of the training (from 0): change `states` where due."""
 
     def on_train_begin(self, logs=None):
+        self._callbacks = _list_that_called()
         self.variables = self.chosen(self.model)
         if not self.variables:
             raise ValueError(
                 f"model {self.model.name!r} has no kernel to project (selected)"
             )
         self._steps_done = 0
-        self._callbacks = _list_that_called()
         if self._callbacks is not None and self._last not in self._callbacks.callbacks:
-            self._callbacks.callbacks.append(self._last)
+            _insert_last(self._callbacks.callbacks, self._last)
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
         self.states = [self._state(optimizer, variable) for variable in self.variables]
         for variable, state in zip(self.variables, self.states, strict=True):
-            variable.constraint = _Held(self, state, variable.constraint)
+            variable.constraint = _with(variable.constraint, self, state)
         _Training.of(self.model).projections.append(self)
         self.model.make_train_function(force=True)  # an old trace has no constraints
 
@@ -111,7 +118,7 @@ class Projection(keras.callbacks.Callback):
         self._steps_done = self._epoch_start + batch + 1
 
     def on_train_end(self, logs=None):
-        self.put_back()
+        self.put_back()  # while all sets are still in force
         self.let_go()
         self.model.make_train_function(force=True)
         if self._callbacks is None:
@@ -126,7 +133,11 @@ class Projection(keras.callbacks.Callback):
         restores earlier weights, sets them past their constraints."""
         self.sync()
         for variable, state in zip(self.variables, self.states, strict=True):
-            variable.assign(self.project(variable, state))
+            if _holds(self, variable.constraint):
+                variable.assign(_projected(variable, variable.constraint))
+            else:
+                variable.assign(self.project(variable, state))
+        self.join()
 
     def let_go(self) -> None:
         """Takes constraints and states away; the variables keep their values."""
@@ -142,6 +153,20 @@ class Projection(keras.callbacks.Callback):
         if self._callbacks is None:
             return []
         return [each for each in self._callbacks.callbacks if isinstance(each, kind)]
+
+    def compare_from_here(self) -> list[keras.callbacks.ModelCheckpoint]:
+        """The best net so far is not on the set: none of those to come may lose to it,
+        or it would be the one that is kept. Returns what has saved such a net."""
+        outdated = []
+        for checkpoint in self.others(keras.callbacks.ModelCheckpoint):
+            if checkpoint.save_best_only and checkpoint.best is not None:
+                checkpoint.best = None
+                outdated.append(checkpoint)
+        for stopping in self.others(keras.callbacks.EarlyStopping):
+            if stopping.restore_best_weights:
+                stopping.best = stopping.best_weights = None
+                stopping.wait = 0
+        return outdated
 
     def sync(self) -> None:
         """Before reading or assigning weights: JAX holds them in its trainer."""
@@ -165,6 +190,15 @@ class Projection(keras.callbacks.Callback):
         return state
 
 
+def put_back(model: keras.Model) -> None:
+    """Puts the weights of a model that is trained on the sets that hold them."""
+    for variable in model.trainable_variables:
+        if variable.constraint is not None:
+            variable.assign(variable.constraint(variable))
+    for projection in getattr(model.make_train_function, "projections", ()):
+        projection.join()
+
+
 class _Last(keras.callbacks.Callback):
     """Comes after all other callbacks of a training, at its end."""
 
@@ -174,6 +208,17 @@ class _Last(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.projection.after_all_callbacks()
+
+
+def _insert_last(callbacks, last):
+    """Behind all others, but before a `_Last` whose projection has a higher rank."""
+    at = len(callbacks)
+    while (
+        isinstance(callbacks[at - 1], _Last)
+        and callbacks[at - 1].projection.rank > last.projection.rank
+    ):
+        at -= 1
+    callbacks.insert(at, last)
 
 
 def _list_that_called():
@@ -241,6 +286,31 @@ class _Held:
         if self.before is not None:
             value = self.before(value)
         return self.projection.project(value, self.state)
+
+
+def _with(constraint, projection, state):
+    """`constraint`, and then `projection`; but before those of a higher rank."""
+    if isinstance(constraint, _Held) and constraint.projection.rank > projection.rank:
+        before = _with(constraint.before, projection, state)
+        return _Held(constraint.projection, constraint.state, before)
+    return _Held(projection, state, constraint)
+
+
+def _holds(projection, constraint):
+    """Whether `projection` is among what is in force."""
+    while isinstance(constraint, _Held):
+        if constraint.projection is projection:
+            return True
+        constraint = constraint.before
+    return False
+
+
+def _projected(value, constraint):
+    """`value` put on all sets in force, in their order."""
+    if not isinstance(constraint, _Held):
+        return value
+    value = _projected(value, constraint.before)
+    return constraint.projection.project(value, constraint.state)
 
 
 def _without(constraint, projection):

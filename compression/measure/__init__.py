@@ -3,7 +3,7 @@
 `profile` answers everything of one; `latencies` times several against each other in
 one run. Models in memory, .keras files, .tflite files and SavedModel folders alike.
 `mean_logits` answers from several crops or scales of an image; `board` runs a .tflite
-file in TensorFlow Lite Micro.
+file in TensorFlow Lite Micro; `kernel_values` counts the values of each kernel.
 """
 
 from compression.answers import agreement
@@ -16,6 +16,7 @@ from compression.measure.crops import (
     mean_logits,
     ten_crops,
 )
+from compression.measure.kernel_values import KernelValues, kernel_values
 from compression.measure.latency import Latency, latencies
 from compression.measure.macs import LayerCall, layer_calls, macs
 from compression.measure.parameters import Parameters, parameters
@@ -32,6 +33,7 @@ from compression.measure.sizes import size, zipped_size
 __all__ = [
     "Board",
     "Latency",
+    "KernelValues",
     "LayerCall",
     "Parameters",
     "Profile",
@@ -43,6 +45,7 @@ __all__ = [
     "errors_by_class",
     "googlenet_crops",
     "grid_crops",
+    "kernel_values",
     "latencies",
     "layer_calls",
     "logits",

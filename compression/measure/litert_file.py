@@ -58,11 +58,7 @@ def litert_weights(path: Path) -> list[np.ndarray]:
     axes and paddings, which are integers, are not among them.
     """
     file = _read(path)
-    stored = {  # float16 files: the widened tensor -> the stored one
-        int(operator.Outputs(0)): int(operator.Inputs(0))
-        for name, operator in file.operators
-        if name == "DEQUANTIZE"
-    }
+    stored = _stored(file)
     weights, biases = {}, {}
     for name, operator in file.operators:
         if name == "DEQUANTIZE":
@@ -82,6 +78,24 @@ def litert_weights(path: Path) -> list[np.ndarray]:
             else:
                 weights[index] = values
     return [*weights.values(), *biases.values()]
+
+
+def litert_kernels(path: Path) -> dict[str, np.ndarray]:
+    """Kernels of convolutions and dense layers by name, as `litert_weights` has them.
+
+    Those that are computed, not stored, are left out.
+    """
+    file = _read(path)
+    stored = _stored(file)
+    found = {}
+    for name, operator in file.operators:
+        if name in WEIGHTED:
+            index = int(operator.Inputs(WEIGHTED[name][1]))
+            index = stored.get(index, index)
+            values = _real_constant(file, index)
+            if values is not None:
+                found[file.graph.Tensors(index).Name().decode()] = values
+    return found
 
 
 def litert_macs(path: Path) -> int:
@@ -110,6 +124,15 @@ def litert_macs(path: Path) -> int:
             positions = math.prod(output[:-1])
         total += positions * math.prod(kernel) // batch
     return total
+
+
+def _stored(file):
+    """Of float16 files: the widened tensor -> the stored one."""
+    return {
+        int(operator.Outputs(0)): int(operator.Inputs(0))
+        for name, operator in file.operators
+        if name == "DEQUANTIZE"
+    }
 
 
 def _joined(file, tensor):

@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from compression.arguments import names
+from compression.choice import exempted, layer_path
 from compression.projection import Projection
-from compression.pruning.choice import exempted, layer_path
 
 
 class KeepZeros(Projection):

@@ -14,8 +14,8 @@ import numpy as np
 from keras import layers, ops
 
 from compression.arguments import names, require_number
+from compression.choice import exempted, layer_path
 from compression.graph import all_layers, has_graph, rebuild
-from compression.pruning.choice import exempted, layer_path
 from compression.weights import kernels, require_finite_weights
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from keras import ops
 
 from compression.arguments import names, require_number, shown
+from compression.choice import exempted, layer_path, targets_of
 from compression.projection import Projection
-from compression.pruning.choice import exempted, layer_path, targets_of
 from compression.pruning.masks import (
     AUTO,
     SCOPES,
@@ -211,7 +211,7 @@ class Prune(Projection):
         risen, self.sparsity = sparsity != self.sparsity, sparsity
         self.delivered = self._delivered(found)
         if risen:
-            self._compare_from_here()
+            self._outdated += self.compare_from_here()
         if self.scope == "global":  # otherwise it is what was asked for
             self._name_the_nearly_empty(found)
 
@@ -322,18 +322,6 @@ class Prune(Projection):
                     "save the model itself, or train longer",
                     stacklevel=2,
                 )
-
-    def _compare_from_here(self):
-        """The best net so far is one of less sparsity: none of those to come may lose
-        to it, or it would be the one that is kept."""
-        for checkpoint in self.others(keras.callbacks.ModelCheckpoint):
-            if checkpoint.save_best_only and checkpoint.best is not None:
-                checkpoint.best = None
-                self._outdated.append(checkpoint)
-        for stopping in self.others(keras.callbacks.EarlyStopping):
-            if stopping.restore_best_weights:
-                stopping.best = stopping.best_weights = None
-                stopping.wait = 0
 
     def _note_what_was_set(self):
         """The fraction of zeros, where a callback has set weights off the mask."""

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from compression import projection
 from experiments.training.batch_norm import Reestimation
 from experiments.training.settings import Training
 
@@ -59,9 +60,7 @@ class Averaging(keras.callbacks.Callback):
         if self.epoch < self.first_epoch:
             return
         self.lend()
-        for variable in self.model.trainable_variables:
-            if variable.constraint is not None:
-                variable.assign(variable.constraint(variable))
+        projection.put_back(self.model)
         batches = self.train(self.epoch)
         self._reestimation(batches.dataset.take(batches.steps_per_epoch))
 

@@ -1,4 +1,4 @@
-"""Which kernels are pruned, and how far, by the names of their layers."""
+"""Which kernels are pruned or shared, and how far, by the names of their layers."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -38,9 +38,19 @@ def exempted(model: keras.Model, exempt: Sequence[str]) -> set[str]:
 
 
 def targets_of(
-    model: keras.Model, kernels: Sequence[keras.Variable], targets: Mapping[str, float]
+    model: keras.Model,
+    kernels: Sequence[keras.Variable],
+    targets: Mapping[str, float],
+    *,
+    frozen: bool = False,
 ) -> list[float | None]:
     """For each kernel its own target: of the first pattern that names its layer.
+
+    Args:
+        model: whose kernels they are.
+        kernels: that will be pruned, or otherwise held.
+        targets: by the pattern.
+        frozen: whether frozen layers may have some, too.
 
     Raises:
         ValueError: a pattern names no layer, or only frozen ones.
@@ -51,10 +61,10 @@ def targets_of(
     found: list[float | None] = [None] * len(kernels)
     for name, target in targets.items():
         named = _matching(name, there, "targets")
-        if not named & learning:
+        if not frozen and not named & learning:
             raise ValueError(
                 f"targets[{name!r}]: {', '.join(sorted(named))} is frozen and would "
-                "not be pruned; set its trainable, or leave it out"
+                "stay as it is; set its trainable, or leave it out"
             )
         for i, path in enumerate(paths):
             if found[i] is None and path in named:

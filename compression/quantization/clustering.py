@@ -1,0 +1,248 @@
+"""Trained weight sharing: a net learns while its weights have a few values.
+
+Han, Mao, Dally (2016), "Deep Compression", https://arxiv.org/abs/1510.00149, section
+3.3: once weights are assigned to centroids they stay so, and a centroid moves by the
+gradients of its members. After each update the members take their mean, which is the
+paper's step with the mean of the gradients where the paper sums them: with plain
+gradient descent the paper's learning rate is ours over the number of members. The mean
+also has a meaning for Adam, which scales each weight's gradient by itself.
+"""
+
+import warnings
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+
+from compression.arguments import require_number
+from compression.projection import Projection
+from compression.quantization.cluster_means import cluster_means
+from compression.quantization.weight_sharing import Sharing, kernels_to_share, shared
+
+FREE = -1  # code of a weight that is not zero before clustering begins
+
+
+class Cluster(Projection):
+    """Holds the weights of kernels to a few values, which are learnt.
+
+    The model stays an ordinary one: after training each kernel has at most `clusters`
+    values, and nothing is to be stripped. Which weights have the same one is decided
+    once, by k-means at step `begin`, and afterwards read from the weights themselves:
+    a net that has so few values already goes on with them, as it does after a reload
+    in mid-training with `fit(initial_epoch=...)`. Zeros that stay do so from the first
+    step on.
+
+    It composes with a `Distiller`, with weight averaging, with fake quantization
+    (`quantize_aware`), and with `Prune` and `KeepZeros` in any order: what masks leave
+    is shared. Biases and batch norm are not shared.
+
+    The mean length in bits of a weight's code, of -log2 of its value's frequency,
+    stands in the logs as `code_bits`.
+
+    Args:
+        clusters: the most values of a kernel, 2 to 256; a zero that stays is one.
+        begin: first step at which weights are shared.
+        select: keeps the kernels for which it is true; all of them by default.
+        options: as `Sharing` takes them: scope, initialisation, preserve_zeros, rate,
+            targets, exempt, seed. With scope "global" centroids meet after each step
+            (each call of `on_train_batch_end`), outside what is compiled.
+
+    Raises:
+        ValueError: an argument is not as above; in `fit`, before anything is changed:
+            no kernel is left, a name matches no layer or only frozen ones, or zeros
+            are not preserved beside a callback that holds zeros; when clustering
+            begins: weights are not finite.
+    """
+
+    rank = 1  # values are shared by what masks leave
+
+    def __init__(
+        self,
+        clusters: int = 16,
+        *,
+        begin: int = 0,
+        select: Callable[[keras.Variable], bool] | None = None,
+        **options,
+    ):
+        super().__init__(select)
+        self.how = Sharing(clusters, **options)
+        require_number("begin", begin, whole=True)
+        if begin < 0:
+            raise ValueError(f"begin must not be negative, got {begin}")
+        self.begin = begin
+        self._start()
+
+    def _start(self):
+        self._begun = self._set_by_others = False
+        self._outdated = []
+
+    def chosen(self, model):
+        masks = self._masks()
+        if masks and not self.how.preserve_zeros:
+            raise ValueError(
+                f"{type(masks[0]).__name__} holds zeros, and Cluster(preserve_zeros="
+                "False) would give them other values: leave one of them out"
+            )
+        self.kernels = kernels_to_share(model, super().chosen(model), self.how)
+        return [kernel.variable for kernel in self.kernels]
+
+    def _masks(self):
+        return [each for each in self.others(Projection) if each.rank < self.rank]
+
+    @property
+    def kept(self):
+        return self.states
+
+    def initial_state(self, variable):
+        kept = (_array(variable) == 0) & self.how.preserve_zeros
+        return np.where(kept, 0, FREE).astype(variable.dtype)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin(logs)
+        self._start()
+        self._of_state = {
+            id(state): kernel
+            for state, kernel in zip(self.states, self.kernels, strict=True)
+        }
+
+    def project(self, value, state):
+        kernel = self._of_state[id(state)]
+        value = ops.convert_to_tensor(value)
+        codes = ops.cast(ops.convert_to_tensor(state), "int32")
+        held = ops.maximum(codes, 0)
+        if self.how.preserve_zeros:
+            held = ops.where(ops.equal(value, 0), 0, held)
+        numbers = held
+        if kernel.channels is not None:
+            numbers = held + (kernel.clusters + 1) * kernel.channels
+        wide = ops.cast(value, "float64" if _dtype(value) == "float64" else "float32")
+        means = cluster_means(
+            ops.reshape(wide, (-1,)),
+            ops.reshape(numbers, (-1,)),
+            kernel.groups * (kernel.clusters + 1),
+        )
+        found = ops.where(held > 0, ops.take(means, numbers), 0)
+        return ops.where(codes == FREE, value, ops.cast(found, value.dtype))
+
+    def update(self, step):
+        if self._begun or step < self.begin:
+            return
+        self._begun = True
+        self.sync()
+        if any((_array(state) > 0).any() for state in self.states):
+            return  # a checkpoint knows the codes
+        for each in self._masks():
+            each.update(step)  # of this step, too, if they come later
+        found = shared(self.kernels, self.how)
+        for variable, state, each in zip(
+            self.variables, self.states, found, strict=True
+        ):
+            state.assign(each.codes.astype(variable.dtype))
+            variable.assign(each.weights)
+        self._outdated = self.compare_from_here()
+
+    def on_train_batch_end(self, batch, logs=None):
+        super().on_train_batch_end(batch, logs)
+        self.join()
+
+    def join(self):
+        """With scope "global", members of a centroid are in several kernels."""
+        kernels = [i for i, kernel in enumerate(self.kernels) if not kernel.alone]
+        if not self._begun or len(kernels) < 2:
+            return
+        self.sync()
+        held = [self._held(i) for i in kernels]
+        values = [_array(self.variables[i]) for i in kernels]
+        sums, sizes = 0, 0
+        for codes, value in zip(held, values, strict=True):
+            flat = codes.ravel()
+            count = self.how.clusters + 1
+            sums += np.bincount(flat, weights=value.ravel(), minlength=count)
+            sizes += np.bincount(flat, minlength=count)
+        means = sums / np.maximum(sizes, 1)
+        for i, codes, value in zip(kernels, held, values, strict=True):
+            joined = means.astype(value.dtype)[codes]
+            self.variables[i].assign(np.where(codes > 0, joined, 0))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["code_bits"] = self.code_bits()
+
+    def code_bits(self) -> float:
+        """Mean length of a code, an entropy; before clustering, of a weight as it is.
+
+        What an entropy coder needs that knows which channel a weight is in, if each
+        has values of its own, less the tables of values.
+        """
+        self.sync()
+        if not self._begun:
+            return 8.0 * np.dtype(_array(self.variables[0]).dtype).itemsize
+        total = size = 0
+        for i, kernel in enumerate(self.kernels):
+            numbers = self._held(i)
+            if kernel.channels is not None:
+                numbers = numbers + (kernel.clusters + 1) * kernel.channels
+            count = kernel.groups * (kernel.clusters + 1)
+            counts = np.bincount(numbers.ravel(), minlength=count)
+            counts = counts.reshape(kernel.groups, -1)
+            all_of = np.broadcast_to(counts.sum(axis=1, keepdims=True), counts.shape)
+            there = counts > 0
+            total += counts[there] @ np.log2(all_of[there] / counts[there])
+            size += numbers.size
+        return float(total / size)
+
+    def _held(self, i):
+        """Codes of kernel `i`, 0 also where a mask has made zeros since."""
+        codes = _array(self.states[i]).astype(np.int32)
+        if self.how.preserve_zeros:
+            codes[_array(self.variables[i]) == 0] = 0
+        return codes
+
+    def put_back(self):
+        """As `Projection` does; but who else has set weights shall be known."""
+        optimizer = self.model.optimizer
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling
+        self.sync()
+        before = [_array(variable) for variable in self.variables]
+        super().put_back()
+        if not inner.use_ema:  # averages are off the set, and meant to be put on it
+            self._set_by_others |= any(
+                (_array(variable) != value).any()
+                for variable, value in zip(self.variables, before, strict=True)
+            )
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        if not self._begun:
+            warnings.warn(
+                f"training ended before step {self.begin}, at which weights are to be "
+                "shared: train longer, or begin sooner",
+                stacklevel=2,
+            )
+
+    def after_all_callbacks(self):
+        super().after_all_callbacks()
+        if self._set_by_others:
+            warnings.warn(
+                "a callback set weights that do not share their values at the end of "
+                "training: they share them again and were not trained so, evaluate "
+                "the net before use",
+                stacklevel=2,
+            )
+        for checkpoint in dict.fromkeys(self._outdated):
+            if checkpoint.best is None:
+                warnings.warn(
+                    f"{checkpoint.filepath} holds no net with shared weights: "
+                    "ModelCheckpoint has saved none since they are shared; save the "
+                    "model itself, or train longer",
+                    stacklevel=2,
+                )
+
+
+def _array(variable):
+    return np.array(ops.convert_to_numpy(variable))
+
+
+def _dtype(value):
+    return keras.backend.standardize_dtype(value.dtype)
