@@ -19,6 +19,8 @@ DOUBT = 4  # imaginary weights of the mean density, of a row or column
 FINE = 64  # parts of one weight, in densities
 MOST_KERNEL = 15  # weights of one kernel that are counted
 PATTERNS = 64
+MOST_PLACES = 1 << 10
+FEW_OUTPUTS = 32  # fewer than inputs: rows and columns are exchanged
 SIDES = (4, 5, 6, 7, 8)  # that are tried
 CHUNK, LARGE_CHUNK = 64, 256
 LARGE = 1 << 19  # weights, from which speed comes first
@@ -35,9 +37,12 @@ def kernel_shape(shape: tuple[int, ...], side: int) -> tuple[int, int, int]:
     if len(shape) < 2:
         return 1, 1, int(np.prod(shape, dtype=np.int64))
     *places, inputs, outputs = shape
+    places = int(np.prod(places, dtype=np.int64))
     if side:
         return side * side, inputs // (side * side), outputs
-    return int(np.prod(places, dtype=np.int64)), inputs, outputs
+    if places > MOST_PLACES:
+        return 1, places * inputs, outputs
+    return places, inputs, outputs
 
 
 def sides(shape: tuple[int, ...]) -> list[int]:
@@ -66,9 +71,10 @@ class Positions:
             nonzero: what shall be returned; None where `coder` reads it.
         """
         places, inputs, outputs = shape
-        if outputs == 1 and inputs > 1:  # the chunks run along the outputs
+        if outputs < min(inputs, FEW_OUTPUTS):  # chunks run along the outputs
             turned = None if nonzero is None else nonzero.transpose(0, 2, 1)
-            return self.code(coder, (places, 1, inputs), turned).transpose(0, 2, 1)
+            found = self.code(coder, (places, outputs, inputs), turned)
+            return found.transpose(0, 2, 1)
         self._mixture.renew(
             [1, 1, places * inputs, inputs, outputs, places, LEVELS * LEVELS]
             + [(MOST_KERNEL + 1) ** 2, PATTERNS, 32 * LEVELS]
