@@ -1,8 +1,8 @@
 """The smallest file of a net: weights and architecture, entropy-coded, without loss.
 
 `archive` writes a .limbeck file, `load_archive` gives the model that is in one,
-`read_archive` what it holds; `bits` says what tensors would take. FORMAT.md describes the
-file. The entropy coder is the package constriction's, imported when it is needed.
+`read_archive` what it holds; `bits` says what tensors would take. FORMAT.md describes
+the file. The range coder is the package constriction's, imported when it is needed.
 """
 
 from compression.export.archive.contents import Contents

@@ -17,30 +17,30 @@ OWN = ("class_name", "config", "name", "inbound_nodes")  # said in other ways
 BUILT = ("build_config", "compile_config")  # follow from the rest, or from training
 FREE_TEXT, EXPANSION = 1 << 16, 64  # bytes that a text may have: of its own, a byte's
 DICTIONARY = (
-    '"sigmoid","softmax","tanh","gelu","class_names":["airplane","automobile","bird",'
-    '"cat","deer","dog","frog","horse","ship","truck"],"mean":[0.,"std":[0.,'
-    '{"":"Dropout","rate":0.5,"n":"dropout"},{"":"Activation","activation":"relu",'
-    '"use_bias":false,"kernel_regularizer":{"":"L2","l2":0.0005},"padding":"same",'
-    '"kernel_initializer":{"":"HeNormal"},{"":"HeUniform"},{"":"LecunNormal"},'
-    '{"":"Add","name":"add","n":[{"args":[[{"~":"bn"},{"~":"relu"}]],"kwargs":{}}],'
-    '{"@":{"module":"architectures.layers","registered_name":"limbeck>'
-    'BatchNormalization"},"":"BatchNormalization","name":"bn1_1","n":"conv1_1"},'
-    '{"":"ReLU","name":"relu1_1","n":"bn1_1"},{"":"GlobalAveragePooling2D","name":'
-    '"pool","n":[32,32,3],"strides":[2,2],{"":"AveragePooling2D","pool_size":[3,3],'
-    '{"":"ZeroPadding2D","padding":[[1,1],[1,1]],{"":"DepthwiseConv2D",'
-    '{"model":{"":"Sequential","name":"sequential","layers":[{"":"InputLayer",'
-    '"batch_shape":[null,'
-    '"weights":[[3,3,64,64],[64],[1,1,128,128],[128],[256],[512],[1000],["uint32",2],'
-    '{"model":{"":"Functional","input_layers":[["image",0,0]],"layers":[{"":'
-    '"InputLayer","batch_shape":[null,28,28,1],"name":"image"},{"":"Conv2D",'
-    '"filters":20,"kernel_initializer":{"":"LecunUniform"},"kernel_size":[5,5],'
-    '"n":"image","name":"conv1"},{"":"MaxPooling2D","n":"conv1","name":"pool1"},'
-    '{"":"Flatten","n":"pool2","name":"flatten"},{"":"Dense","activation":"relu",'
-    '"kernel_initializer":{"":"LecunUniform"},"n":"flatten","name":"fc1","units":300}'
-    ',{"":"Dense","n":"fc2","name":"logits","units":10}],"name":"lenet",'
-    '"output_layers":[["logits",0,0]]},"weights":[[5,5,1,20],[20],[784,300],[300],'
-    "[300,100],[100],[100,10],[10]]}"
-).encode()
+    b'"sigmoid","softmax","tanh","gelu","class_names":["airplane","automobile","bird",'
+    b'"cat","deer","dog","frog","horse","ship","truck"],"mean":[0.,"std":[0.,'
+    b'{"":"Dropout","rate":0.5,"n":"dropout"},{"":"Activation","activation":"relu",'
+    b'"use_bias":false,"kernel_regularizer":{"":"L2","l2":0.0005},"padding":"same",'
+    b'"kernel_initializer":{"":"HeNormal"},{"":"HeUniform"},{"":"LecunNormal"},'
+    b'{"":"Add","name":"add","n":[{"args":[[{"~":"bn"},{"~":"relu"}]],"kwargs":{}}],'
+    b'{"@":{"module":"architectures.layers","registered_name":"limbeck>'
+    b'BatchNormalization"},"":"BatchNormalization","name":"bn1_1","n":"conv1_1"},'
+    b'{"":"ReLU","name":"relu1_1","n":"bn1_1"},{"":"GlobalAveragePooling2D","name":'
+    b'"pool","n":[32,32,3],"strides":[2,2],{"":"AveragePooling2D","pool_size":[3,3],'
+    b'{"":"ZeroPadding2D","padding":[[1,1],[1,1]],{"":"DepthwiseConv2D",'
+    b'{"model":{"":"Sequential","name":"sequential","layers":[{"":"InputLayer",'
+    b'"batch_shape":[null,'
+    b'"weights":[[3,3,64,64],[64],[1,1,128,128],[128],[256],[512],[1000],["uint32",2],'
+    b'{"model":{"":"Functional","input_layers":[["image",0,0]],"layers":[{"":'
+    b'"InputLayer","batch_shape":[null,28,28,1],"name":"image"},{"":"Conv2D",'
+    b'"filters":20,"kernel_initializer":{"":"LecunUniform"},"kernel_size":[5,5],'
+    b'"n":"image","name":"conv1"},{"":"MaxPooling2D","n":"conv1","name":"pool1"},'
+    b'{"":"Flatten","n":"pool2","name":"flatten"},{"":"Dense","activation":"relu",'
+    b'"kernel_initializer":{"":"LecunUniform"},"n":"flatten","name":"fc1","units":300}'
+    b',{"":"Dense","n":"fc2","name":"logits","units":10}],"name":"lenet",'
+    b'"output_layers":[["logits",0,0]]},"weights":[[5,5,1,20],[20],[784,300],[300],'
+    b"[300,100],[100],[100,10],[10]]}"
+)
 
 
 def deflated(value: Any) -> bytes:

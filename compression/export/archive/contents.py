@@ -82,24 +82,31 @@ def to_bytes(contents: Contents) -> bytes:
     return MAGIC + bytes([VERSION]) + checksum + body
 
 
-def from_bytes(content: bytes, path: Path) -> Contents:
+def from_bytes(content: bytes, path: Path, *, weights: bool = True) -> Contents:
     """What `to_bytes` was given.
 
     Args:
         path: of the file, for messages.
+        weights: whether they shall be decoded.
 
     Raises:
         ValueError: it is no archive, of a later version or damaged; names the file.
     """
     try:
-        return _read(content)
+        return _read(content, weights)
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply to be an archive") from error
-    except (ValueError, ArithmeticError, AttributeError, LookupError, TypeError) as error:
+    except (
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+    ) as error:
         raise ValueError(f"{path} is not a readable archive: {error}") from error
 
 
-def _read(content):
+def _read(content, with_weights):
     if content[: len(MAGIC)] != MAGIC:
         raise ValueError("it does not begin like one")
     if len(content) < CHECKED:
@@ -132,8 +139,10 @@ def _read(content):
     config = unpacked(described.get("model"))
     if not isinstance(config, dict):
         raise ValueError("its description has no model")
-    tensors = Tensors(Reader(body[start + length :]))
-    weights = [tensors.code(*each) for each in shapes]
+    weights = []
+    if with_weights:
+        tensors = Tensors(Reader(body[start + length :]))
+        weights = [tensors.code(*each) for each in shapes]
     return Contents(config, weights, tuple(class_names), tuple(mean), tuple(std))
 
 

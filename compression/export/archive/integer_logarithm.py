@@ -24,7 +24,7 @@ _REACH = 12 << FRACTION_BITS >> _SHIFT
 
 @cache
 def log2_table() -> np.ndarray:
-    """(LARGEST,) int64: floor(4096 log2 i) but for the rounding of 12 squarings; 0 at 0.
+    """(LARGEST,) int64: 4096 log2 i, rounded down as 12 squarings are; 0 at 0.
 
     With k = floor(log2 i) and m = i / 2^k, the fraction's next digit is 1 where m^2
     is 2 or more, and m becomes m^2, or half of it.

@@ -52,20 +52,27 @@ def archive(
         raise ValueError(f"path must end in {SUFFIX}, got {path}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
-    _require_model(model)
-    config = keras.saving.serialize_keras_object(model)
-    weights = [_value(variable) for variable in model.weights]
-    contents = Contents(
-        config,
-        weights,
-        _class_names(class_names),
-        *(_numbers(*each) for each in (("mean", mean), ("std", std))),
-    )
-    content = to_bytes(contents)
-    _check(content, model, weights, path)
+    about = {
+        "class_names": _class_names(class_names),
+        "mean": _numbers("mean", mean),
+        "std": _numbers("std", std),
+    }
+    content = to_archive(model, **about)
+    _check(content, model, path)
     with replacing(path) as file:
         file.write_bytes(content)
     return path
+
+
+def to_archive(model: keras.Model, **about: tuple) -> bytes:
+    """The content of the file of `model`; `about` are `class_names`, `mean`, `std`.
+
+    Raises:
+        ImportError, ValueError: as `archive`.
+    """
+    _require_model(model)
+    config = keras.saving.serialize_keras_object(model)
+    return to_bytes(Contents(config, _values(model), **about))
 
 
 def load_archive(path: str | Path) -> keras.Model:
@@ -85,8 +92,12 @@ def load_archive(path: str | Path) -> keras.Model:
     return rebuilt(contents.config, contents.weights, path)
 
 
-def read_archive(path: str | Path) -> Contents:
+def read_archive(path: str | Path, *, weights: bool = True) -> Contents:
     """What a .limbeck file holds, without a model built of it.
+
+    Args:
+        path: of the file.
+        weights: whether they shall be decoded, which takes longest.
 
     Raises:
         FileNotFoundError, ImportError, ValueError: as `load_archive`.
@@ -96,7 +107,7 @@ def read_archive(path: str | Path) -> Contents:
         raise FileNotFoundError(f"there is no archive at {path}")
     if path.is_dir():
         raise ValueError(f"{path} is a folder, no archive")
-    return from_bytes(path.read_bytes(), path)
+    return from_bytes(path.read_bytes(), path, weights=weights)
 
 
 def _require_model(model):
@@ -110,10 +121,10 @@ def _require_model(model):
     require_finite_weights(model)
 
 
-def _check(content, model, weights, path):
+def _check(content, model, path):
     """Reads it as `load_archive` will."""
     contents = from_bytes(content, path)
-    for before, after in zip(weights, contents.weights, strict=True):
+    for before, after in zip(_values(model), contents.weights, strict=True):
         if before.dtype != after.dtype or before.tobytes() != after.tobytes():
             raise RuntimeError(f"{path} does not hold the weights of {model.name!r}")
     twin = rebuilt(contents.config, contents.weights, path)
@@ -122,6 +133,10 @@ def _check(content, model, weights, path):
             f"{model.name!r} cannot be rebuilt from its config: has it layers whose "
             "get_config lacks something?"
         )
+
+
+def _values(model):
+    return [_value(variable) for variable in model.weights]
 
 
 def _value(variable):

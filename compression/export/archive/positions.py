@@ -2,8 +2,8 @@
 
 A tensor is seen as (places, inputs, outputs): the pixels of a convolution's kernel, its
 channels in and out; or, of a dense kernel behind a Flatten, the pixels and channels
-that were flattened. Pruned kernels have empty rows and columns, dead pixels, and filters
-whose zeros lie together: each is a context of `Mixture`.
+that were flattened. Pruned kernels have empty rows and columns, dead pixels, and
+filters whose zeros lie together: each is a context of `Mixture`.
 """
 
 from math import isqrt
@@ -153,7 +153,7 @@ class _Known:
         return found
 
     def _level(self, ones, weights):
-        """How dense, beside the whole: 0 to LEVELS - 1, the half octaves from MIDDLE."""
+        """How dense, beside the whole: 0 to 16, in half octaves from MIDDLE."""
         mean = DOUBT * FINE * (self.ones + 1) // (self.seen + 2) + 1
         log2 = self._log2
         weights = FINE * weights + DOUBT * FINE

@@ -64,8 +64,9 @@ def comparable(model: keras.Model) -> Any:
 
 def _require_fit(model, weights):
     variables = model.weights
-    ours = [(tuple(v.shape), keras.backend.standardize_dtype(v.dtype))
-            for v in variables]
+    ours = [
+        (tuple(v.shape), keras.backend.standardize_dtype(v.dtype)) for v in variables
+    ]
     theirs = [(array.shape, array.dtype.name) for array in weights]
     if ours != theirs:
         raise ValueError("its weights are not those of its architecture")

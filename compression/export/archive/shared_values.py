@@ -1,8 +1,8 @@
-"""Weights that are not zero and have few different values: which of them each one has.
+"""Weights that are not zero and have few values: which of them each one has.
 
-The values of a tensor are numbered from zero outwards, on either side. A weight's sign is
-coded first, then its number's bits from the highest on; what is expected of them depends
-on how large the weights around it were: of the same row, column and kernel.
+The values of a tensor are numbered from zero outwards, on either side. A weight's sign
+is coded first, then its number's bits from the highest on; what is expected of them
+depends on how large the weights around it were: of the same row, column and kernel.
 """
 
 import numpy as np

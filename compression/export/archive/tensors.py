@@ -218,9 +218,10 @@ def _way(keys, dtype):
     values = flat[flat != 0]
     zeros = ZEROS if len(values) < len(flat) else 0
     table = np.unique(values)
-    if dtype == "float32" and len(table) <= MOST_VALUES and len(table) < len(values):
-        if step_of(table) is not None:
-            return zeros + STEPS
+    if dtype == "float32" and len(table) <= min(MOST_VALUES, len(values) - 1):
+        with np.errstate(over="ignore"):
+            if step_of(table) is not None:
+                return zeros + STEPS
     width = np.log2(len(table)) + 1
     cost = TABLE_BITS * len(table) + width * len(values)
     narrow = min(TABLE_BITS + 4, WIDTHS[dtype]) * len(values)
