@@ -21,6 +21,7 @@ from compression.export.archive.config_packing import (
     unpacked,
 )
 from compression.export.archive.keys import WIDTHS, numpy_dtype
+from compression.export.archive.positions import rows
 from compression.export.archive.range_coder import Reader, Writer
 from compression.export.archive.tensors import Tensors
 
@@ -29,9 +30,11 @@ VERSION = 1
 SUFFIX = ".limbeck"
 CHECKED = len(MAGIC) + 1 + 4  # where the bytes start that the checksum is of
 MOST_BYTES = 4 << 30  # of the weights
-# How many weights a file may hold: more would be a bomb, or a net of nearly nothing but
-# equal weights, whose file is filled up.
+# What a file may hold, without and for each of its bytes: weights, and rows of weights
+# with those that a tensor counts for. More would be a bomb, or a net of nearly nothing
+# but equal weights, whose file is filled up.
 FREE_WEIGHTS, WEIGHTS_IN_BYTE = 1 << 18, 1000
+FREE_ROWS, ROWS_IN_BYTE, ROWS_OF_TENSOR = 1 << 14, 16, 64
 MOST_AXES = 8
 
 
@@ -77,7 +80,8 @@ def to_bytes(contents: Contents) -> bytes:
     for array in weights:
         tensors.code(array.shape, array.dtype.name, array)
     body = _varint(len(description)) + description + writer.content()
-    body += bytes(max(0, _least_bytes(sum(a.size for a in weights)) - len(body)))
+    least = _least_bytes([array.shape for array in weights])
+    body += bytes(max(0, least - len(body)))
     checksum = zlib.crc32(body).to_bytes(4, "little")
     return MAGIC + bytes([VERSION]) + checksum + body
 
@@ -129,10 +133,10 @@ def _read(content, with_weights):
     shapes = [_shape_and_dtype(each) for each in _list(described, "weights", list)]
     count = sum(math.prod(shape) for shape, _ in shapes)
     size = sum(math.prod(s) * numpy_dtype(d).itemsize for s, d in shapes)
-    if size > MOST_BYTES or len(body) < _least_bytes(count):
+    if size > MOST_BYTES or len(body) < _least_bytes([shape for shape, _ in shapes]):
         raise ValueError(
             f"it says that it holds {count} weights in {len(content)} bytes, which is "
-            "more than such a file can"
+            "more than such a file may"
         )
     class_names = _list(described, "class_names", str)
     mean, std = (_list(described, name, int | float) for name in ("mean", "std"))
@@ -159,9 +163,15 @@ def _require_size(weights):
         )
 
 
-def _least_bytes(count):
-    """How long the part of a file that is checked must be for so many weights."""
-    return max(0, -(-(count - FREE_WEIGHTS) // WEIGHTS_IN_BYTE))
+def _least_bytes(shapes):
+    """How long the part of a file that has a checksum must be, for these tensors."""
+    weights = sum(math.prod(shape) for shape in shapes)
+    lines = sum(rows(shape) + ROWS_OF_TENSOR for shape in shapes)
+    return max(
+        0,
+        -(-(weights - FREE_WEIGHTS) // WEIGHTS_IN_BYTE),
+        -(-(lines - FREE_ROWS) // ROWS_IN_BYTE),
+    )
 
 
 def _described(array):

@@ -6,7 +6,7 @@ that were flattened. Pruned kernels have empty rows and columns, dead pixels, an
 filters whose zeros lie together: each is a context of `Mixture`.
 """
 
-from math import isqrt
+from math import isqrt, prod
 
 import numpy as np
 
@@ -35,9 +35,9 @@ def kernel_shape(shape: tuple[int, ...], side: int) -> tuple[int, int, int]:
         side: of the square image that a matrix's rows were, flattened; 0: none was.
     """
     if len(shape) < 2:
-        return 1, 1, int(np.prod(shape, dtype=np.int64))
+        return 1, 1, prod(shape)
     *places, inputs, outputs = shape
-    places = int(np.prod(places, dtype=np.int64))
+    places = prod(places)
     if side:
         return side * side, inputs // (side * side), outputs
     if places > MOST_PLACES:
@@ -51,7 +51,14 @@ def sides(shape: tuple[int, ...]) -> list[int]:
         return [0]
     rows, whole = shape[0], isqrt(shape[0])
     small = [side for side in SIDES if side < whole and rows % side**2 == 0]
-    return [0, *small, *([whole] if whole**2 == rows and whole > 1 else [])]
+    square = whole**2 == rows and 1 < rows <= MOST_PLACES
+    return [0, *small, *([whole] if square else [])]
+
+
+def rows(shape: tuple[int, ...]) -> int:
+    """How many rows `Positions` goes through, of a tensor with zeros."""
+    places, inputs, outputs = kernel_shape(shape, 0)
+    return places * (outputs if outputs < min(inputs, FEW_OUTPUTS) else inputs)
 
 
 class Positions:

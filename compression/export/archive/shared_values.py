@@ -17,7 +17,7 @@ DOUBT = 4  # imaginary weights of the mean size, of a row, column or kernel
 NODES = 1 << 10  # beginnings of a number that are told apart
 COARSE = 1 << 6  # of these, in contexts of levels
 DEEP = 64
-DENSITIES = 8
+DENSITIES = 64  # in eighths: of a column, of a kernel
 CHUNK = 512
 GROWTH = 32
 
@@ -125,8 +125,9 @@ class _Known:
         self._count = self._sum = 0
         # One row and column of zeros around stand in for neighbours that are not there.
         self._values = np.zeros((places + 1, inputs + 1, outputs), np.int64)
-        dense = nonzero.sum(axis=(0, 1)) * DENSITIES // max(1, places * inputs)
-        self._density = dense.clip(0, DENSITIES - 1)
+        dense = (nonzero.sum(axis=(0, 1)) * 8 // max(1, places * inputs)).clip(0, 7)
+        kernels = (nonzero.sum(axis=0) * 7 // places).clip(0, 7)
+        self._density = dense * 8 + kernels
 
     def sign_contexts(self, chunk):
         """(6, n)."""
@@ -139,7 +140,7 @@ class _Known:
         return np.stack([zero, zero, source, output, place, around])
 
     def levels(self, chunk):
-        """Of rows, columns, kernels and neighbours; and how dense the columns are."""
+        """Of rows, columns, kernels and neighbours; and how dense column and kernel are."""
         place, source, output = self._at(chunk)
         mean = (SIZES // 2 * DOUBT + self._sum) // (self._count + DOUBT) + 1
         found = []
@@ -151,7 +152,7 @@ class _Known:
         near = np.abs(np.stack([left, inner]))
         sizes = (near * self._scale >> 10).sum(axis=0)
         found.append(self._level((near > 0).sum(axis=0), sizes, mean))
-        return [*found, self._density[output]]
+        return [*found, self._density[source, output]]
 
     def _level(self, count, total, mean):
         """How large on average: 0 to LEVELS - 1, the eighths of octaves from MIDDLE."""

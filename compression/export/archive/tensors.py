@@ -7,13 +7,18 @@ import numpy as np
 from compression.export.archive.keys import WIDTHS, from_keys, to_keys
 from compression.export.archive.numbers_coding import Numbers
 from compression.export.archive.plain_values import PlainValues
-from compression.export.archive.positions import Positions, kernel_shape, sides
+from compression.export.archive.positions import (
+    MOST_PLACES,
+    Positions,
+    kernel_shape,
+    sides,
+)
 from compression.export.archive.range_coder import Meter
 from compression.export.archive.shared_values import SharedValues
 
 CONSTANT, PLAIN, SHARED, STEPS = range(4)
 ZEROS = 4  # is added where zeros are told apart first
-MOST_VALUES = 1 << 15
+MOST_VALUES = 1 << 12
 TABLE_BITS = 20  # about what a shared value costs in the table
 
 
@@ -65,7 +70,7 @@ class Tensors:
         if has_zeros and len(shape) == 2:
             chosen = None if keys is None else _best_side(shape, keys)
             side = self._number(chosen, "header")
-            if side and (side > 1 << 16 or shape[0] % side**2):
+            if side and (side**2 > MOST_PLACES or shape[0] % side**2):
                 raise ValueError(f"no image of side {side} has {shape[0]} pixels")
         kernel = kernel_shape(shape, side)
         keys = None if keys is None else keys.reshape(kernel)
@@ -96,7 +101,7 @@ class Tensors:
         if kind == STEPS:
             table = self._steps(dtype, table)
         else:
-            table = self._shared_table(table)
+            table = self._shared_table(table, int(nonzero.sum()))
         below = int((table < 0).sum())
         numbers = None
         if values is not None:
@@ -107,7 +112,7 @@ class Tensors:
         found = self._shared.code(self._coder, nonzero, ends, numbers)
         return table[found + below - (found > 0)]
 
-    def _shared_table(self, table):
+    def _shared_table(self, table, most):
         """Keys that rise, none of them 0, from how far each is from the one before."""
         below = above = None
         if table is not None:
@@ -115,7 +120,7 @@ class Tensors:
         sides = []
         for side, first in ((below, 0), (above, 1)):
             count = self._number(None if side is None else len(side), "tables")
-            if count > MOST_VALUES:
+            if count > min(most, MOST_VALUES):
                 raise ValueError(f"{count} values are more than a table may have")
             gaps = None
             if side is not None:

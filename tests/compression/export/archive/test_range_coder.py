@@ -59,7 +59,9 @@ def test_the_stream_is_what_the_format_says(seed):
         for b, p in zip(bits.tolist(), ones.tolist(), strict=True)
     )
     assert meter.bits[""] == pytest.approx(expected)
-    assert expected / 8 - 4 <= len(content) <= expected / 8 + 8
+    assert len(content) <= expected / 8 + 8
+    if seed:  # nothing but zeros is an empty stream, however unlikely it was
+        assert len(content) >= expected / 8 - 4
 
 
 def test_the_logarithm_is_one():
