@@ -161,6 +161,26 @@ def beside(path: Path) -> Deployment | None:
     return None
 
 
+def of_file(path: Path) -> Deployment | None:
+    """What lies beside a file; else what an archive says itself; None if none does.
+
+    Raises:
+        ValueError: one of them cannot be read; names it.
+    """
+    known = beside(path)
+    if known is not None or path.suffix != ".limbeck":
+        return known
+    from compression import export
+
+    contents = export.read_archive(path, weights=False)
+    layers = contents.config["config"].get("layers", [])
+    shapes = [layer["config"].get("batch_shape") for layer in layers[:1]]
+    if not contents.class_names or not contents.mean or shapes in ([], [None]):
+        return None
+    image_shape = tuple(shapes[0][1:])
+    return Deployment(image_shape, contents.mean, contents.std, contents.class_names)
+
+
 def read(path: Path) -> Deployment:
     """What `path` says.
 

@@ -15,6 +15,7 @@ from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
 UNKNOWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+OF_KERAS = (".keras", ".limbeck")  # files that a Keras model is made of
 CHUNK = 256  # images at once where a file takes any number: bounds the memory
 
 
@@ -23,7 +24,7 @@ class Runner:
     """Images (n, height, width, channels) in, (n, classes) out, both float32.
 
     Attributes:
-        kind: "litert", "saved_model" or "keras".
+        kind: "litert", "saved_model", "keras" or "archive".
         path: where it was loaded from, None for a model in memory.
         input_shape: (height, width, channels).
         batch: number of images in every call of the file, None for any. Calling the
@@ -88,16 +89,16 @@ class Runner:
 
 
 def load(path: str | Path, *, threads: int = 1) -> Runner:
-    """Loads a SavedModel folder, a .tflite file or a .keras file to run it.
+    """Loads a SavedModel folder, a .tflite, .keras or .limbeck file to run it.
 
     Args:
-        path: what was exported. Layers of a .keras file that Keras does not ship must
-            be registered by then: import the modules that define them.
+        path: what was exported. Layers of a .keras or .limbeck file that Keras does not
+            ship must be registered by then: import the modules that define them.
         threads: that LiteRT may use; TensorFlow shares one pool in a process.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
-        ValueError: what is there is none of the three, or is damaged; or a SavedModel
+        ValueError: what is there is none of the four, or is damaged; or a SavedModel
             has operators that reach files, the network or native code.
     """
     require_number("threads", threads, whole=True)
@@ -110,10 +111,10 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
         return _load_saved_model(path)
     if path.suffix == ".tflite":
         return _load_litert(path, threads)
-    if path.suffix == ".keras":
+    if path.suffix in OF_KERAS:
         return _load_keras(path)
     raise ValueError(
-        f"{path} must be a SavedModel folder, a .tflite file or a .keras file"
+        f"{path} must be a SavedModel folder, a .tflite, .keras or .limbeck file"
     )
 
 
@@ -133,11 +134,12 @@ def of_model(model: keras.Model, path: Path | None = None) -> Runner:
 
     batch, *shape = model.inputs[0].shape
     run = run if path is None else _naming(path, run)
-    return Runner("keras", path, tuple(shape), batch, run, model)
+    kind = "archive" if path is not None and path.suffix == ".limbeck" else "keras"
+    return Runner(kind, path, tuple(shape), batch, run, model)
 
 
 def load_model(path: str | Path) -> keras.Model:
-    """The model in a .keras file, of any number of inputs and outputs.
+    """The model in a .keras or .limbeck file, of any number of inputs and outputs.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
@@ -146,6 +148,10 @@ def load_model(path: str | Path) -> keras.Model:
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
+    if path.is_file() and path.suffix == ".limbeck":
+        from compression.export.archive.models import load_archive
+
+        return load_archive(path)
     if path.is_dir() or path.suffix != ".keras":
         raise ValueError(f"{path} was exported already: give the .keras file before it")
     try:

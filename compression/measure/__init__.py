@@ -28,7 +28,7 @@ from compression.measure.scores import (
     logits,
     top_accuracy,
 )
-from compression.measure.sizes import size, zipped_size
+from compression.measure.sizes import encoded_size, size, zipped_size
 
 __all__ = [
     "Board",
@@ -42,6 +42,7 @@ __all__ = [
     "at_scales",
     "board",
     "cross_entropy",
+    "encoded_size",
     "errors_by_class",
     "googlenet_crops",
     "grid_crops",

@@ -18,7 +18,7 @@ from compression.measure.crops import mean_logits
 from compression.measure.latency import Latency, latencies
 from compression.measure.macs import macs
 from compression.measure.parameters import parameters
-from compression.measure.sizes import model_sizes, size, zipped_size
+from compression.measure.sizes import encoded_size, model_sizes, size, zipped_size
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Profile:
     """Measurements of one model or file; None where it was not asked or is unknown.
 
     Attributes:
-        kind: "keras", "saved_model" or "litert".
+        kind: "keras", "saved_model", "litert" or "archive".
         parameters: weights as papers count them, see `measure.parameters`.
         nonzero: of these, how many are not zero.
         macs: multiply-accumulates of one image; None with a warning where a layer is
@@ -34,6 +34,7 @@ class Profile:
         bytes: of the file or folder; of a model in memory, the .keras file that it
             would be without its optimizer.
         bytes_zipped: after deflate at level 9.
+        bytes_encoded: of the .limbeck file, where it is asked for or is what was given.
         latency_ms: median over calls with one image.
         latency_low_ms: 10th percentile.
         latency_high_ms: 90th percentile.
@@ -55,6 +56,7 @@ class Profile:
     macs: int | None
     bytes: int
     bytes_zipped: int
+    bytes_encoded: int | None = None
     latency_ms: float | None = None
     latency_low_ms: float | None = None
     latency_high_ms: float | None = None
@@ -80,11 +82,12 @@ def profile(  # noqa: PLR0913, what to measure, each by keyword
     reference: keras.Model | Runner | str | Path | np.ndarray | None = None,
     latency: bool = True,
     arena: bool = True,
+    encoded: bool = False,
     threads: int = 1,
     image_size: int | tuple[int, int] | None = None,
     views: Callable[[np.ndarray], Iterable[np.ndarray]] | None = None,
 ) -> Profile:
-    """Measures a model, a .keras file, a .tflite file or a SavedModel folder.
+    """Measures a model, a .keras, .tflite or .limbeck file or a SavedModel folder.
 
     Args:
         model_or_path: what to measure.
@@ -93,6 +96,7 @@ def profile(  # noqa: PLR0913, what to measure, each by keyword
             logits of the same images, (n, classes).
         latency: time it, too. To compare several, use `latencies`.
         arena: ask TensorFlow Lite Micro, of a .tflite file, too.
+        encoded: entropy-code a Keras model, too, which takes seconds.
         threads: that LiteRT may use.
         image_size: side, or (height, width), at which a model that leaves it open is
             timed and its MACs counted; that of the first images of `data` by default.
@@ -132,6 +136,7 @@ def profile(  # noqa: PLR0913, what to measure, each by keyword
         macs=_macs_or_none(sized),
         bytes=sizes[0],
         bytes_zipped=sizes[1],
+        bytes_encoded=_encoded(runner, sizes[0], encoded),
         latency_ms=time.median_ms,
         latency_low_ms=time.low_ms,
         latency_high_ms=time.high_ms,
@@ -139,6 +144,12 @@ def profile(  # noqa: PLR0913, what to measure, each by keyword
         board_refusal=on_board.refusal,
         **answers,
     )
+
+
+def _encoded(runner, size, asked):
+    if runner.kind == "archive":
+        return size
+    return encoded_size(runner.model) if asked and runner.model is not None else None
 
 
 def _size_of(data):

@@ -1,4 +1,4 @@
-"""Bytes on disk, and how many of them a general compressor leaves."""
+"""Bytes on disk, and how many of them a general compressor, or ours, leaves."""
 
 import io
 import tempfile
@@ -33,6 +33,13 @@ def model_sizes(model: keras.Model) -> tuple[int, int]:
         path = Path(folder) / "model.keras"
         bare.save(path)
         return size(path), zipped_size(path)
+
+
+def encoded_size(model: keras.Model) -> int:
+    """Bytes of the .limbeck file of `model`, entropy-coded (`export.archive`)."""
+    from compression.export.archive.models import to_archive
+
+    return len(to_archive(model))
 
 
 def _files(path):

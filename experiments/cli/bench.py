@@ -4,7 +4,13 @@ import json
 import os
 from functools import partial
 
-from experiments.cli.options import add_json, names, positive, start_tensorflow
+from experiments.cli.options import (
+    add_json,
+    names,
+    path,
+    positive,
+    start_tensorflow,
+)
 
 NETS_EXAMPLES = """
 limbeck bench nets
@@ -31,12 +37,18 @@ limbeck bench runtimes
 limbeck bench runtimes --only resnet56 --rounds 100 --json
 limbeck bench runtimes --quick      # does everything run?
 """
+ARCHIVE_EXAMPLES = """
+limbeck bench archive
+limbeck bench archive --files net.keras other.keras
+limbeck bench archive --quick       # does everything run?
+"""
 EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
 limbeck bench prune                 # pruning: training, cutting, files
 limbeck bench quantize              # quantization-aware training
 limbeck bench runtimes              # one image in each runtime
+limbeck bench archive               # bytes of pruned and clustered weights
 """
 
 
@@ -100,6 +112,20 @@ def add(commands):
     runtimes.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
     _add_rounds_options(runtimes)
     runtimes.set_defaults(run=_runtimes)
+    archive = kinds.add_parser(
+        "archive",
+        help="bytes of weights in zip, xz, zstd, Deep Compression and .limbeck",
+        description="The same pruned and clustered weights in general compressors, in "
+        "Deep Compression's coding and in limbeck's archive: bytes, and MB/s each way. "
+        "brotli and zstd take part where they are installed.",
+        examples=ARCHIVE_EXAMPLES,
+    )
+    archive.add_argument("--only", metavar="A,B", help="nets (all that are made)")
+    archive.add_argument(
+        "--files", metavar="FILE", nargs="+", type=path, default=(), help=".keras files"
+    )
+    _add_rounds_options(archive)
+    archive.set_defaults(run=_archive)
 
 
 def _add_turns_options(command):
@@ -152,6 +178,15 @@ def _runtimes(options):
 
     benchmark = partial(runtimes.run, names(options.only))
     _show(benchmark, runtimes_table.as_text, options, on_threads=False)
+
+
+def _archive(options):
+    start_tensorflow()
+    import architectures  # noqa: F401, registers the layers that a file may hold
+    from experiments.benchmarks import archive, archive_table
+
+    benchmark = partial(archive.run, names(options.only), files=options.files)
+    _show(benchmark, archive_table.as_text, options, on_threads=False)
 
 
 def _show(benchmark, as_text, options, *, on_threads=True):

@@ -1,4 +1,4 @@
-"""`limbeck export`: a .keras file, written for deployment."""
+"""`limbeck export`: a .keras file, written for deployment, or as small as it gets."""
 
 import sys
 
@@ -11,6 +11,8 @@ limbeck export net.keras net.tflite
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck export net.keras saved_model --precision float16
 limbeck export net.tflite net.h     # a C array for TensorFlow Lite Micro
+limbeck export net.keras net.limbeck  # entropy-coded, without loss
+limbeck export net.limbeck net.tflite
 """
 # Of model files of other kinds: nobody means a folder by them, nor by ".TFLITE".
 OTHER_FILES = {
@@ -25,20 +27,22 @@ def add(commands):
         "export",
         help="write a .keras model for deployment",
         description="As LiteRT (TFLite) where OUT ends in .tflite, as a C array of "
-        "such a file where it ends in .h, else as a SavedModel.",
+        "such a file where it ends in .h, as an entropy-coded archive where it ends in "
+        ".limbeck, else as a SavedModel.",
         examples=EXAMPLES,
     )
     command.add_argument(
         "model",
         metavar="MODEL",
         type=path,
-        help="a .keras file; for an OUT that ends in .h a .tflite file",
+        help="a .keras or .limbeck file; for an OUT that ends in .h a .tflite file",
     )
     command.add_argument(
         "out",
         metavar="OUT",
         type=path,
-        help="a .tflite file, a C header (.h) or a SavedModel folder",
+        help="a .tflite file, a C header (.h), an archive (.limbeck) or a SavedModel "
+        "folder",
     )
     command.add_argument(
         "--precision", default="float32", metavar="NAME", help="(float32)"
@@ -70,11 +74,14 @@ def run(options):
     if options.out.suffix == ".h":
         _write_header(options)
         return
+    if options.out.suffix == ".limbeck":
+        _write_archive(options)
+        return
     lite = options.out.suffix == ".tflite"
     if not lite and options.out.suffix.lower() in OTHER_FILES:
         raise ValueError(
-            f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite or "
-            f".h, or be the folder of a SavedModel, got {options.out}"
+            f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite, .h "
+            f"or .limbeck, or be the folder of a SavedModel, got {options.out}"
         )
     model = export.load_model(options.model)
     calibration = None
@@ -102,9 +109,28 @@ def run(options):
                 "SavedModel holds int8 weights only, which need no calibration"
             )
         export.saved_model(model, options.out, weights=options.precision)
-    known = deployment.beside(options.model)
+    known = deployment.of_file(options.model)
     if known is not None:
         known.write_beside(options.out)
+    print(options.out)
+
+
+def _write_archive(options):
+    from compression import export
+    from experiments import deployment
+
+    chosen = (options.precision != "float32", options.float_ends, options.data)
+    if any(chosen) or options.calibration_method or options.weight_bits != 8:
+        raise ValueError(
+            "an archive holds the weights as they are: --precision, --data and the "
+            "rest are of other files"
+        )
+    model = export.load_model(options.model)
+    known = deployment.of_file(options.model)
+    about = {}
+    if known is not None:
+        about = {name: getattr(known, name) for name in ("class_names", "mean", "std")}
+    export.archive(model, options.out, **about)
     print(options.out)
 
 

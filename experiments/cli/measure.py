@@ -11,7 +11,8 @@ limbeck measure net.tflite          # size, MACs, latency
 limbeck measure net.tflite --data mnist5k  # and accuracy on the test images
 limbeck measure net.keras --data folder:photos --split all
 limbeck measure net.keras --data cifar10 --crops ten  # as AlexNet was
-limbeck measure net.keras --json
+limbeck measure net.limbeck         # an archive: what limbeck export wrote
+limbeck measure net.keras --json --encoded
 """
 LARGER = 8 / 7  # images than their ten crops: 256 px for 224, as in the papers
 SPLITS, ALL = ("train", "validation", "test"), "all"
@@ -29,7 +30,10 @@ def add(commands):
         examples=EXAMPLES,
     )
     command.add_argument(
-        "model", metavar="MODEL", type=path, help=".keras, .tflite or SavedModel"
+        "model",
+        metavar="MODEL",
+        type=path,
+        help=".keras, .tflite, .limbeck or SavedModel",
     )
     model_data.add_options(command, "accuracy on images of")
     command.add_argument(
@@ -43,6 +47,9 @@ def add(commands):
         choices=("ten",),
         help="accuracy of the mean over corners, centre and their mirror images, of "
         "images an eighth larger",
+    )
+    command.add_argument(
+        "--encoded", action="store_true", help="how large its .limbeck file would be"
     )
     add_json(command)
     command.set_defaults(run=run)
@@ -63,7 +70,11 @@ def run(options):
         batches = _batches(data, SPLITS if options.split == ALL else [options.split])
         views = _ten_crops(data) if options.crops else None
     profile = measure.profile(
-        runner, batches, image_size=options.image_size, views=views
+        runner,
+        batches,
+        image_size=options.image_size,
+        views=views,
+        encoded=options.encoded,
     )
     row = profile.as_row()
     if options.json:

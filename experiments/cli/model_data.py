@@ -26,9 +26,9 @@ def add_options(command, use: str) -> None:
 def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Data":
     """`options.data`, fitted to the model; `larger` times its size, to be cropped.
 
-    What lies beside the file (`experiments/deployment.py`) says how pixels are
-    normalised and what the classes are called; without it, the data's own statistics
-    and positions are taken, with a word on stderr.
+    What lies beside the file, or in it (`experiments/deployment.py`), says how pixels
+    are normalised and what the classes are called; without it, the data's own
+    statistics and positions are taken, with a word on stderr.
 
     Raises:
         ValueError: the data do not fit the model; names how.
@@ -62,7 +62,7 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
             f"{runner.path} takes images of {channels} channels, {data.name} has "
             f"{data.image_shape[-1]}"
         )
-    known = deployment.beside(runner.path)
+    known = deployment.of_file(runner.path)
     if known is not None:
         data = known.fitted(data)
     shape = data.image_shape if size is None else (size, size, data.image_shape[-1])

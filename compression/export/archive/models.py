@@ -1,0 +1,158 @@
+"""A Keras model to an archive and back."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from compression.arguments import require_number, shown
+from compression.atomic import replacing
+from compression.export.archive.contents import SUFFIX, Contents, from_bytes, to_bytes
+from compression.export.archive.keys import numpy_dtype
+from compression.export.archive.rebuilding import comparable, rebuilt
+from compression.weights import require_finite_weights
+
+
+def archive(
+    model: keras.Model,
+    path: str | Path,
+    *,
+    class_names: Sequence[str] = (),
+    mean: Sequence[float] = (),
+    std: Sequence[float] = (),
+) -> Path:
+    """Writes `model` as a .limbeck file, as small as it gets without loss.
+
+    Weights are stored as they are, bit by bit, and entropy-coded: zeros, shared and
+    quantized values take few bits, whatever pruned or clustered them. The file holds
+    the architecture, too. It holds no optimizer, no losses and no states of random
+    generators. What was written is read again and compared before it takes its place.
+
+    Args:
+        model: built, functional or Sequential, of any number of inputs and outputs.
+        path: file to write, its name ending in .limbeck; a file that is there is
+            replaced once the new one is complete.
+        class_names: output i is of class_names[i]; kept for whoever reads the file.
+        mean, std: of the pixels / 255 that the model was trained on, per channel.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ImportError: the package constriction is missing.
+        IsADirectoryError: `path` is a folder.
+        ValueError: the model is not one of those above, cannot be rebuilt from its
+            config without code of its own, has weights that are not finite or are more
+            than 4 GB; or an argument is not one of those above.
+    """
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise ValueError(f"path must end in {SUFFIX}, got {path}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: not replaced")
+    about = {
+        "class_names": _class_names(class_names),
+        "mean": _numbers("mean", mean),
+        "std": _numbers("std", std),
+    }
+    content = to_archive(model, **about)
+    _check(content, model, path)
+    with replacing(path) as file:
+        file.write_bytes(content)
+    return path
+
+
+def to_archive(model: keras.Model, **about: tuple) -> bytes:
+    """The content of the file of `model`; `about` are `class_names`, `mean`, `std`.
+
+    Raises:
+        ImportError, ValueError: as `archive`.
+    """
+    _require_model(model)
+    config = keras.saving.serialize_keras_object(model)
+    return to_bytes(Contents(config, _values(model), **about))
+
+
+def load_archive(path: str | Path) -> keras.Model:
+    """The model in a .limbeck file, with the very weights that it was written from.
+
+    Layers that Keras does not ship must be registered by then: import the modules that
+    define them.
+
+    Raises:
+        FileNotFoundError: there is nothing at `path`.
+        ImportError: the package constriction is missing.
+        ValueError: it is no archive, of a later version or damaged, or has layers that
+            nobody has registered or that run code of the file's.
+    """
+    path = Path(path).expanduser()
+    contents = read_archive(path)
+    return rebuilt(contents.config, contents.weights, path)
+
+
+def read_archive(path: str | Path, *, weights: bool = True) -> Contents:
+    """What a .limbeck file holds, without a model built of it.
+
+    Args:
+        path: of the file.
+        weights: whether they shall be decoded, which takes longest.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: as `load_archive`.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(f"there is no archive at {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, no archive")
+    return from_bytes(path.read_bytes(), path, weights=weights)
+
+
+def _require_model(model):
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {type(model).__name__}")
+    if not model.built or not getattr(model, "inputs", None):
+        raise ValueError(
+            "model must be a built functional or Sequential model, got "
+            f"{type(model).__name__} {model.name!r} without a graph"
+        )
+    require_finite_weights(model)
+
+
+def _check(content, model, path):
+    """Reads it as `load_archive` will."""
+    contents = from_bytes(content, path)
+    for before, after in zip(_values(model), contents.weights, strict=True):
+        if before.dtype != after.dtype or before.tobytes() != after.tobytes():
+            raise RuntimeError(f"{path} does not hold the weights of {model.name!r}")
+    twin = rebuilt(contents.config, contents.weights, path)
+    if comparable(twin) != comparable(model):
+        raise ValueError(
+            f"{model.name!r} cannot be rebuilt from its config: has it layers whose "
+            "get_config lacks something?"
+        )
+
+
+def _values(model):
+    return [_value(variable) for variable in model.weights]
+
+
+def _value(variable):
+    """As it is stored, also where a backend gives another type."""
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    value = ops.convert_to_numpy(variable.value)
+    return np.ascontiguousarray(value, numpy_dtype(dtype)).reshape(variable.shape)
+
+
+def _class_names(given):
+    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+        raise ValueError(f"class_names must be a list of strings, got {shown(given)}")
+    return tuple(given)
+
+
+def _numbers(name, given):
+    for number in given:
+        require_number(name, number)
+    return tuple(float(number) for number in given)
