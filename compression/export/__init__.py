@@ -7,7 +7,7 @@ of them, and .keras files, on images; `load_model` gives what is in a .keras fil
 TensorFlow is imported when one of them is called, not when this package is.
 """
 
-from compression.export.archive import archive, load_archive, read_archive
+from compression.export.archive import archive, coarsen, load_archive, read_archive
 from compression.export.litert import ENGINES, litert
 from compression.export.micro import micro
 from compression.export.runners import Runner, load, load_model, of_model
@@ -17,6 +17,7 @@ __all__ = [
     "ENGINES",
     "Runner",
     "archive",
+    "coarsen",
     "litert",
     "load",
     "load_archive",

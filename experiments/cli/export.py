@@ -12,6 +12,7 @@ limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck export net.keras saved_model --precision float16
 limbeck export net.tflite net.h     # a C array for TensorFlow Lite Micro
 limbeck export net.keras net.limbeck  # entropy-coded, without loss
+limbeck export net.keras net.limbeck --max-drop 0.1 --data mnist5k
 limbeck export net.limbeck net.tflite
 """
 # Of model files of other kinds: nobody means a folder by them, nor by ".TFLITE".
@@ -60,6 +61,13 @@ def add(commands):
     command.add_argument(
         "--weight-bits", type=int, default=8, metavar="N", help="of int8: 8, 4 (8)"
     )
+    command.add_argument(
+        "--max-drop",
+        type=float,
+        metavar="POINTS",
+        help="of .limbeck: weights are rounded, and at most so many points of top-1 "
+        "accuracy are lost on the validation images of --data",
+    )
     model_data.add_options(command, "calibrates int8 on train images of")
     command.set_defaults(run=run)
 
@@ -77,6 +85,10 @@ def run(options):
     if options.out.suffix == ".limbeck":
         _write_archive(options)
         return
+    if options.max_drop is not None:
+        raise ValueError(
+            f"--max-drop is of archives: OUT must end in .limbeck, got {options.out}"
+        )
     lite = options.out.suffix == ".tflite"
     if not lite and options.out.suffix.lower() in OTHER_FILES:
         raise ValueError(
@@ -118,18 +130,31 @@ def run(options):
 def _write_archive(options):
     from compression import export
     from experiments import deployment
+    from experiments.data import pipeline
 
-    chosen = (options.precision != "float32", options.float_ends, options.data)
-    if any(chosen) or options.calibration_method or options.weight_bits != 8:
+    chosen = options.precision != "float32" or options.float_ends
+    if chosen or options.calibration_method or options.weight_bits != 8:
         raise ValueError(
-            "an archive holds the weights as they are: --precision, --data and the "
-            "rest are of other files"
+            "an archive holds the weights as they are, or rounded by --max-drop: "
+            "--precision and the rest are of other files"
+        )
+    if (options.max_drop is None) != (options.data is None):
+        raise ValueError(
+            "--max-drop and --data go together: accuracy is counted on the validation "
+            "images of --data"
         )
     model = export.load_model(options.model)
     known = deployment.of_file(options.model)
     about = {}
     if known is not None:
         about = {name: getattr(known, name) for name in ("class_names", "mean", "std")}
+    if options.data:
+        data = model_data.load_for(export.of_model(model, options.model), options)
+        about |= {
+            "max_drop": options.max_drop / 100,
+            "data": pipeline.first_batches(data, "validation"),
+            "log": lambda line: print(f"  {line}", file=sys.stderr),
+        }
     export.archive(model, options.out, **about)
     print(options.out)
 

@@ -12,6 +12,7 @@ from experiments.tables.summary import Summary
 COSTS = {  # key of a row -> its name, and the word for a smaller one
     "bytes": ("bytes", "smaller"),
     "bytes_zipped": ("zipped bytes", "smaller"),
+    "bytes_encoded": ("archive", "smaller"),
     "macs": ("MACs", "fewer"),
     "latency_ms": ("latency", "faster"),
     "arena_bytes": ("arena", "smaller"),

@@ -16,6 +16,8 @@ HEADINGS = {  # of a row's key
     "bytes": "bytes",
     "bytes_zipped": "zipped",
     "latency_ms": "latency ms",
+    "bytes_encoded": "archive",
+    ARENA: "arena",
 }
 
 
@@ -31,8 +33,8 @@ def stage_table(
         TOP1,
         N,
         Column("parameters (non-zero)", _parameters),
-        *(_cost_column(key, teacher) for key in HEADINGS),
-        *_arena_column(summaries, teacher),
+        *(_cost_column(key, teacher) for key in HEADINGS if key not in OPTIONAL),
+        *_optional_columns(summaries, teacher),
     ]
     return tabulate(
         f"Stages{_measured_on(summaries)}",
@@ -51,8 +53,12 @@ def file_table(files: Sequence[Summary], notes: Sequence[str] = ()) -> Table:
         TOP1,
         N,
         Column("agreement %", lambda file: units.percent(file.mean("agreement"))),
-        *(_cost_column(key, None) for key in HEADINGS if key != "macs"),
-        *_arena_column(files, None),
+        *(
+            _cost_column(key, None)
+            for key in HEADINGS
+            if key not in ("macs", *OPTIONAL)
+        ),
+        *_optional_columns(files, None, [ARENA]),
     )
     notes = [
         *notes,
@@ -74,12 +80,13 @@ def ratio_table(run: Run) -> Table:
         return f"since {before.stage}: {moved(summary, before)}" if before else ""
 
     short = {"bytes_zipped": "zipped"}
+    asked = {key: any(map(known, run.summaries)) for key, known in OPTIONAL.items()}
     columns = (
         Column("times smaller", lambda summary: summary.stage, numeric=False),
         *(
             Column(short.get(key, name), partial(ratio, key=key))
             for key, (name, _) in COSTS.items()
-            if key != ARENA or any(map(_looked_at, run.summaries))
+            if asked.get(key, True)
         ),
         Column("moved", since, numeric=False),
     )
@@ -183,18 +190,18 @@ def _looked_at(summary):
     return any(row.get(ARENA) or row.get("board_refusal") for row in summary.rows)
 
 
-def _arena_column(summaries, teacher):
-    """RAM on a board: no column where nobody has looked."""
+def _archived(summary):
+    return summary.mean("bytes_encoded") is not None
 
-    def cell(summary):
-        is_teacher = teacher is not None and summary.stage == teacher.stage
-        ratio = None if is_teacher else times_smaller(summary, teacher, ARENA)
-        text = units.scaled(summary.mean(ARENA), "B")
-        return Cell(text, "" if ratio is None else units.ratio(ratio))
 
-    if not any(map(_looked_at, summaries)):
-        return []
-    return [Column("arena", cell, aside="smaller")]
+OPTIONAL = {"bytes_encoded": _archived, ARENA: _looked_at}  # costs not always asked for
+
+
+def _optional_columns(summaries, teacher, keys=OPTIONAL):
+    """No column of what none of them has."""
+    for key in keys:
+        if any(map(OPTIONAL[key], summaries)):
+            yield _cost_column(key, teacher)
 
 
 def _arena_notes(summaries):
@@ -231,6 +238,8 @@ def _meanings(summaries, teacher):
         "Bytes of the exported file (1 kB = 1000 B), as they are and zipped (deflate); "
         "latency of one image: median [10th–90th percentile]."
     )
+    if any(map(_archived, summaries)):
+        yield "Archive: bytes of the .limbeck file, entropy-coded."
     if teacher is None and summaries:
         yield "No row of the teacher: nothing is compared with it."
     elif len(summaries) > 1:

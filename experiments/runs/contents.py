@@ -93,6 +93,7 @@ class FileRow(TypedDict, total=False):
     examples: Size | None
     bytes: Size | None
     bytes_zipped: Size | None
+    bytes_encoded: Size | None
     macs: Size | None
     arena_bytes: Size | None
     board_refusal: str | None

@@ -27,6 +27,8 @@ PARTIAL, MEASURE = ".partial", "measure"
 MADE_AGAIN = "delete it and run the same command again, which writes it"
 KEPT = "restore it, or run again with another --out"
 
+ENDINGS = {"litert": "tflite", "saved_model": "savedmodel", "archive": "limbeck"}
+
 
 @dataclass(frozen=True)
 class StageFolder:
@@ -49,8 +51,8 @@ class StageFolder:
         return self.path / "plan.json"
 
     def exported(self, format: str, precision: str) -> Path:
-        """An export; `format` "litert" (a file) or "saved_model" (a folder)."""
-        ending = {"litert": "tflite", "saved_model": "savedmodel"}[format]
+        """An export; `format` as `Export` has it."""
+        ending = ENDINGS[format]
         return self.path / f"model.{precision}.{ending}"
 
     @property

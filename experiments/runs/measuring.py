@@ -76,6 +76,7 @@ def measured_rows(
             | {"data": data.name, "split": "test"}
             | files[0]
             | _size_of_the_net(model)
+            | _encoded(files)
             | {"files": files}
         )
     _write_disagreements(stages, data, test, logits, folder)
@@ -92,6 +93,12 @@ def _on_board(runner, macs, images):
         "board_difference": found.difference,
         "board_agreement": found.agreement,
     }
+
+
+def _encoded(files):
+    """Bytes of the stage's archive, if it wrote one."""
+    sizes = [file["bytes"] for file in files if file["format"] == "archive"]
+    return {"bytes_encoded": sizes[0]} if sizes else {}
 
 
 def _size_of_the_net(runner):

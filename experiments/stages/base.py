@@ -21,7 +21,13 @@ from experiments.stages.net import Net
 
 @dataclass(frozen=True)
 class Export:
-    """A form in which a model is written: `format` "litert" or "saved_model"."""
+    """A form in which a model is written.
+
+    Attributes:
+        format: "litert" (a file), "saved_model" (a folder) or "archive" (a file that
+            holds the weights as they are, entropy-coded).
+        precision: of the first two.
+    """
 
     format: str
     precision: str = "float32"

@@ -47,6 +47,10 @@ def finish(
             export.litert(
                 model, path, precision=form.precision, **calibrated, **options
             )
+        elif form.format == "archive":
+            about = {x: getattr(job.data, x) for x in ("class_names", "mean", "std")}
+            export.archive(model, path, **about)
+            continue  # no program reads it: it gives a Keras model again
         else:
             export.saved_model(model, path, weights=form.precision)
         exported.append(path)

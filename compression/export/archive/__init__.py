@@ -7,6 +7,7 @@ the file. The range coder is the package constriction's, imported when it is nee
 
 from compression.export.archive.contents import Contents
 from compression.export.archive.models import archive, load_archive, read_archive
+from compression.export.archive.rate_distortion import coarsen
 from compression.export.archive.tensors import bits
 
-__all__ = ["Contents", "archive", "bits", "load_archive", "read_archive"]
+__all__ = ["Contents", "archive", "bits", "coarsen", "load_archive", "read_archive"]

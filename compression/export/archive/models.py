@@ -1,6 +1,6 @@
 """A Keras model to an archive and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import keras
@@ -11,17 +11,21 @@ from compression.arguments import require_number, shown
 from compression.atomic import replacing
 from compression.export.archive.contents import SUFFIX, Contents, from_bytes, to_bytes
 from compression.export.archive.keys import numpy_dtype
+from compression.export.archive.rate_distortion import coarsen
 from compression.export.archive.rebuilding import comparable, rebuilt
 from compression.weights import require_finite_weights
 
 
-def archive(
+def archive(  # noqa: PLR0913, all but two by keyword
     model: keras.Model,
     path: str | Path,
     *,
     class_names: Sequence[str] = (),
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    max_drop: float | None = None,
+    data: Iterable | None = None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Writes `model` as a .limbeck file, as small as it gets without loss.
 
@@ -30,12 +34,22 @@ def archive(
     the architecture, too. It holds no optimizer, no losses and no states of random
     generators. What was written is read again and compared before it takes its place.
 
+    With `max_drop` it becomes smaller still: the learnt weights are rounded, coarsely
+    where the answers hardly feel it, to the smallest file found whose accuracy on
+    `data` stays within the bound (see rate_distortion.py). Batch norm's statistics then
+    go into its scale and shift. `model` itself is left as it is.
+
     Args:
         model: built, functional or Sequential, of any number of inputs and outputs.
         path: file to write, its name ending in .limbeck; a file that is there is
             replaced once the new one is complete.
         class_names: output i is of class_names[i]; kept for whoever reads the file.
         mean, std: of the pixels / 255 that the model was trained on, per channel.
+        max_drop: fraction of `data` that may be answered wrongly more than before:
+            0.01 is one point of accuracy; None: weights are kept bit by bit.
+        data: batches (images, labels) on which that is counted, all of which are held
+            in memory: of validation, not of test.
+        log: called with each line of progress of the search.
 
     Returns:
         `path`.
@@ -45,7 +59,8 @@ def archive(
         IsADirectoryError: `path` is a folder.
         ValueError: the model is not one of those above, cannot be rebuilt from its
             config without code of its own, has weights that are not finite or are more
-            than 4 GB; or an argument is not one of those above.
+            than 4 GB; or an argument is not one of those above; `max_drop` without
+            `data`, for a model that does not give logits, or not in [0, 1).
     """
     path = Path(path)
     if path.suffix != SUFFIX:
@@ -57,6 +72,10 @@ def archive(
         "mean": _numbers("mean", mean),
         "std": _numbers("std", std),
     }
+    if max_drop is not None:
+        model = _coarser(model, data, max_drop, log)
+    elif data is not None:
+        raise ValueError("data are for max_drop, which is None: nothing is rounded")
     content = to_archive(model, **about)
     _check(content, model, path)
     with replacing(path) as file:
@@ -119,6 +138,23 @@ def _require_model(model):
             f"{type(model).__name__} {model.name!r} without a graph"
         )
     require_finite_weights(model)
+
+
+def _coarser(model, data, max_drop, log):
+    """A copy with rounded weights."""
+    if data is None:
+        raise ValueError(
+            "max_drop needs data: batches (images, labels) of validation, on which "
+            "accuracy is counted"
+        )
+    _require_model(model)
+    twin = rebuilt(keras.saving.serialize_keras_object(model), _values(model), "copy")
+    found = coarsen(twin, data, max_drop=max_drop, log=log)
+    log(
+        f"top-1 {100 * found.exact_top1:.2f} % before, {100 * found.top1:.2f} % after "
+        f"rounding, of {found.images:,} images; {found.tries} tries"
+    )
+    return twin
 
 
 def _check(content, model, path):

@@ -1,15 +1,9 @@
 """The fewest bits with which a net still answers right: rate against distortion.
 
-Every array of weights gets a step, and each of its weights becomes a whole multiple of
-it. Which one, weighs what the rounding costs the answers against the bits that the
-number takes: Wiedemann et al., "DeepCABAC" (2020), https://arxiv.org/abs/1907.11900,
-equation 10. What a weight costs is told by the diagonal of the Fisher information, as
-in Choi et al., "Towards the Limit of Network Quantization" (2017),
-https://arxiv.org/abs/1612.01543, section 3. How many answers are lost is not told by
-any formula: it is counted on labelled images, at every try.
+Weights are rounded as rounding.py does it, at a price for each bit. How many answers
+that costs no formula tells: it is counted on labelled images, at every try.
 """
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -18,15 +12,14 @@ import numpy as np
 from keras import ops
 
 from compression.answers import two_classes
+from compression.export.archive.rounding import Rounded, bits_of, rounded
 from compression.graph import all_layers
 from compression.logits import require_logits
 from compression.pruning.gradients import gradients
 from compression.quantization.sensitivity import Examples
+from compression.weights import learned_variables
 
 RATIOS = (8.0, 32.0, 128.0)  # tried: squared step * Fisher information / price of a bit
-FLOOR = 0.05  # of the mean Fisher information, for weights that have less
-RARE = 0.1  # how often a size counts as met that is not
-MOST_CODES = 2**20  # of either sign: a product with the step is rounded once
 FISHER_IMAGES, BATCH = 4096, 64
 FINEST = 12  # times a fourth of the price, until the bound is held
 HALVINGS = 5  # of the logarithm of the price
@@ -47,7 +40,7 @@ class Found:
         tries: how often.
     """
 
-    rounded: list["Rounded"]
+    rounded: list[Rounded]
     bits: float
     top1: float
     exact_top1: float
@@ -55,22 +48,35 @@ class Found:
     tries: int
 
 
-@dataclass(frozen=True)
-class Rounded:
-    """An array as whole multiples of a step.
+def coarsen(
+    model: keras.Model,
+    data: Iterable,
+    *,
+    max_drop: float,
+    log: Callable[[str], None] = lambda line: None,
+) -> Found:
+    """Rounds a model's learnt weights as coarsely as a bound on accuracy allows.
 
-    Attributes:
-        codes: int32, of the array's shape.
-        step: float32; 0 where all codes are 0.
+    Batch norm's statistics go into its scale and shift (`settle_batch_norm`). What is
+    not float32 or no layer learns (ranges, statistics) stays.
+
+    Args:
+        model: is changed; gives logits.
+        data, max_drop, log: as `coarsest` takes them.
+
+    Raises:
+        ValueError: as `coarsest`.
     """
-
-    codes: np.ndarray
-    step: np.float32
-
-    @property
-    def values(self) -> np.ndarray:
-        """float32, of the array's shape: the products, each rounded once."""
-        return self.codes.astype("float32") * self.step
+    settle_batch_norm(model)
+    variables = [
+        variable
+        for variable in learned_variables(model)
+        if keras.backend.standardize_dtype(variable.dtype) == "float32"
+    ]
+    found = coarsest(model, variables, data, max_drop=max_drop, log=log)
+    for variable, each in zip(variables, found.rounded, strict=True):
+        variable.assign(each.values)
+    return found
 
 
 def coarsest(
@@ -265,87 +271,3 @@ def settle_batch_norm(model: keras.Model) -> None:
         layer.gamma.assign(gamma * np.sqrt(1 + layer.epsilon))
         layer.moving_mean.assign(np.zeros_like(mean))
         layer.moving_variance.assign(np.ones_like(mean))
-
-
-def bits_of(array: Rounded) -> float:
-    """What its codes take, as `Rates` tells."""
-    return float(Rates(array.codes).of(array.codes).sum())
-
-
-def rounded(
-    weights: np.ndarray, fisher: np.ndarray, price: float, ratio: float
-) -> Rounded:
-    """Whole multiples that cost least: loss + price * bits.
-
-    Each weight is rounded to the nearest, the next towards zero, or zero.
-
-    Args:
-        weights: any shape, finite; zeros stay zeros.
-        fisher: of its shape: second derivatives of the loss.
-        price: of a bit, in the loss (nats).
-        ratio: squared step times the mean Fisher information over the price.
-    """
-    codes = np.zeros(weights.shape, "int32")
-    at = weights != 0
-    told = fisher[at]
-    if not told.size or not told.max() > 0:
-        return Rounded(codes, np.float32(0))
-    step = min(np.sqrt(ratio * price / told.mean()), 2 * np.abs(weights).max())
-    step = _short(max(step, np.abs(weights).max() / MOST_CODES))
-    exact = weights[at].astype("float64") / float(step)
-    loss = np.maximum(told, FLOOR * told.mean()) / 2 * float(step) ** 2
-    nearest = np.rint(exact)
-    choices = [nearest, nearest - np.sign(nearest), np.zeros_like(nearest)]
-    codes[at] = nearest
-    for _ in range(3):  # the rates are those of the codes, which follow the rates
-        rates = Rates(codes)
-        costs = [
-            loss * (exact - each) ** 2 + price * rates.of(each, at) for each in choices
-        ]
-        codes[at] = np.choose(np.argmin(costs, axis=0), choices)
-    return Rounded(codes, step)
-
-
-class Rates:
-    """What codes cost in bits, told from how often they are met.
-
-    A coder that adapts knows more of an entry that is not zero where its row and its
-    column hold many; the size of it is told by how often each size is met.
-
-    Args:
-        codes: whole numbers, any shape.
-    """
-
-    def __init__(self, codes: np.ndarray):
-        rows = codes.reshape(math.prod(codes.shape[:-1]), *codes.shape[-1:] or [1])
-        held = rows != 0
-        whole = (held.sum() + 1) / (held.size + 2)
-        down = (held.sum(0) + 2 * whole) / (len(held) + 2)
-        across = (held.sum(1) + 2 * whole) / (held.shape[1] + 2)
-        odds = _odds(down)[None] * _odds(across)[:, None] / _odds(whole)
-        self.zero = np.log2(1 + odds).reshape(codes.shape)
-        self.other = self.zero - np.log2(odds).reshape(codes.shape)
-        sizes = np.abs(codes[codes != 0])
-        counts = np.bincount(sizes, minlength=2)[1:] + RARE
-        self.sizes = 1 - np.log2(counts / counts.sum())  # 1: its sign
-
-    def of(self, codes: np.ndarray, at=...) -> np.ndarray:
-        """Bits of each.
-
-        Args:
-            codes: that may stand there.
-            at: mask of where; all.
-        """
-        sizes = np.abs(codes).astype(int)
-        bits = self.sizes[np.clip(sizes, 1, len(self.sizes)) - 1]
-        return np.where(sizes == 0, self.zero[at], self.other[at] + bits)
-
-
-def _odds(share):
-    return share / (1 - share)
-
-
-def _short(step: float) -> np.float32:
-    """The next below with a mantissa of 5 bits."""
-    mantissa, exponent = np.frexp(np.float32(step))
-    return np.float32(np.ldexp(np.floor(mantissa * 32) / 32, exponent))

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as arrays
 from keras import layers
 
 from compression.export.archive import rate_distortion
-from compression.export.archive.rate_distortion import Rates
+from compression.export.archive.rounding import Rates, bits_of, rounded
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -31,7 +31,7 @@ def classifier(inputs=8):
 
 
 def test_a_bit_for_nothing_leaves_nearest_multiples():
-    found = rate_distortion.rounded(WEIGHTS, ONES, 1e-12, 1e9)
+    found = rounded(WEIGHTS, ONES, 1e-12, 1e9)
     assert found.step <= np.sqrt(1e-3)
     np.testing.assert_allclose(found.values, WEIGHTS, rtol=0, atol=found.step * 0.501)
     mantissa, _ = np.frexp(found.step)
@@ -39,11 +39,8 @@ def test_a_bit_for_nothing_leaves_nearest_multiples():
 
 
 def test_a_dearer_bit_costs_more_loss_and_fewer_bits():
-    found = [
-        rate_distortion.rounded(WEIGHTS, ONES, price, 4.0)
-        for price in (1e-4, 1e-3, 1e-2, 1e-1)
-    ]
-    bits = [rate_distortion.bits_of(each) for each in found]
+    found = [rounded(WEIGHTS, ONES, price, 4.0) for price in (1e-4, 1e-3, 1e-2, 1e-1)]
+    bits = [bits_of(each) for each in found]
     loss = [np.square(each.values - WEIGHTS).sum() for each in found]
     assert bits == sorted(bits, reverse=True) and len(set(bits)) == 4
     assert loss == sorted(loss)
@@ -51,7 +48,7 @@ def test_a_dearer_bit_costs_more_loss_and_fewer_bits():
 
 def test_what_is_felt_is_rounded_finer():
     fisher = np.where(np.arange(30) < 15, 10.0, 0.1) * ONES
-    found = rate_distortion.rounded(WEIGHTS, fisher, 0.02, 4.0)
+    found = rounded(WEIGHTS, fisher, 0.02, 4.0)
     error = np.square(found.values - WEIGHTS).mean(0)
     assert error[:15].mean() < error[15:].mean() / 2
 
@@ -59,7 +56,7 @@ def test_what_is_felt_is_rounded_finer():
 def test_no_other_choice_of_a_weight_costs_less():
     """With the rates that the codes were chosen by, when those no longer change."""
     price, ratio = 0.05, 4.0
-    found = rate_distortion.rounded(WEIGHTS, ONES, price, ratio)
+    found = rounded(WEIGHTS, ONES, price, ratio)
     rates = Rates(found.codes)
 
     def cost(codes):
@@ -93,12 +90,12 @@ def test_rates_are_those_of_a_table_of_counts():
     st.sampled_from([1e-9, 1e-3, 1.0]),
 )
 def test_zeros_stay_and_shapes_too(weights, price):
-    found = rate_distortion.rounded(weights, np.ones(weights.shape), price, 4.0)
+    found = rounded(weights, np.ones(weights.shape), price, 4.0)
     assert found.codes.shape == weights.shape and found.codes.dtype == "int32"
     assert not found.values[weights == 0].any()
     assert np.isfinite(found.values).all()
     assert (found.values * weights >= 0).all()  # none changes its sign
-    assert np.isfinite(rate_distortion.bits_of(found))
+    assert np.isfinite(bits_of(found))
 
 
 def test_fisher_information_of_softmax_regression():
@@ -185,7 +182,7 @@ def test_data_that_are_none():
 
 def test_every_code_is_one_of_three():
     """Nearest, the next towards zero, or zero."""
-    found = rate_distortion.rounded(WEIGHTS, ONES, 0.05, 4.0)
+    found = rounded(WEIGHTS, ONES, 0.05, 4.0)
     nearest = np.rint(WEIGHTS / found.step)
     for exact, code in itertools.islice(
         zip(nearest.flat, found.codes.flat, strict=True), 600
