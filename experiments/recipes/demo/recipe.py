@@ -3,9 +3,9 @@
     limbeck demo
 
 The student is distilled; while distillation goes on it is pruned, weight by weight, or
-loses whole channels, and what has fewer channels is quantized. Every stage is exported
-and measured. Epochs, rates, widths and budgets were chosen on the validation split of
-`mnist5k`.
+loses whole channels. What is sparse is rounded and entropy-coded, what has fewer
+channels is quantized. Every stage is exported and measured. Epochs, rates, widths and
+budgets were chosen on the validation split of `mnist5k`.
 """
 
 from experiments.data.augment import Augment
@@ -15,6 +15,7 @@ from experiments.stages.distill import Distill
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
 from experiments.stages.quantize import Quantize
+from experiments.stages.rate_distortion import RateDistortion
 from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.training.settings import Training
@@ -48,6 +49,7 @@ RECIPE = Recipe(
             teaching=TEACHING,
             sparsity=0.8,
         ),
+        RateDistortion("archive", start="prune", max_drop=0.2),
         Channels(
             "channels",
             start="distill",

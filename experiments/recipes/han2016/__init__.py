@@ -1,0 +1,1 @@
+"""Bytes against error on MNIST: nets pruned, shared, rounded and entropy-coded."""
