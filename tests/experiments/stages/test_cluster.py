@@ -34,16 +34,15 @@ SHARED = Cluster(
     targets={"logits": 9},
     exports=(Export("litert"),),
 )
-TAUGHT = Cluster(
-    "taught",
+AVERAGED = Cluster(
+    "averaged",
     "dense",
     dataclasses.replace(SHORT, averaging="ema"),
-    Teaching("dense"),
     scope="global",
     rate=0.1,
     exports=(),
 )
-RECIPE = Recipe(name="small", data="digits", stages=(DENSE, PRUNE, SHARED, TAUGHT))
+RECIPE = Recipe(name="small", data="digits", stages=(DENSE, PRUNE, SHARED, AVERAGED))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,9 @@ def test_kernels_have_few_values_and_the_zeros_they_had(finished):
     assert values == {"fc1": 4, "fc2": 4, "logits": 9}
     for name, kernel in found.items():
         np.testing.assert_array_equal(kernel == 0, pruned[name] == 0)
-    together = np.concatenate([k.ravel() for k in kernels(finished, "taught").values()])
+    together = np.concatenate(
+        [k.ravel() for k in kernels(finished, "averaged").values()]
+    )
     assert len(np.unique(together)) <= 16  # averaged weights that were validated, too
 
 
@@ -77,7 +78,7 @@ def test_the_row_and_the_history_say_so(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["shared", "taught"])
+@pytest.mark.parametrize("name", ["shared", "averaged"])
 def test_an_interrupted_stage_ends_like_a_whole_one(finished, name, tmp_path):
     out = RunFolder(shutil.copytree(finished.path, tmp_path / "cut"))
     shutil.rmtree(out.path / f"stages/seed0/{name}")
@@ -128,7 +129,8 @@ def test_what_cannot_be_shared_is_known_before_training(settings, message, tmp_p
 
 
 def test_it_says_what_it_is_and_is_set_from_the_command_line():
-    assert TAUGHT.what == (
+    taught = dataclasses.replace(AVERAGED, teaching=Teaching("dense"))
+    assert taught.what == (
         "the dense net with 16 values for the weights of all layers, still taught by "
         "the dense"
     )
