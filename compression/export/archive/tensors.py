@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compression.export.archive.keys import WIDTHS, from_keys, to_keys
+from compression.export.archive.keys import WIDTHS, from_keys, numpy_dtype, to_keys
 from compression.export.archive.numbers_coding import Numbers
 from compression.export.archive.plain_values import PlainValues
 from compression.export.archive.positions import (
@@ -51,6 +51,7 @@ class Tensors:
             ValueError: it has weights that are not finite; or what is read is damaged.
         """
         shape = tuple(shape)
+        numpy_dtype(dtype)  # it is one of an archive's
         count = int(np.prod(shape, dtype=np.int64))
         if not count:
             return from_keys(np.zeros(shape, np.int64), dtype)

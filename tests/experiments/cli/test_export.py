@@ -25,7 +25,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     """An int8 file and a SavedModel are written; what was written is measured."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.keras").write_bytes(model_file.read_bytes())
-    _, int8, saved_model, header = commands(export.EXAMPLES)
+    _, int8, saved_model, header, archive, again = commands(export.EXAMPLES)
     narrow = ("--calibration-method", "mse", "--weight-bits", "4")
     assert cli.main([*int8, *narrow]) == 0
     size = (tmp_path / "net.tflite").stat().st_size
@@ -52,6 +52,15 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     weights = keras.saving.load_model(model_file).trainable_weights
     assert parameters == sum(math.prod(weight.shape) for weight in weights)
     assert row["parameters"] < parameters  # batch norm is folded
+    assert cli.main(archive) == cli.main(again) == 0
+    assert Path("net.limbeck").stat().st_size < model_file.stat().st_size
+    capsys.readouterr()
+    assert cli.main(["measure", "net.limbeck", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["kind"] == "archive" and found["parameters"] == parameters
+    assert found["bytes_encoded"] == Path("net.limbeck").stat().st_size
+    line = refusal("export", "net.keras", "net.limbeck", "--precision", "int8")
+    assert "an archive holds the weights as they are" in line
     line = refusal("export", "net.keras", "again.h")
     assert "header is made of a .tflite file, got net.keras: export that first" in line
     line = refusal("export", "net.keras", "again", "--float-ends")
