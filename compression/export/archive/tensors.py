@@ -185,6 +185,7 @@ def multiples(step: np.float32, counts: np.ndarray) -> np.ndarray:
         return np.float32(step) * counts.astype(np.float32)
 
 
+@np.errstate(all="ignore")  # of the least and the largest floats there are
 def step_of(table: np.ndarray) -> np.float32 | None:
     """The float32 of which all the values are multiples; None if there is none.
 
@@ -225,9 +226,8 @@ def _way(keys, dtype):
     zeros = ZEROS if len(values) < len(flat) else 0
     table = np.unique(values)
     if dtype == "float32" and len(table) <= min(MOST_VALUES, len(values) - 1):
-        with np.errstate(over="ignore"):
-            if step_of(table) is not None:
-                return zeros + STEPS
+        if step_of(table) is not None:
+            return zeros + STEPS
     width = np.log2(len(table)) + 1
     cost = TABLE_BITS * len(table) + width * len(values)
     narrow = min(TABLE_BITS + 4, WIDTHS[dtype]) * len(values)
