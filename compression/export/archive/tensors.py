@@ -225,9 +225,9 @@ def _way(keys, dtype):
     values = flat[flat != 0]
     zeros = ZEROS if len(values) < len(flat) else 0
     table = np.unique(values)
-    if dtype == "float32" and len(table) <= min(MOST_VALUES, len(values) - 1):
-        if step_of(table) is not None:
-            return zeros + STEPS
+    few = len(table) <= min(MOST_VALUES, len(values) - 1)
+    if dtype == "float32" and few and step_of(table) is not None:
+        return zeros + STEPS
     width = np.log2(len(table)) + 1
     cost = TABLE_BITS * len(table) + width * len(values)
     narrow = min(TABLE_BITS + 4, WIDTHS[dtype]) * len(values)

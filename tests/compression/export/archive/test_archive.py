@@ -40,7 +40,7 @@ def pruned_net():
     random = np.random.default_rng(0)
     for variable in model.weights[::2]:
         kept = random.random(variable.shape) < 0.1
-        value = np.round(np.array(variable) * 20) / 20
+        value = np.round(np.array(variable) * 20) / 20 + 0.0  # no -0.0
         variable.assign(np.where(kept, value, 0))
     return model
 
@@ -79,7 +79,7 @@ def test_the_net_comes_back(net, file, tmp_path):
 
 
 def test_the_file_is_small(net, file):
-    """A tenth of the weights, each a position and one of few values: 16 bits at most."""
+    """A tenth of the weights, each a place and one of few values: 16 bits at most."""
     nonzero = sum(np.count_nonzero(w) for w in net.get_weights())
     assert file.stat().st_size < 2 * nonzero + 22 * 4 + 300
     model = architectures.build("lenet_300_100", input_shape=(28, 28, 1), classes=10)
@@ -105,7 +105,7 @@ def test_measure_knows_it(net, file):
     assert profile.bytes_encoded == profile.bytes
     assert profile.parameters == net.count_params()
     in_memory = measure.profile(net, latency=False, encoded=True)
-    assert profile.bytes - 40 < in_memory.bytes_encoded < profile.bytes
+    assert profile.bytes - 80 < in_memory.bytes_encoded < profile.bytes
     assert in_memory.nonzero == profile.nonzero
 
 
@@ -322,9 +322,11 @@ def test_a_net_of_nothing_but_zeros_is_filled_up(tmp_path):
 
 
 def test_packing_is_undone():
-    value = {"b": True, "kernel_size": [1, 1.0], "nested": [{"": 1}], "n": None}
+    value = {"b": True, "kernel_size": [1, 1.0], "nested": [{"x": 1}]}
     odd = {"class_name": "Dense", "config": value, "registered_name": None}
     assert unpacked(packed(odd))["config"]["kernel_size"] == [1, 1.0]
+    with pytest.raises(ValueError, match="with a key '' or '~' cannot be packed"):
+        packed({"class_name": "Dense", "config": {"a": {"": 1}}})
     initializer = keras.initializers.HeNormal()
     config = keras.saving.serialize_keras_object(initializer)
     assert packed(config) == {"": "HeNormal"}
