@@ -43,6 +43,17 @@ def test_a_files_own_record_comes_first(tmp_path):
     assert deployment.beside(tmp_path / "saved_model") == other
 
 
+def test_an_archive_holds_its_own(tmp_path):
+    net = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    path = export.archive(net, tmp_path / "net.limbeck")
+    assert deployment.of_file(path) is None
+    about = {name: getattr(MINE, name) for name in ("class_names", "mean", "std")}
+    assert deployment.of_file(export.archive(net, path, **about)) == MINE
+    other = dataclasses.replace(MINE, mean=(0.0,))
+    other.write(tmp_path / "deploy.json")  # what lies beside comes first
+    assert deployment.of_file(path) == other
+
+
 @pytest.mark.parametrize("streamed", [False, True])
 def test_classes_are_matched_by_name(streamed):
     data = load("digits")

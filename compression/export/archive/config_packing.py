@@ -78,6 +78,9 @@ def packed(config: Any) -> Any:
 
     Args:
         config: of `keras.saving.serialize_keras_object`.
+
+    Raises:
+        ValueError: it has a key that the packed form uses.
     """
     if isinstance(config, (list, tuple)):
         return [packed(item) for item in config]
@@ -86,6 +89,10 @@ def packed(config: Any) -> Any:
     if config.get("class_name") == "__keras_tensor__":
         name, *indices = config["config"]["keras_history"]
         return {TENSOR: name if indices == [0, 0] else [name, *indices]}
+    if CLASS in config or TENSOR in config:
+        raise ValueError(
+            f"a config with a key {CLASS!r} or {TENSOR!r} cannot be packed"
+        )
     config = {key: value for key, value in config.items() if key not in BUILT}
     default = _defaults().get(config.get("class_name"))
     if default is None or not _covers(default["config"], config.get("config")):

@@ -44,7 +44,7 @@ def to_keys(array: np.ndarray) -> np.ndarray:
         raise ValueError("weights must be finite: has the training diverged?")
     words = array.view(f"i{array.dtype.itemsize}").astype(np.int64)
     least = -1 << (8 * array.dtype.itemsize - 1)
-    return np.where(words < 0, ~(words - least), words)
+    return np.where(words < 0, ~(words ^ least), words)
 
 
 def from_keys(keys: np.ndarray, name: str) -> np.ndarray:
@@ -62,7 +62,7 @@ def from_keys(keys: np.ndarray, name: str) -> np.ndarray:
     if dtype.kind in "biu":
         return keys.astype(dtype)
     least = -1 << (8 * dtype.itemsize - 1)
-    words = np.where(keys < 0, ~keys + least, keys)
+    words = np.where(keys < 0, ~keys ^ least, keys)
     array = words.astype(f"i{dtype.itemsize}").view(dtype)
     if not np.isfinite(array).all():
         raise ValueError("a weight is not finite")

@@ -99,8 +99,12 @@ class Mixture:
     def learn(self, bits: np.ndarray) -> None:
         """What the bits were that `predict` was asked for last."""
         errors = bits * WHOLE - self._likely
-        steps = (errors * self._odds >> RATE_SHIFT) // max(1, len(bits) // AT_ONCE)
-        np.add.at(self._weights, (self._kinds, self._slots), steps)
+        # Summed before they are rounded, to the nearest: of many small steps that are
+        # rounded down, weights would sink.
+        slopes = np.zeros_like(self._weights)
+        np.add.at(slopes, (self._kinds, self._slots), errors * self._odds)
+        slopes //= max(1, len(bits) // AT_ONCE)
+        self._weights += slopes + (1 << RATE_SHIFT - 1) >> RATE_SHIFT
         which = np.broadcast_to(bits, self._at.shape)
         np.add.at(self._counts, (which, self._at), BIT)
         full = self._seen >= MOST_BITS

@@ -26,11 +26,13 @@ def archive(  # noqa: PLR0913, all but two by keyword
     max_drop: float | None = None,
     data: Iterable | None = None,
     log: Callable[[str], None] = lambda line: None,
+    signed_zeros: bool = False,
 ) -> Path:
     """Writes `model` as a .limbeck file, as small as it gets without loss.
 
     Weights are stored as they are, bit by bit, and entropy-coded: zeros, shared and
-    quantized values take few bits, whatever pruned or clustered them. The file holds
+    quantized values take few bits, whatever pruned or clustered them. -0.0 becomes 0.0
+    unless `signed_zeros`. The file holds
     the architecture, too. It holds no optimizer, no losses and no states of random
     generators. What was written is read again and compared before it takes its place.
 
@@ -50,6 +52,8 @@ def archive(  # noqa: PLR0913, all but two by keyword
         data: batches (images, labels) on which that is counted, all of which are held
             in memory: of validation, not of test.
         log: called with each line of progress of the search.
+        signed_zeros: keep -0.0, which a mask makes of negative weights: it takes a bit
+            for each, and no layer computes anything else with it.
 
     Returns:
         `path`.
@@ -76,14 +80,16 @@ def archive(  # noqa: PLR0913, all but two by keyword
         model = _coarser(model, data, max_drop, log)
     elif data is not None:
         raise ValueError("data are for max_drop, which is None: nothing is rounded")
-    content = to_archive(model, **about)
-    _check(content, model, path)
+    content = to_archive(model, signed_zeros=signed_zeros, **about)
+    _check(content, model, signed_zeros, path)
     with replacing(path) as file:
         file.write_bytes(content)
     return path
 
 
-def to_archive(model: keras.Model, **about: tuple) -> bytes:
+def to_archive(
+    model: keras.Model, *, signed_zeros: bool = False, **about: tuple
+) -> bytes:
     """The content of the file of `model`; `about` are `class_names`, `mean`, `std`.
 
     Raises:
@@ -91,7 +97,7 @@ def to_archive(model: keras.Model, **about: tuple) -> bytes:
     """
     _require_model(model)
     config = keras.saving.serialize_keras_object(model)
-    return to_bytes(Contents(config, _values(model), **about))
+    return to_bytes(Contents(config, _values(model, signed_zeros), **about))
 
 
 def load_archive(path: str | Path) -> keras.Model:
@@ -148,7 +154,9 @@ def _coarser(model, data, max_drop, log):
             "accuracy is counted"
         )
     _require_model(model)
-    twin = rebuilt(keras.saving.serialize_keras_object(model), _values(model), "copy")
+    twin = rebuilt(
+        keras.saving.serialize_keras_object(model), _values(model, True), "copy"
+    )
     found = coarsen(twin, data, max_drop=max_drop, log=log)
     log(
         f"top-1 {100 * found.exact_top1:.2f} % before, {100 * found.top1:.2f} % after "
@@ -157,10 +165,11 @@ def _coarser(model, data, max_drop, log):
     return twin
 
 
-def _check(content, model, path):
+def _check(content, model, signed_zeros, path):
     """Reads it as `load_archive` will."""
     contents = from_bytes(content, path)
-    for before, after in zip(_values(model), contents.weights, strict=True):
+    values = _values(model, signed_zeros)
+    for before, after in zip(values, contents.weights, strict=True):
         if before.dtype != after.dtype or before.tobytes() != after.tobytes():
             raise RuntimeError(f"{path} does not hold the weights of {model.name!r}")
     twin = rebuilt(contents.config, contents.weights, path)
@@ -171,8 +180,14 @@ def _check(content, model, path):
         )
 
 
-def _values(model):
-    return [_value(variable) for variable in model.weights]
+def _values(model, signed_zeros):
+    values = [_value(variable) for variable in model.weights]
+    return values if signed_zeros else [_unsigned(value) for value in values]
+
+
+def _unsigned(value):
+    """Without -0.0."""
+    return np.where(value == 0, np.zeros((), value.dtype), value)
 
 
 def _value(variable):

@@ -14,9 +14,8 @@ LEVELS = 17  # of a mean size: in eighths of an octave around that of all weight
 MIDDLE = LEVELS // 2
 SIZES = 256  # a value's number is scaled to it, for means
 DOUBT = 4  # imaginary weights of the mean size, of a row, column or kernel
-NODES = 1 << 10  # beginnings of a number that are told apart
-COARSE = 1 << 6  # of these, in contexts of levels
-DEEP = 64
+NODES = 1 << 8  # beginnings of a number that are told apart
+DEEP = 16  # bits behind them
 DENSITIES = 64  # in eighths: of a column, of a kernel
 CHUNK = 512
 GROWTH = 32
@@ -50,10 +49,9 @@ class SharedValues:
         known = _Known(nonzero, sides, (place, source, output))
         places, inputs, outputs = nonzero.shape
         self._signs.renew([1, 1, inputs, outputs, places, 27])
-        fine, coarse = NODES + DEEP, COARSE + DEEP
-        levels = coarse * LEVELS
+        nodes = NODES + DEEP
         self._numbers.renew(
-            [fine, fine, 2 * fine] + [levels] * 4 + [coarse * DENSITIES]
+            [nodes, nodes, 2 * nodes] + [nodes * LEVELS] * 4 + [nodes * DENSITIES]
         )
         found = np.zeros(count, np.int64)
         start = 0
@@ -91,12 +89,11 @@ class SharedValues:
             if not len(at):
                 continue
             node = (1 << depth) + found[at] // 2
-            fine = node if depth < 10 else np.full(len(at), NODES + depth)
-            coarse = node if depth < 6 else np.full(len(at), COARSE + depth)
-            side = fine + (NODES + DEEP) * negative[at]
-            contexts = [fine, fine, side]
-            contexts += [coarse * LEVELS + level[at] for level in levels]
-            contexts += [coarse * DENSITIES + density[at]]
+            if 1 << depth >= NODES:
+                node = np.full(len(at), NODES + depth)
+            contexts = [node, node, node + (NODES + DEEP) * negative[at]]
+            contexts += [node * LEVELS + level[at] for level in levels]
+            contexts += [node * DENSITIES + density[at]]
             ones = self._numbers.predict(np.stack(contexts))
             part = None if numbers is None else numbers[at] >> low & 1
             bits = coder.code(part, ones)
@@ -140,7 +137,7 @@ class _Known:
         return np.stack([zero, zero, source, output, place, around])
 
     def levels(self, chunk):
-        """Of rows, columns, kernels and neighbours; and how dense column and kernel are."""
+        """Of row, column, kernel, neighbours; and how dense column and kernel are."""
         place, source, output = self._at(chunk)
         mean = (SIZES // 2 * DOUBT + self._sum) // (self._count + DOUBT) + 1
         found = []

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compression.export.archive.keys import WIDTHS, from_keys, to_keys
+from compression.export.archive.keys import WIDTHS, from_keys, numpy_dtype, to_keys
 from compression.export.archive.numbers_coding import Numbers
 from compression.export.archive.plain_values import PlainValues
 from compression.export.archive.positions import (
@@ -51,6 +51,7 @@ class Tensors:
             ValueError: it has weights that are not finite; or what is read is damaged.
         """
         shape = tuple(shape)
+        numpy_dtype(dtype)  # it is one of an archive's
         count = int(np.prod(shape, dtype=np.int64))
         if not count:
             return from_keys(np.zeros(shape, np.int64), dtype)
@@ -184,6 +185,7 @@ def multiples(step: np.float32, counts: np.ndarray) -> np.ndarray:
         return np.float32(step) * counts.astype(np.float32)
 
 
+@np.errstate(all="ignore")  # of the least and the largest floats there are
 def step_of(table: np.ndarray) -> np.float32 | None:
     """The float32 of which all the values are multiples; None if there is none.
 
@@ -223,10 +225,9 @@ def _way(keys, dtype):
     values = flat[flat != 0]
     zeros = ZEROS if len(values) < len(flat) else 0
     table = np.unique(values)
-    if dtype == "float32" and len(table) <= min(MOST_VALUES, len(values) - 1):
-        with np.errstate(over="ignore"):
-            if step_of(table) is not None:
-                return zeros + STEPS
+    few = len(table) <= min(MOST_VALUES, len(values) - 1)
+    if dtype == "float32" and few and step_of(table) is not None:
+        return zeros + STEPS
     width = np.log2(len(table)) + 1
     cost = TABLE_BITS * len(table) + width * len(values)
     narrow = min(TABLE_BITS + 4, WIDTHS[dtype]) * len(values)

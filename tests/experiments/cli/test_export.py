@@ -25,7 +25,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     """An int8 file and a SavedModel are written; what was written is measured."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.keras").write_bytes(model_file.read_bytes())
-    _, int8, saved_model, header, archive, coarse, again = commands(export.EXAMPLES)
+    _, int8, saved_model, header, *_ = commands(export.EXAMPLES)
     narrow = ("--calibration-method", "mse", "--weight-bits", "4")
     assert cli.main([*int8, *narrow]) == 0
     size = (tmp_path / "net.tflite").stat().st_size
@@ -37,13 +37,6 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert (tmp_path / "saved_model/saved_model.pb").exists()
     assert cli.main(header) == 0
     assert "net_tflite[NET_TFLITE_LENGTH]" in Path("net.h").read_text()
-    assert cli.main(archive) == 0
-    kept = Path("net.limbeck").stat().st_size
-    assert kept < 0.95 * model_file.stat().st_size
-    assert cli.main([*coarse[:-3], "30", *coarse[-2:]]) == 0
-    assert "after rounding, of 500 images" in capsys.readouterr().err
-    assert Path("net.limbeck").stat().st_size < 0.2 * kept
-    assert cli.main([*again[:-1], "again.tflite"]) == 0
     capsys.readouterr()
     bare, with_data, *_, whole = commands(measure.EXAMPLES)
     assert cli.main(bare) == 0
@@ -63,17 +56,38 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert "header is made of a .tflite file, got net.keras: export that first" in line
     line = refusal("export", "net.keras", "again", "--float-ends")
     assert "--float-ends is of .tflite files" in line
+    line = refusal("export", "net.keras", "again", "--weight-bits", "4")
+    assert "--calibration-method and --weight-bits are of .tflite files" in line
+    assert not Path("again.h").exists() and not Path("again").exists()
+    line = refusal("export", "net.tflite", "again.tflite")
+    assert "net.tflite was exported already: give the .keras file" in line
+
+
+def test_the_examples_of_archives(model_file, tmp_path, monkeypatch, capsys, refusal):
+    """Weights as they are, then rounded within a bound, then a .tflite file of that."""
+    monkeypatch.chdir(tmp_path)
+    Path("net.keras").write_bytes(model_file.read_bytes())
+    archive, coarse, again = commands(export.EXAMPLES)[-3:]
+    assert cli.main(archive) == 0
+    capsys.readouterr()
+    assert cli.main(["measure", "net.limbeck", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["kind"] == "archive"
+    kept = found["bytes_encoded"]
+    assert kept == Path("net.limbeck").stat().st_size
+    assert kept < 0.95 * model_file.stat().st_size
+    points = coarse.index("--max-drop") + 1
+    assert cli.main([*coarse[:points], "30", *coarse[points + 1 :]]) == 0
+    assert "after rounding, of 500 images" in capsys.readouterr().err
+    assert Path("net.limbeck").stat().st_size < 0.2 * kept
+    assert cli.main(again) == 0
+    assert Path("net.tflite").exists()
     line = refusal("export", "net.keras", "again", "--max-drop", "1")
     assert "--max-drop is of archives: OUT must end in .limbeck" in line
     line = refusal("export", "net.keras", "again.limbeck", "--max-drop", "1")
     assert "--max-drop and --data go together" in line
     line = refusal("export", "net.keras", "again.limbeck", "--precision", "int8")
     assert "an archive holds the weights as they are" in line
-    line = refusal("export", "net.keras", "again", "--weight-bits", "4")
-    assert "--calibration-method and --weight-bits are of .tflite files" in line
-    assert not Path("again.h").exists() and not Path("again").exists()
-    line = refusal("export", "net.tflite", "again.tflite")
-    assert "net.tflite was exported already: give the .keras file" in line
 
 
 @pytest.mark.parametrize("verb", [["measure"], ["export", "a.tflite"]])
