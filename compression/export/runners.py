@@ -11,6 +11,7 @@ import numpy as np
 from compression.arguments import require_number, shown
 from compression.export.saved_model_ops import BeyondTheModel, check_ops
 from compression.export.tensors import Tensor, of_details
+from compression.layer_names import require_compilable_names
 from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
@@ -124,6 +125,7 @@ def of_model(model: keras.Model, path: Path | None = None) -> Runner:
             f"model must be built and have one input, got {type(model).__name__} "
             f"{model.name!r}"
         )
+    require_compilable_names(model)
 
     def run(images):
         outputs = keras.tree.flatten(model.predict_on_batch(images))

@@ -40,7 +40,7 @@ class Serving(tf.Module):
             value = keras.ops.convert_to_numpy(variable.value)
             if not keras.backend.is_float_dtype(variable.dtype):
                 return lambda: tf.constant(value)  # seeds: no use in serving
-            value = value.astype(np.float32)
+            value = value.astype(np.float32, copy=False)
             counts = id(variable) in learned
             home = self.parameters if counts else self.statistics
             if not counts or value.ndim < 2 or weights == "float32":
