@@ -1,6 +1,7 @@
 """Models as .tflite files for LiteRT, TensorFlow Lite's new name."""
 
 import gc
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -246,6 +247,12 @@ def _converted(  # noqa: PLR0913, each changes the file
         return mlir_quantize(content, input_data_type=ends, output_data_type=ends)
     except Exception as error:  # ConverterError is no public name
         raise RuntimeError(
-            f"LiteRT cannot hold {name!r} in {precision}: "
-            f"{str(error).strip().splitlines()[0]}"
+            f"LiteRT cannot hold {name!r} in {precision}: {_reason(error)}"
         ) from error
+
+
+def _reason(error):
+    unknown = dict.fromkeys(re.findall(r"'(tf\.\w+)' op is neither", str(error)))
+    if unknown:
+        return f"it has no operator for {', '.join(unknown)}"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
