@@ -57,6 +57,7 @@ class Prune(TrainingStage):
     logs = (SPARSITY,)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.until <= 1:
             raise ValueError(f"until must be in [0, 1], got {self.until}")
         if self.scored_on < 1:
