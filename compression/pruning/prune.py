@@ -344,7 +344,11 @@ class Prune(Projection):
                 stopping.wait = 0
 
     def _note_what_was_set(self):
-        """The fraction of zeros, where a callback has set weights off the mask."""
+        """The fraction of zeros, where a callback has set weights off the mask.
+
+        Weights with zeros enough have a mask of their own, which then holds: of an
+        earlier step, where masks move at the same sparsity.
+        """
         optimizer = self.model.optimizer
         inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling
         if inner.use_ema:
@@ -356,4 +360,9 @@ class Prune(Projection):
             value[mask == 0].any() for value, mask in zip(values, masks, strict=True)
         ):
             zeros = sum(np.count_nonzero(value == 0) for value in values)
-            self._found = zeros / sum(value.size for value in values)
+            found = zeros / sum(value.size for value in values)
+            if isinstance(self.pattern, Element) and found >= self.delivered - 1e-6:
+                for value, state in zip(values, self.states, strict=True):
+                    state.assign((value != 0).astype(value.dtype))
+            else:
+                self._found = found
