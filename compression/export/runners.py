@@ -120,10 +120,11 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
 
 def of_model(model: keras.Model, path: Path | None = None) -> Runner:
     """Runs a Keras model, compiled by its backend, in inference mode."""
-    if not getattr(model, "inputs", None) or len(model.inputs) != 1:
+    inputs = len(getattr(model, "inputs", None) or ())
+    if inputs != 1:
         raise ValueError(
             f"model must be built and have one input, got {type(model).__name__} "
-            f"{model.name!r}"
+            f"{model.name!r} with {inputs or 'no graph'}"
         )
     require_compilable_names(model)
 
