@@ -139,7 +139,7 @@ class Best(keras.callbacks.Callback):
         self.model.set_weights([self.kernel])
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error:a callback set weights")
 @pytest.mark.skipif(ON_JAX, reason="surgery is refused on JAX")
 @pytest.mark.parametrize("at", [0, 1])
 @pytest.mark.parametrize(
