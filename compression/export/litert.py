@@ -239,8 +239,8 @@ def _converted(  # noqa: PLR0913, each changes the file
             return content
         del converter
         gc.collect()
-        # Here `convert` adds tensors inside fused LSTMs, in copies of its own; nets that
-        # loop are refused before.
+        # (`convert` adds tensors inside fused LSTMs here, in copies of its own; nets
+        # that loop are refused before.)
         calibrating = calibrator.Calibrator(content, [], [])
         content = calibrating.calibrate(lambda: samples(calibration, batch or 1))
         del calibrating
