@@ -169,10 +169,11 @@ class Stage:
         Raises:
             ValueError: integers need ranges of activations, and nothing gives any.
         """
-        ranges = ("int8",) if is_quantized(model) else ()
         for form in self.exports:
-            needed = form.format == "litert" and form.precision in CALIBRATED
-            if needed and not self.calibrates and form.precision not in ranges:
+            if form.format != "litert" or form.precision not in CALIBRATED:
+                continue
+            carried = form.precision == "int8" and is_quantized(model)
+            if not self.calibrates and not carried:
                 raise ValueError(
                     f"stage {self.name!r}: nothing calibrates its {form.precision} "
                     "file: let a Quantize stage write it"
