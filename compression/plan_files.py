@@ -51,11 +51,48 @@ def read_plan(
     """
     content = Path(path).read_bytes()
     try:
-        read = json.loads(content)
+        read = json.loads(content, object_pairs_hook=_each_once)
         if read["format"] != form:
             raise ValueError(f"its format is {read['format']!r}")
         return made(read)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ValueError(
             f"{path} is not a {kind} ({form!r}) as {writer} writes it: {error!r}"
         ) from error
+
+
+def whole(value: Any) -> int:
+    """A whole number of a plan; TypeError for any other value, True and 1.0 too."""
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no whole number")
+    return value
+
+
+def text(value: Any) -> str:
+    """A text of a plan; TypeError for any other value."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def listed(value: Any) -> list:
+    """A list of a plan; TypeError for any other value, a text too."""
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is no list")
+    return value
+
+
+def _each_once(pairs):
+    """An object of JSON; a key that stands there twice would silently count once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"{twice!r} stands there twice")
+    return found

@@ -31,11 +31,20 @@ def replaced(recipe: Recipe, assignment: str) -> Recipe:
 
     Raises:
         ValueError: the text is no assignment, there is no such field, or the value is
-            of another type than the field.
+            of another type than the field or refused by its stage; names the field.
     """
     path, sign, text = assignment.partition("=")
     if not sign:
         raise ValueError(f"expected FIELD=VALUE, got {assignment!r}")
+    try:
+        return _replaced(recipe, path, text)
+    except ValueError as error:
+        if path.strip() in str(error):
+            raise
+        raise ValueError(f"{path.strip()}: {error}") from error
+
+
+def _replaced(recipe, path, text):
     head, *rest = path.strip().split(".")
     if rest and any(stage.name == head for stage in recipe.stages):
         names = _today(rest)

@@ -49,7 +49,6 @@ class Recipe:
             if stage.name in known:
                 raise ValueError(f"two stages are called {stage.name!r}")
             known.add(stage.name)
-            check_types(stage, f"stage {stage.name!r}: ")
         check_types(self)
 
     def stage(self, name: str) -> Stage:

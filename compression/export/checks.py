@@ -9,6 +9,7 @@ import numpy as np
 
 from compression.arguments import require_number
 from compression.export.runners import load, of_model
+from compression.layer_names import require_compilable_names
 from compression.quantization.calibration import images_of
 from compression.weights import require_finite_weights
 
@@ -23,8 +24,8 @@ def check_model(model: keras.Model, batch: int | None) -> None:
     Raises:
         RuntimeError: Keras runs on another backend than TensorFlow.
         ValueError: `model` is not a built functional or Sequential model with one
-            input of fixed size and one output, has weights that are not finite, or
-            does not take batches of `batch`.
+            input of fixed size and one output, has weights that are not finite or a
+            layer's name that cannot be compiled, or does not take batches of `batch`.
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -58,6 +59,7 @@ def check_model(model: keras.Model, batch: int | None) -> None:
         raise ValueError(
             f"{model.name!r} takes batches of {own_batch} only: pass batch={own_batch}"
         )
+    require_compilable_names(model)
     require_finite_weights(model)
 
 

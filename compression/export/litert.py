@@ -1,6 +1,7 @@
 """Models as .tflite files for LiteRT, TensorFlow Lite's new name."""
 
 import gc
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -130,7 +131,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     with replacing(path) as file:
         with tempfile.TemporaryDirectory() as folder, quiet():
             serving.save(folder)
-            del serving  # the converter needs the memory that its copy of weights takes
+            # The converter needs the memory of this copy of the weights.
+            del serving, functions, written
+            gc.collect()
             choices = (precision, for_converter, batch, float_ends)
             make = _converted if engine == CONVERTER else _converted_and_quantized
             file.write_bytes(make(folder, model.name, *choices))
@@ -205,6 +208,7 @@ def _converted(  # noqa: PLR0913, each changes the file
     """The bytes of the .tflite file, from a SavedModel; `name` is for the message."""
     import tensorflow as tf
     from tensorflow.lite.python.convert import mlir_quantize
+    from tensorflow.lite.python.optimize import calibrator
 
     ends = tf.float32 if float_ends else tf.int8
     converter = tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -223,20 +227,33 @@ def _converted(  # noqa: PLR0913, each changes the file
     if precision == "int16x8":
         int16x8 = "EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8"
         converter.target_spec.supported_ops = [getattr(tf.lite.OpsSet, int16x8)]
-    # What `convert` does at once, in two steps: the copies of the weights that the
-    # first one makes are gone before the second one makes its own.
+    # What `convert` does at once, step by step: the copies of the weights that a step
+    # makes are gone before the next one makes its own.
     in_steps = precision == "int8" and calibration is not None
-    converter._experimental_calibrate_only = in_steps  # noqa: SLF001
-    converter.exclude_conversion_metadata = in_steps  # lost in the second one
+    if in_steps:
+        converter._optimize_tflite_model = lambda content, *_, **__: content  # noqa: SLF001
+        converter.exclude_conversion_metadata = True  # lost in the next steps
     try:
-        converted = converter.convert()
+        content = converter.convert()
         if not in_steps:
-            return converted
+            return content
         del converter
         gc.collect()
-        return mlir_quantize(converted, input_data_type=ends, output_data_type=ends)
+        # (`convert` adds tensors inside fused LSTMs here, in copies of its own; nets
+        # that loop are refused before.)
+        calibrating = calibrator.Calibrator(content, [], [])
+        content = calibrating.calibrate(lambda: samples(calibration, batch or 1))
+        del calibrating
+        gc.collect()
+        return mlir_quantize(content, input_data_type=ends, output_data_type=ends)
     except Exception as error:  # ConverterError is no public name
         raise RuntimeError(
-            f"LiteRT cannot hold {name!r} in {precision}: "
-            f"{str(error).strip().splitlines()[0]}"
+            f"LiteRT cannot hold {name!r} in {precision}: {_reason(error)}"
         ) from error
+
+
+def _reason(error):
+    unknown = dict.fromkeys(re.findall(r"'(tf\.\w+)' op is neither", str(error)))
+    if unknown:
+        return f"it has no operator for {', '.join(unknown)}"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,6 +11,7 @@ import numpy as np
 from compression.arguments import require_number, shown
 from compression.export.saved_model_ops import BeyondTheModel, check_ops
 from compression.export.tensors import Tensor, of_details
+from compression.layer_names import require_compilable_names
 from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
@@ -120,11 +121,13 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
 
 def of_model(model: keras.Model, path: Path | None = None) -> Runner:
     """Runs a Keras model, compiled by its backend, in inference mode."""
-    if not getattr(model, "inputs", None) or len(model.inputs) != 1:
+    inputs = len(getattr(model, "inputs", None) or ())
+    if inputs != 1:
         raise ValueError(
             f"model must be built and have one input, got {type(model).__name__} "
-            f"{model.name!r}"
+            f"{model.name!r} with {inputs or 'no graph'}"
         )
+    require_compilable_names(model)
 
     def run(images):
         outputs = keras.tree.flatten(model.predict_on_batch(images))

@@ -16,6 +16,7 @@ from compression.graph import all_layers, rebuild
 from compression.quantization.codes import symmetric_codes
 from compression.weights import channel_axes, learned_variables
 
+OTHER_FLOATS = {"float16", "bfloat16", "float64"}
 LARGEST_FLOAT16 = float(np.finfo(np.float16).max)
 
 
@@ -40,7 +41,7 @@ class Serving(tf.Module):
             value = keras.ops.convert_to_numpy(variable.value)
             if not keras.backend.is_float_dtype(variable.dtype):
                 return lambda: tf.constant(value)  # seeds: no use in serving
-            value = value.astype(np.float32)
+            value = value.astype(np.float32, copy=False)
             counts = id(variable) in learned
             home = self.parameters if counts else self.statistics
             if not counts or value.ndim < 2 or weights == "float32":
@@ -101,13 +102,24 @@ def _kept(home, value, name):
 def float32_twin(model: keras.Model) -> keras.Model:
     """`model`, or a copy that computes in float32 where `model` does not.
 
-    Exported files hold no half-precision arithmetic: the runtimes on a CPU emulate it.
+    Exported files hold no half-precision arithmetic, which the runtimes on a CPU
+    emulate, and none in float64, for which LiteRT has no operators.
     """
-    lower = {"float16", "bfloat16"}
-    if not any(layer.compute_dtype in lower for layer in all_layers(model)):
+    layers = all_layers(model)
+    if not any({layer.dtype, layer.compute_dtype} & OTHER_FLOATS for layer in layers):
         return model
-    twin = rebuild(model)
+    twin = rebuild(model, _float32_input)
     for layer in all_layers(twin):
-        if layer.compute_dtype in lower:
+        if layer.compute_dtype in OTHER_FLOATS:
             layer.dtype_policy = "float32"
+    if any(variable.dtype in OTHER_FLOATS for variable in twin.variables):
+        twin = rebuild(twin)  # made again, layers store what their policy says
     return twin
+
+
+def _float32_input(call):
+    layer = call.operation
+    if isinstance(layer, keras.layers.InputLayer) and layer.dtype in OTHER_FLOATS:
+        shape, name = layer.batch_shape, layer.name
+        return keras.layers.InputLayer(batch_shape=shape, dtype="float32", name=name)
+    return None

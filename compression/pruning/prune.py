@@ -21,7 +21,12 @@ from compression.pruning.masks import (
 )
 from compression.pruning.patterns import LAST, Element, Kernel
 from compression.pruning.patterns import pattern as pattern_of
-from compression.pruning.saliency import Movement, Saliency, zeros_first
+from compression.pruning.saliency import (
+    NOTHING_MOVED,
+    Movement,
+    Saliency,
+    zeros_first,
+)
 from compression.pruning.saliency import saliency as named_saliency
 from compression.pruning.schedules import ConstantSparsity
 from compression.weights import channel_axes
@@ -64,10 +69,11 @@ class Prune(Projection):
 
     Raises:
         ValueError: there is no such pattern, scope or saliency, a fraction is none,
-            the schedule or a target is not what the n:m has, or data that are gone
-            through once would be looked at again; in `fit`, before
-            anything is changed: no kernel is left, a name matches no layer or only
-            frozen ones, or a kernel is smaller than a block.
+            the schedule or a target is not what the n:m has, data that are gone
+            through once would be looked at again, or movement would be asked before
+            the first step; in `fit`, before anything is changed: no kernel is left, a
+            name matches no layer or only frozen ones, or a kernel is smaller than a
+            block.
     """
 
     def __init__(  # noqa: PLR0913, all but one by keyword
@@ -97,6 +103,8 @@ class Prune(Projection):
         self.schedule = schedule
         self.scope = scope
         self.saliency = named_saliency(saliency)
+        if isinstance(self.saliency, Movement) and schedule(0) > 0:
+            raise ValueError(NOTHING_MOVED)
         once = isinstance(getattr(self.saliency, "data", None), Iterator)
         if once and not isinstance(schedule, ConstantSparsity):
             raise ValueError(
@@ -324,7 +332,11 @@ class Prune(Projection):
                 )
 
     def _note_what_was_set(self):
-        """The fraction of zeros, where a callback has set weights off the mask."""
+        """The fraction of zeros, where a callback has set weights off the mask.
+
+        Weights with zeros enough have a mask of their own, which then holds: of an
+        earlier step, where masks move at the same sparsity.
+        """
         optimizer = self.model.optimizer
         inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling
         if inner.use_ema:
@@ -336,4 +348,9 @@ class Prune(Projection):
             value[mask == 0].any() for value, mask in zip(values, masks, strict=True)
         ):
             zeros = sum(np.count_nonzero(value == 0) for value in values)
-            self._found = zeros / sum(value.size for value in values)
+            found = zeros / sum(value.size for value in values)
+            if isinstance(self.pattern, Element) and found >= self.delivered - 1e-6:
+                for value, state in zip(values, self.states, strict=True):
+                    state.assign((value != 0).astype(value.dtype))
+            else:
+                self._found = found

@@ -44,14 +44,24 @@ class Random:
         return [generator.random(variable.shape) for variable in variables]
 
 
+NOTHING_MOVED = (
+    'saliency "movement" is gathered while the net trains, and nothing has moved yet: '
+    "let the schedule begin later, as PolynomialDecay(final, begin=steps, ...) does"
+)
+
+
 class Movement:
     """Weights that move away from zero in training matter: -sum of w * gradient.
 
     Sanh et al. (2020), https://arxiv.org/abs/2005.07683, section 4. Counted from what
     the optimizer does to a weight, -sum of w * gradient times the learning rate with
     plain SGD, so it needs no data; with steps that run together, from all of them at
-    once. It knows nothing before there were steps: let the schedule begin later. In
-    the paper masked weights go on moving and may come back; here they stay zero.
+    once. It knows nothing before there were steps, and little after a few: let the
+    schedule begin later (the paper's waits for a sixth of the training). In the paper
+    masked weights go on moving and may come back; here they stay zero.
+
+    Raises:
+        ValueError: called before anything has moved.
     """
 
     def __init__(self):
@@ -72,7 +82,11 @@ class Movement:
             score.assign(score.value + was * (now.value - was))
 
     def __call__(self, model, variables):
-        return [ops.convert_to_numpy(score) for score in self.scores]
+        scores = [ops.convert_to_numpy(score) for score in self.scores]
+        reloaded = any((ops.convert_to_numpy(v) == 0).any() for v in variables)
+        if not reloaded and not any(score.any() for score in scores):
+            raise ValueError(NOTHING_MOVED)
+        return scores
 
 
 class _WithGradients:

@@ -182,6 +182,7 @@ class Reconstruction(keras.Model):
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
         del x, sample_weight, training
+        y, y_pred = ops.cast(y, "float32"), ops.cast(y_pred, "float32")
         error = ops.mean(ops.sum(ops.square(y - y_pred), axis=-1)) / self.scale
         part = ops.clip((self.done / self.steps - WARM) / (1 - WARM), 0.0, 1.0)
         first, last = SHARPNESS

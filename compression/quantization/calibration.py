@@ -87,7 +87,7 @@ def _image_shape(model):
     if len(model.inputs) != 1:
         raise ValueError(
             f"calibration is for nets of one input, {model.name!r} has "
-            f"{len(model.inputs)}: leave it out"
+            f"{len(model.inputs)}: quantize_aware without calibration takes it"
         )
     return tuple(model.inputs[0].shape[1:])
 

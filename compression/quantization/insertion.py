@@ -9,6 +9,7 @@ import numpy as np
 
 from compression.arguments import names
 from compression.graph import Graph, Source, all_layers, read, rebuild
+from compression.layer_names import require_compilable_names
 from compression.quantization.apart import FreeNames, kernels_apart
 from compression.quantization.placement import Placement, Range, place, skipped
 from compression.quantization.ranges import ActivationRange, FixedRange, LeaveFloat
@@ -84,8 +85,13 @@ def is_quantized(model: keras.Model) -> bool:
 
 
 def require_plain(model: keras.Model) -> None:
-    """Raises ValueError if a net has no graph, is quantized or is not finite."""
+    """Raises ValueError if a net cannot be quantized.
+
+    It has no graph, is quantized, has weights that are not finite, or a layer's name
+    cannot be compiled.
+    """
     read(model)  # has it a graph?
+    require_compilable_names(model)
     by_keras = any(getattr(x, "quantization_mode", None) for x in all_layers(model))
     if is_quantized(model) or by_keras:
         raise ValueError(

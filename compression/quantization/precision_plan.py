@@ -6,7 +6,7 @@ from pathlib import Path
 
 import keras
 
-from compression.plan_files import read_plan, write_plan
+from compression.plan_files import listed, read_plan, text, write_plan
 from compression.quantization.apart import kernels_apart
 from compression.quantization.aware import quantize_aware
 from compression.quantization.switched import BITS, FLOAT, INT8, ROUNDED
@@ -51,9 +51,9 @@ def load_precision_plan(path: str | Path) -> PrecisionPlan:
 
 
 def _read(content):
-    layers = {str(layer): str(p) for layer, p in content["layers"].items()}
-    skip = tuple(str(pattern) for pattern in content["skip"])
-    return PrecisionPlan(str(content["net"]), layers, skip)
+    layers = {layer: text(p) for layer, p in content["layers"].items()}
+    skip = tuple(map(text, listed(content["skip"])))
+    return PrecisionPlan(text(content["net"]), layers, skip)
 
 
 def quantize_by_plan(

@@ -54,17 +54,29 @@ class Examples:
         """All of batches (images, labels).
 
         Raises:
-            ValueError: there are none, or one has no labels.
+            ValueError: there are none, or one has no labels or other ones.
         """
         images, labels = [], []
         for batch in data:
             if not isinstance(batch, (tuple, list)) or len(batch) < 2:
                 raise ValueError("data must be batches (images, labels)")
             images.append(images_of(batch))
-            labels.append(np.asarray(batch[1]).reshape(len(images[-1]), -1)[:, 0])
+            labels.append(_classes(batch[1], len(images[-1])))
         if not images:
             raise ValueError("data holds no batches")
         return cls(np.concatenate(images), np.concatenate(labels))
+
+
+def _classes(labels, count):
+    """(count,) integer classes; Keras's CIFAR gives them as (count, 1)."""
+    labels = np.asarray(labels)
+    if labels.shape not in ((count,), (count, 1)) or labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"data must be batches (images, labels) with integer classes ({count},), "
+            f"got labels {labels.shape} of {labels.dtype}; of one-hot labels give "
+            "labels.argmax(-1)"
+        )
+    return labels.reshape(count)
 
 
 def sensitivity(

@@ -121,6 +121,11 @@ class SwitchedNet:
     ):
         skip = names("skip", skip)
         at = opened(model, skip)
+        if len(at.graph.outputs) != 1:
+            raise ValueError(
+                f"model must have one output, the logits: {model.name!r} has "
+                f"{len(at.graph.outputs)}"
+            )
         self.net, self.graph, self._whole = at.net, at.graph, at.placement
         self._skipped = skipped(self.graph, skip)
         points = set(self._whole.ranges)

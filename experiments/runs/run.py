@@ -132,6 +132,7 @@ def _check(recipe: Recipe, data: Data, own: Mapping[str, Data]) -> None:
         its_data = own.get(stage.name, data)
         stage.check_images(its_data, recipe.augment)
         models[stage.name] = stage.check(its_data, models)
+        stage.check_exports(models[stage.name])
 
 
 def _needs_cache(stage, folder, seed):

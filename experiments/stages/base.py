@@ -11,12 +11,18 @@ from typing import Any, ClassVar
 
 import keras
 
+from compression.export.litert import CALIBRATED, PRECISIONS
+from compression.export.saved_model import WEIGHTS
+from compression.quantization import is_quantized
 from experiments.data import Data
 from experiments.data.augment import Augment
 from experiments.runs.layout import StageFolder
 from experiments.stages.application import Application
 from experiments.stages.file import File
 from experiments.stages.net import Net
+from experiments.value_types import check_types
+
+FORMATS = {"litert": PRECISIONS, "saved_model": WEIGHTS, "archive": ("float32",)}
 
 
 @dataclass(frozen=True)
@@ -26,11 +32,26 @@ class Export:
     Attributes:
         format: "litert" (a file), "saved_model" (a folder) or "archive" (a file that
             holds the weights as they are, entropy-coded).
-        precision: of the first two.
+        precision: as `export.litert` takes it, or of a SavedModel its weights; of an
+            archive always "float32".
+
+    Raises:
+        ValueError: there is no such form.
     """
 
     format: str
     precision: str = "float32"
+
+    def __post_init__(self):
+        _require_known("format", self.format, FORMATS)
+        _require_known("precision", self.precision, FORMATS[self.format])
+
+
+def _require_known(name, value, known):
+    if value not in known:
+        raise ValueError(
+            f"no {name} of exports called {value!r}; choose from {', '.join(known)}"
+        )
 
 
 FLOAT_EXPORTS = (Export("litert"), Export("saved_model"))
@@ -108,12 +129,17 @@ class Stage:
     exports: tuple[Export, ...] = field(default=FLOAT_EXPORTS, kw_only=True)
     once: bool = field(default=False, kw_only=True)
 
+    # Whether files in integers are calibrated on train images.
+    calibrates: ClassVar[bool] = False
     logs: ClassVar[tuple[Logged, ...]] = ()
     facts: ClassVar[tuple[Fact, ...]] = ()
     # Who teaches it, and the name of its own dataset: settings of `TrainingStage`.
     # (Annotated, these fields would come first among those there.)
     teaching = None
     data = None
+
+    def __post_init__(self):
+        check_types(self, f"stage {self.name!r}: ")
 
     @property
     def what(self) -> str:
@@ -138,6 +164,22 @@ class Stage:
             ValueError: a net cannot take such images, or a setting does not suit it.
         """
         return self.started(data, models.__getitem__)
+
+    def check_exports(self, model: keras.Model) -> None:
+        """Can what `check` returned be written in these forms?
+
+        Raises:
+            ValueError: integers need ranges of activations, and nothing gives any.
+        """
+        for form in self.exports:
+            if form.format != "litert" or form.precision not in CALIBRATED:
+                continue
+            carried = form.precision == "int8" and is_quantized(model)
+            if not self.calibrates and not carried:
+                raise ValueError(
+                    f"stage {self.name!r}: nothing calibrates its {form.precision} "
+                    "file: let a Quantize stage write it"
+                )
 
     def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
         """The model that it starts from; `load` gives that of an earlier stage."""

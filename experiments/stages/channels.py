@@ -72,6 +72,7 @@ class Channels(TrainingStage):
     facts = (Fact("cut_top1", "top-1 right after the cut, on validation", ".2%"),)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.recovery not in RECOVERIES:
             choices = ", ".join(map(str, RECOVERIES))
             raise ValueError(

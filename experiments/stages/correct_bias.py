@@ -39,7 +39,12 @@ class CorrectBias(Stage):
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         check_classes(data, self.classes)
-        return super().check(data, models)
+        model = super().check(data, models)
+        try:
+            shift_bias(model, self.classes, 0.0)
+        except ValueError as error:
+            raise ValueError(f"stage {self.name!r}: {error}") from error
+        return model
 
     def run(self, job: Job) -> dict[str, Any]:
         model = self.started(job.data, job.load)

@@ -15,6 +15,7 @@ class Distill(TrainingStage):
     """
 
     def __post_init__(self):
+        super().__post_init__()
         if self.teaching is None:
             raise ValueError(f"{self.name}: who teaches? Distill needs a Teaching")
 

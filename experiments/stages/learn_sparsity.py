@@ -49,6 +49,7 @@ class LearnSparsity(TrainingStage):
     logs = (SPARSITY,)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.method not in METHODS:
             raise ValueError(
                 f"no method called {self.method!r}; choose from {', '.join(METHODS)}"

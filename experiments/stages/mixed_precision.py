@@ -1,9 +1,13 @@
 """A model in few bits, each layer in as few as a bound on accuracy allows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
+
 from compression import quantization
+from experiments.data import Data
 from experiments.data.pipeline import first_batches
 from experiments.stages import writing
 from experiments.stages.base import Export, Fact, Job, Stage
@@ -38,6 +42,7 @@ class MixedPrecision(Stage):
     )
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.max_drop <= 100:
             raise ValueError(
                 f"max_drop must be 0 to 100 percentage points, got {self.max_drop}"
@@ -53,6 +58,12 @@ class MixedPrecision(Stage):
             f"{self.source} in 8-bit integers, weights of 4 bits where validation "
             f"loses at most {self.max_drop:g} points"
         )
+
+    def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
+        try:
+            return quantization.quantize_aware(super().check(data, models))
+        except ValueError as error:
+            raise ValueError(f"stage {self.name!r}: {error}") from error
 
     def run(self, job: Job) -> dict[str, Any]:
         model = self.started(job.data, job.load)

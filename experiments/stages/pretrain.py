@@ -41,6 +41,7 @@ class Pretrain(TrainingStage):
     exports: tuple[Export, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self):
+        super().__post_init__()
         if not isinstance(self.task, Task):
             raise ValueError(
                 f"task must be one of experiments.stages.tasks, got {self.task!r}"

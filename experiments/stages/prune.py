@@ -30,8 +30,10 @@ class Prune(TrainingStage):
         scope: "global" or "layer".
         pattern: what becomes zero together: "element", "2:4" (n:m, at a sparsity of
             1 - n/m), "block(1, 4)", "kernel", see `pruning.Prune`.
-        saliency: which go first: "magnitude", "random" or "movement"; or by train
-            images, "taylor", "snip", "grasp", "fisher" or "wanda".
+        saliency: which go first: "magnitude", "random" or "movement", which is gathered
+            in training, so that nothing becomes zero in the first epoch, or quarter
+            of `until`; or by train images, "taylor", "snip", "grasp", "fisher" or
+            "wanda".
         scored_on: how many train images these look at, each time that masks change.
         floor: with "global", the fraction of every kernel that stays at least, or
             "auto", see `pruning.magnitude_masks`; None: it may lose all.
@@ -55,10 +57,15 @@ class Prune(TrainingStage):
     logs = (SPARSITY,)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.until <= 1:
             raise ValueError(f"until must be in [0, 1], got {self.until}")
         if self.scored_on < 1:
             raise ValueError(f"scored_on must be at least 1, got {self.scored_on}")
+        if self.saliency == "movement" and self.until == 0:
+            raise ValueError(
+                'saliency "movement" is gathered in training: until must be above 0'
+            )
         self.callbacks(steps=1)  # refuses what there is not
 
     @property
@@ -112,8 +119,12 @@ class Prune(TrainingStage):
         end = self._end(steps)
         if end == 0:
             return pruning.ConstantSparsity(self.sparsity)
+        gathered = self.saliency == "movement"
         return pruning.PolynomialDecay(
-            self.sparsity, begin=0, end=end, frequency=max(1, steps // 4)
+            self.sparsity,
+            begin=max(end // 4, min(steps, end // 2)) if gathered else 0,
+            end=end,
+            frequency=max(1, steps // 4),
         )
 
     def best_from(self, steps: int) -> int:
@@ -124,9 +135,10 @@ class Prune(TrainingStage):
         epochs = self.training.epochs
         if self.until == 0:
             return 0
+        if epochs == 1:
+            return max(1, min(round(self.until * steps), steps - 1))
         # The last update of the masks comes at the latest with the last epoch.
-        end = max(1, round(self.until * epochs)) * steps
-        return min(end, (epochs - 1) * steps) or 1
+        return min(max(1, round(self.until * epochs)), epochs - 1) * steps
 
     def _batches(self, job):
         size = self.training.batch_size

@@ -52,7 +52,10 @@ class Quantize(Stage):
     bits: int = field(default=8, kw_only=True)
     exports: tuple[Export, ...] = field(default=EXPORTS, kw_only=True)
 
+    calibrates = True
+
     def __post_init__(self):
+        super().__post_init__()
         if self.calibration < 1:
             raise ValueError(f"calibration must be positive, got {self.calibration}")
         if self.adaround < 0:
@@ -81,9 +84,9 @@ class Quantize(Stage):
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         model = super().check(data, models)
-        if self.equalise or self.adaround or self.correct_bias:
+        if self.steps or self.bits != 8:
             try:
-                quantization.fold_batch_norm(model)
+                quantization.quantize_aware(model)  # the same nets as all steps take
             except ValueError as error:
                 raise ValueError(f"stage {self.name!r}: {error}") from error
         return model

@@ -48,6 +48,7 @@ class QuantizeAware(TrainingStage):
     )
 
     def __post_init__(self):
+        super().__post_init__()
         require_bits(self.bits)
         if self.method not in aware.METHODS:
             raise ValueError(

@@ -27,6 +27,7 @@ class SparseChannels(TrainingStage):
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.penalty not in PENALTIES:
             raise ValueError(
                 f"no penalty called {self.penalty!r}; choose from "

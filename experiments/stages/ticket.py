@@ -50,6 +50,7 @@ class Ticket(TrainingStage):
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 < self.sparsity < 1:
             raise ValueError(f"sparsity must be in (0, 1), got {self.sparsity}")
         if self.rounds < 1:

@@ -32,6 +32,7 @@ class Train(TrainingStage):
     keep_zeros: bool = field(default=False, kw_only=True)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.auxiliary_weight < 0:
             raise ValueError(
                 f"auxiliary_weight must be 0 or more, got {self.auxiliary_weight}"

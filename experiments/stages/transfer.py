@@ -51,6 +51,7 @@ class Transfer(TrainingStage):
     ends: tuple[str, ...] | None = field(default=None, kw_only=True)
 
     def __post_init__(self):
+        super().__post_init__()
         if self.unfreeze not in UNFREEZE:
             raise ValueError(
                 f"no unfreeze called {self.unfreeze!r}; choose from "

@@ -123,7 +123,8 @@ def _gradients(model, loss, variables, images, labels):
     tf = _tensorflow("taylor")
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch([variable.value for variable in variables])
-        value = loss(labels, model(images, training=False))
+        [logits] = keras.tree.flatten(model(images, training=False))
+        value = loss(labels, logits)
     gradients = tape.gradient(
         value,
         [variable.value for variable in variables],

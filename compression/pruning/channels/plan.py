@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compression.plan_files import read_plan, write_plan
+from compression.plan_files import listed, read_plan, text, whole, write_plan
 from compression.pruning.channels.groups import Coupling
 
 FORMAT = "limbeck channel plan 1"
@@ -51,11 +51,12 @@ def load_plan(path: str | Path) -> ChannelPlan:
 
 def _read(content):
     layers = content["layers"]
-    channels = {layer: int(entry["channels"]) for layer, entry in layers.items()}
+    channels = {layer: whole(entry["channels"]) for layer, entry in layers.items()}
     kept = {
-        layer: tuple(int(i) for i in entry["kept"]) for layer, entry in layers.items()
+        layer: tuple(map(whole, listed(entry["kept"])))
+        for layer, entry in layers.items()
     }
-    return ChannelPlan(str(content["net"]), channels, kept)
+    return ChannelPlan(text(content["net"]), channels, kept)
 
 
 def plan_of(coupling: Coupling, stays: np.ndarray) -> ChannelPlan:

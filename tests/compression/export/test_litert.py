@@ -262,6 +262,28 @@ def test_arguments_are_checked(tmp_path):
         export.litert(small_net(), tmp_path / "net.tflite")
 
 
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-5), ("float16", 1e-2)])
+def test_nets_in_other_floats_are_exported_in_float32(dtype, tolerance, tmp_path):
+    image = keras.Input((4, 4, 3), dtype=dtype)
+    x = layers.Conv2D(2, 3, activation="relu", dtype=dtype)(image)
+    x = layers.Flatten(dtype=dtype)(x)
+    net = keras.Model(image, layers.Dense(3, dtype=dtype)(x))
+    images = np.random.default_rng(0).normal(size=(5, 4, 4, 3)).astype(np.float32)
+    got = export.load(export.litert(net, tmp_path / "net.tflite"))(images)
+    expected = net.predict_on_batch(images.astype(dtype))
+    assert {variable.dtype for variable in net.variables} == {dtype}
+    np.testing.assert_allclose(got, expected, atol=tolerance)
+
+
+def test_an_operator_that_litert_lacks_is_named(tmp_path):
+    import tensorflow as tf
+
+    image = keras.Input((2, 2, 1))
+    x = layers.Activation(tf.math.bessel_i0)(layers.Flatten()(image))
+    with pytest.raises(RuntimeError, match="no operator for tf.BesselI0$"):
+        export.litert(keras.Model(image, x), tmp_path / "net.tflite")
+
+
 def test_what_litert_cannot_hold_is_said(tmp_path):
     image = keras.Input((6, 6, 2))
     x = layers.Flatten()(layers.PReLU()(layers.Conv2D(3, 3)(image)))

@@ -125,3 +125,38 @@ def test_bad_settings():
         RigL(0.5, [], 4, every=0)
     with pytest.raises(ValueError, match="RigL moves single weights"):
         RigL(0.5, [], 4, pattern="2:4")
+
+
+class Best(keras.callbacks.Callback):
+    """Sets the weights of an early step at the end, as early stopping does."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.last = self.model.layers[0].kernel.numpy()
+        if batch == 2:
+            self.kernel = self.last
+
+    def on_train_end(self, logs=None):
+        self.model.set_weights([self.kernel])
+
+
+@pytest.mark.filterwarnings("error:a callback set weights")
+@pytest.mark.skipif(ON_JAX, reason="surgery is refused on JAX")
+@pytest.mark.parametrize("at", [0, 1])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: RigL(0.5, [(X, Y)], 9, loss=squared, every=1),
+        lambda: DynamicSurgery(ConstantSparsity(0.5), every=1),
+    ],
+)
+def test_restored_weights_keep_the_mask_that_they_had(make, at):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, use_bias=False)])
+    model.compile(keras.optimizers.SGD(RATE), squared)
+    callbacks = [best := Best()]
+    callbacks.insert(at, make())
+    model.fit(X, Y, batch_size=4, shuffle=False, callbacks=callbacks, verbose=0)
+    found = model.layers[0].kernel.numpy()
+    assert ((best.last == 0) != (found == 0)).any()  # masks have moved since
+    np.testing.assert_array_equal(found, best.kernel)
+    assert np.count_nonzero(found) == 10

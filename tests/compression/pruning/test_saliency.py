@@ -207,6 +207,14 @@ def test_movement_is_the_sum_of_weight_times_gradient():
     np.testing.assert_allclose(model.layers[0].kernel.numpy(), w, rtol=1e-4)
 
 
+def test_movement_is_not_asked_before_anything_has_moved():
+    with pytest.raises(ValueError, match="nothing has moved yet: let the schedule"):
+        Prune(ConstantSparsity(0.5), saliency="movement")
+    prune = Prune(ConstantSparsity(0.5, begin=2), saliency="movement")
+    with pytest.raises(ValueError, match="nothing has moved yet"):
+        prune.cut(linear()[0], 0.5)
+
+
 def test_zeros_come_first_and_the_order_stays():
     scores = np.array([-2.0, 0.0, 3.0, -5.0, 0.0])
     weights = np.array([1.0, 1.0, 0.0, 1.0, 0.0])

@@ -145,3 +145,14 @@ def test_bad_arguments_are_refused():
         adaround(model, [])
     with pytest.raises(ValueError, match="is quantized already"):
         adaround(calibrate(model, [X]), [X])
+
+
+def test_nets_in_float64_learn_rounding_too():
+    image = keras.Input((6,), dtype="float64")
+    logits = layers.Dense(3, dtype="float64", name="logits")(image)
+    images = np.random.default_rng(0).normal(size=(8, 6))
+    found = adaround(keras.Model(image, logits), [images], steps=2, jit_compile=False)
+    kernel = keras.ops.convert_to_numpy(found.get_layer("logits").kernel)
+    scale = np.abs(kernel).max() / 127
+    assert kernel.dtype == np.float64
+    np.testing.assert_allclose(kernel / scale, np.rint(kernel / scale), atol=1e-3)

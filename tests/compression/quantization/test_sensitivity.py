@@ -148,6 +148,8 @@ def test_the_distance_of_large_tensors_is_that_of_some_of_their_numbers():
         ({"data": []}, "data holds no batches"),
         ({"data": [X]}, r"data must be batches \(images, labels\)"),
         ({"data": [(X, Y + 9)]}, "labels must be 0 to 3, got 9 to 12"),
+        ({"data": [(X, np.eye(4, dtype=int)[Y])]}, r"got labels \(40, 4\) .* one-hot"),
+        ({"data": [(X, Y / 2)]}, r"got labels \(40,\) of float64"),
         ({"data": [(X[:, :2], Y)]}, "calibration must be batches of images"),
         ({"precisions": ["int2"]}, "precisions must be of int8 and int4, got 'int2'"),
         ({"precisions": []}, "precisions must be of int8 and int4, got None"),
@@ -169,3 +171,6 @@ def test_a_quantized_net_and_a_layer_without_kernel_are_refused():
         sensitivity(odd, [(X, Y)])
     [row] = sensitivity(odd, [(X, Y)], skip="odd")
     assert row.layer == "image"
+    two = keras.Model(image, [layers.Dense(4)(image), layers.Dense(2)(image)])
+    with pytest.raises(ValueError, match="must have one output, the logits: .* has 2"):
+        sensitivity(two, [(X, Y)])

@@ -217,3 +217,16 @@ def test_snip_looks_at_train_images_before_the_first_step(finished):
     assert isinstance(callback.saliency, pruning.Snip)
     assert callback.schedule(0) == 0.8
     assert finished.stage("snip", 0).read_history()["sparsity"] == [0.8, 0.8]
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(10, 14), (3, 10), (1, 4)])
+def test_movement_is_gathered_before_the_first_mask(epochs, first):
+    """An epoch of 8 steps, or a quarter of those until the end; then each 2 steps."""
+    training = dataclasses.replace(SHORT, epochs=epochs)
+    stage = Prune("movement", "dense", training, saliency="movement")
+    [callback] = stage.callbacks(steps=8)
+    steps = range(8 * epochs)
+    assert next(step for step in steps if callback.schedule(step)) == first
+    assert callback.schedule(steps[-1]) == 0.8
+    with pytest.raises(ValueError, match="until must be above 0"):
+        dataclasses.replace(stage, until=0.0)

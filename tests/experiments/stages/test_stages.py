@@ -3,6 +3,7 @@
 import keras
 import pytest
 
+from compression import quantization
 from experiments.data import load
 from experiments.recipe import Recipe
 from experiments.runs.run import run
@@ -10,9 +11,11 @@ from experiments.stages.base import Export
 from experiments.stages.channels import Channels
 from experiments.stages.correct_bias import CorrectBias
 from experiments.stages.distill import Distill
+from experiments.stages.mixed_precision import MixedPrecision
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
 from experiments.stages.quantize import Quantize
+from experiments.stages.rigl import RigL
 from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.stages.training_stage import TrainingStage
@@ -70,12 +73,40 @@ def test_declarations(stage, start, teacher, what):
         (lambda: Prune("a", "b", LONG, scope="net"), "no scope called 'net'; choose"),
         (lambda: Prune("a", "b", LONG, pattern="2:4"), "let it end at 0.5, or choose"),
         (lambda: Prune("a", "b", LONG, until=2), r"until must be in \[0, 1\], got 2"),
+        (lambda: Prune("a", "b", LONG, until="x"), "stage 'a': until must be a finite"),
+        (lambda: RigL("a", "b", LONG, every=2.5), "stage 'a': every must be a whole"),
         (lambda: Quantize("a", "b", calibration=0), "calibration must be positive"),
+        (lambda: Quantize("a", "b", adaround=True), "stage 'a': adaround must be a w"),
+        (lambda: Export("onnx"), "no format of exports called 'onnx'; choose from li"),
+        (lambda: Export("litert", "int9"), "no precision of exports called 'int9'; c"),
     ],
 )
 def test_bad_settings_are_refused_when_the_stage_is_made(make, problem):
     with pytest.raises(ValueError, match=problem):
         make()
+
+
+def test_files_that_nothing_calibrates_are_refused_before_training(tmp_path):
+    stages = (Train("net", NET, LONG, exports=(Export("litert", "int8"),)),)
+    with pytest.raises(ValueError, match="stage 'net': nothing calibrates its int8 f"):
+        run(Recipe("int8", "digits", stages), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "problem"),
+    [
+        (MixedPrecision("a", "b"), "stage 'a': 'qat' is quantized already"),
+        (Quantize("a", "b", method="kl"), "stage 'a': 'qat' is quantized already"),
+        (CorrectBias("a", "b", (3,)), "stage 'a': .* must end in a linear dense layer"),
+    ],
+)
+def test_nets_that_do_not_suit_are_refused_before_training(stage, problem):
+    image = keras.Input((8, 8, 1))
+    outputs = keras.layers.Dense(10, name="last")(keras.layers.Flatten()(image))
+    net = quantization.quantize_aware(keras.Model(image, outputs, name="qat"))
+    with pytest.raises(ValueError, match=problem):
+        stage.check(load("digits"), {"b": net})
 
 
 def test_layers_to_compare_are_looked_for_before_anything_is_trained(tmp_path):

@@ -89,3 +89,16 @@ def test_it_needs_logits_and_labels():
     model = on_images(layers.Flatten(), layers.Dense(2, activation="softmax"))
     with pytest.raises(ValueError, match="'fisher' needs logits"):
         saliency("fisher", model, couple(model), data=[1])
+
+
+@pytest.mark.parametrize("name", ["taylor", "fisher"])
+def test_an_output_in_a_dict_is_scored_like_one_alone(name):
+    model = shaken(on_images(layers.Dense(3), layers.Dense(2), shape=(4,)))
+    named = keras.Model(model.inputs, {"logits": model.outputs[0]})
+    rng = np.random.default_rng(0)
+    data = [(rng.normal(size=(6, 4)).astype("float32"), np.arange(6) % 2)]
+    alone, in_a_dict = (
+        saliency(name, net, couple(net), data=data) for net in (model, named)
+    )
+    assert alone.any()
+    np.testing.assert_allclose(in_a_dict, alone, rtol=1e-6)
