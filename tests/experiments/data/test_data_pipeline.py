@@ -177,16 +177,16 @@ def test_views_may_have_a_seed_of_their_own(tmp_path):
         np.testing.assert_array_equal(images[label], same[label])
 
 
-@pytest.mark.parametrize(("view", "first"), [(0, 1), (1, 37), (0, SIZE)])
-def test_a_view_can_begin_anywhere(data, view, first):
-    options = {"view": view, "seed": 7, "augment": Augment(pad=2), "batch_size": 8}
+def test_a_view_can_begin_anywhere(data):
+    options = {"view": 1, "seed": 7, "augment": Augment(pad=2), "batch_size": 8}
     whole = np.concatenate(list(view_batches(data, **options).as_numpy_iterator()))
-    rest = list(view_batches(data, first=first, **options).as_numpy_iterator())
-    assert sum(map(len, rest)) == SIZE - first
-    np.testing.assert_array_equal(np.concatenate([whole[:first], *rest]), whole)
-    evaluated = evaluation_batches(data, "train", batch_size=8, first=first)
-    labels = [label for _, label in evaluated.as_numpy_iterator()]
-    assert [n for batch in labels for n in batch] == list(range(first, SIZE))
+    for first in (1, 37, SIZE):
+        rest = list(view_batches(data, first=first, **options).as_numpy_iterator())
+        assert sum(map(len, rest)) == SIZE - first
+        np.testing.assert_array_equal(np.concatenate([whole[:first], *rest]), whole)
+        evaluated = evaluation_batches(data, "train", batch_size=8, first=first)
+        labels = [label for _, label in evaluated.as_numpy_iterator()]
+        assert [n for batch in labels for n in batch] == list(range(first, SIZE))
 
 
 @pytest.mark.parametrize("copied", [0, 2**20], ids=["mapped", "copied"])
