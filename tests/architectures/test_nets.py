@@ -11,7 +11,7 @@ from keras import initializers, layers
 import architectures
 from architectures.googlenet import head_weights, without_heads
 from architectures.lenet import C3_SEES
-from architectures.resnet import resnet, resnet_cifar
+from architectures.resnet import BASIC_PLANS, BOTTLENECK_PLANS, resnet, resnet_cifar
 from architectures.vgg import vgg, vgg_cifar
 
 # The published figures; the cards repeat them, here they stand on their own.
@@ -126,6 +126,7 @@ def count_macs(model):
 
 
 BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {"vgg11_bn"}
+BIG |= {"resnet34", "resnet101", "resnet152", "resnet32", "resnet44", "resnet110"}
 
 
 @pytest.fixture(
@@ -141,6 +142,13 @@ def full(request):
         for kind in (initializers.VarianceScaling, initializers.RandomNormal):
             patch.setattr(kind, "__call__", zeros)
         return request.param, architectures.build(request.param)
+
+
+def test_depths_of_resnets_are_those_of_table_1():
+    """Built and counted each time are 18 and 50, and of CIFAR's 20 and 56."""
+    assert BASIC_PLANS == {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+    bottlenecks = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+    assert bottlenecks == BOTTLENECK_PLANS
 
 
 def zeros(self, shape, dtype=None):
