@@ -72,6 +72,6 @@ def test_cut_at_many_lengths_and_with_bytes_overwritten(tmp_path):
         text=True,
         cwd=ROOT,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, (done.stdout[-100:], done.stderr[-500:])
