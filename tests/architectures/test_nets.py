@@ -247,7 +247,7 @@ SAVED = sorted(SMALL.keys() - LIKE_OTHERS)
 
 
 # Built of the layers and functions of others, and much larger.
-LARGE = {"resnet50", "googlenet_bn", "alexnet_owt", "vgg11"}
+LARGE = {"resnet50", "googlenet_bn", "googlenet_cifar", "alexnet_owt", "vgg11"}
 
 
 @pytest.fixture(
@@ -331,9 +331,16 @@ def policy():
 
 # Unit roundoff is 2^-11 and 2^-8; a few hundred roundings add up along the net.
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("mixed_float16", 0.02), ("mixed_bfloat16", 0.15)]
+    ("net", "name", "tolerance"),
+    [
+        ("lenet5", "mixed_bfloat16", 0.15),
+        ("zfnet", "mixed_float16", 0.02),
+        ("resnet20", "mixed_bfloat16", 0.15),
+        pytest.param("lenet5", "mixed_float16", 0.02, marks=pytest.mark.slow),
+        pytest.param("zfnet", "mixed_bfloat16", 0.15, marks=pytest.mark.slow),
+        pytest.param("resnet20", "mixed_float16", 0.02, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("net", ["lenet5", "zfnet", "resnet20"])
 def test_half_precision_agrees_with_single(net, name, tolerance, policy):
     keras.utils.set_random_seed(0)
     single = SMALL[net](classes=5)
@@ -467,7 +474,10 @@ def test_alexnet_fits_224_px_with_two_zeros_around():
 @pytest.mark.parametrize(
     ("depth", "weights"),
     # Option A's count and, where the map halves, a 1x1 kernel, scale and offset.
-    [(20, 269_722 + 16 * 32 + 64 + 32 * 64 + 128), (56, 853_018 + 2_752)],
+    [
+        (20, 269_722 + 16 * 32 + 64 + 32 * 64 + 128),
+        pytest.param(56, 853_018 + 2_752, marks=pytest.mark.slow),
+    ],
 )
 def test_shortcut_b_costs_two_projections(depth, weights):
     model = architectures.build(f"resnet{depth}", shortcut="B")

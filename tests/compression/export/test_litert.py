@@ -1,6 +1,7 @@
 """Every precision, run by the real interpreter."""
 
 import collections
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,21 @@ def images():
     return np.random.default_rng(1).normal(size=(33, 28, 28, 1)).astype(np.float32)
 
 
+@pytest.fixture(scope="module")
+def file(net, images, tmp_path_factory):
+    """Function of a precision -> the net's file, written when it is first asked for."""
+    calibration = [images[:20], (images[20:], np.zeros(13))]
+
+    @functools.cache
+    def written(precision):
+        path = tmp_path_factory.mktemp(precision) / "net.tflite"
+        got = export.litert(net, path, precision=precision, calibration=calibration)
+        assert got == path
+        return path
+
+    return written
+
+
 def operators(path):
     """How many of which operators a file has."""
     model = schema.Model.GetRootAs(path.read_bytes())
@@ -52,12 +68,9 @@ def operators(path):
     ],
 )
 def test_every_precision_does_what_the_model_does(
-    net, images, tmp_path, precision, tolerance, share
+    net, images, file, precision, tolerance, share
 ):
-    path = tmp_path / "net.tflite"
-    calibration = [images[:20], (images[20:], np.zeros(13))]
-    got = export.litert(net, path, precision=precision, calibration=calibration)
-    assert got == path
+    path = file(precision)
     assert path.stat().st_size < share * 4 * net.count_params()
     runner = export.load(path)
     assert (runner.kind, runner.path) == ("litert", path)
@@ -68,10 +81,8 @@ def test_every_precision_does_what_the_model_does(
     np.testing.assert_allclose(logits, expected, atol=tolerance * abs(expected).max())
 
 
-def test_int8_is_integer_throughout(net, images, tmp_path):
-    path = export.litert(
-        net, tmp_path / "net.tflite", precision="int8", calibration=[images]
-    )
+def test_int8_is_integer_throughout(file):
+    path = file("int8")
     interpreter = Interpreter(str(path))
     signature = interpreter.get_signature_list()["serving_default"]
     assert signature == {"inputs": ["image"], "outputs": ["logits"]}
