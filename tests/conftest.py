@@ -14,8 +14,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
-    "--xla_cpu_parallel_codegen_split_count=1",  # else each part is copied and linked
+    "--xla_cpu_parallel_codegen_split_count=1 "  # else each part is copied and linked
+    "--xla_cpu_multi_thread_eigen=false",
 )
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes: a core each
+    # Threads that wait for one another spin, on a core that somebody else could use.
+    for library in ("TF_NUM_INTRAOP", "OPENBLAS_NUM", "OMP_NUM"):
+        os.environ.setdefault(f"{library}_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 
 # Tracing makes first examples slow; CI must not depend on luck.
