@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Nearly all the time of XLA would go into making small graphs fast: it need not.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_parallel_codegen_split_count=1 "  # else each part is copied and linked
+    "--xla_cpu_multi_thread_eigen=false",
 )
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes: a core each
+    # Threads that wait for one another spin, on a core that somebody else could use.
+    for library in ("TF_NUM_INTRAOP", "OPENBLAS_NUM", "OMP_NUM"):
+        os.environ.setdefault(f"{library}_THREADS", "1")
 ROOT = Path(__file__).resolve().parents[1]
 
 # Tracing makes first examples slow; CI must not depend on luck.
@@ -30,6 +36,32 @@ def pytest_collection_finish():
         import tensorflow as tf
 
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        build_before_tracing()
+
+
+def build_before_tracing():
+    """A step that makes metrics and an optimizer's slots is traced twice.
+
+    On its other backends, and on TensorFlow with several devices, Keras makes them
+    before; here, too. What runs eagerly is not traced: there the first step makes them,
+    and what does not let itself be built ahead is left to its first step.
+    """
+    import tensorflow as tf
+    from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
+
+    in_the_first_step = TensorFlowTrainer._maybe_symbolic_build
+
+    def build(trainer, iterator=None, data_batch=None):
+        eagerly = trainer.run_eagerly or tf.config.functions_run_eagerly()
+        if eagerly or trainer._distribute_strategy is not None:
+            in_the_first_step(trainer, iterator, data_batch)
+            return
+        if iterator is not None:
+            data_batch = iterator._distributed_dataset.element_spec
+        with suppress(Exception):
+            trainer._symbolic_build(data_batch=data_batch)
+
+    TensorFlowTrainer._maybe_symbolic_build = build
 
 
 @pytest.fixture(scope="module", autouse=True)

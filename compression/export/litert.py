@@ -118,7 +118,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         written = calibrate(model, [calibration], method=method, bits=weight_bits)
         for_converter = None
     serving = Serving(written, weights="float32", batch=batch)
-    functions = _functions(serving)
+    # Of floats nothing is asked; what is traced here is traced again when it is saved.
+    functions = _functions(serving) if precision in CALIBRATED else []
     has_ranges = precision == "int8" and _carries_fake_quantization(functions)
     if precision in CALIBRATED and calibration is None and not has_ranges:
         raise ValueError(

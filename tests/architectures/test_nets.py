@@ -11,7 +11,7 @@ from keras import initializers, layers
 import architectures
 from architectures.googlenet import head_weights, without_heads
 from architectures.lenet import C3_SEES
-from architectures.resnet import resnet, resnet_cifar
+from architectures.resnet import BASIC_PLANS, BOTTLENECK_PLANS, resnet, resnet_cifar
 from architectures.vgg import vgg, vgg_cifar
 
 # The published figures; the cards repeat them, here they stand on their own.
@@ -126,6 +126,7 @@ def count_macs(model):
 
 
 BIG = {f"vgg{n}{form}" for n in (13, 16, 19) for form in ("", "_bn")} | {"vgg11_bn"}
+BIG |= {"resnet34", "resnet101", "resnet152", "resnet32", "resnet44", "resnet110"}
 
 
 @pytest.fixture(
@@ -141,6 +142,13 @@ def full(request):
         for kind in (initializers.VarianceScaling, initializers.RandomNormal):
             patch.setattr(kind, "__call__", zeros)
         return request.param, architectures.build(request.param)
+
+
+def test_depths_of_resnets_are_those_of_table_1():
+    """Built and counted each time are 18 and 50, and of CIFAR's 20 and 56."""
+    assert BASIC_PLANS == {18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+    bottlenecks = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+    assert bottlenecks == BOTTLENECK_PLANS
 
 
 def zeros(self, shape, dtype=None):
@@ -239,7 +247,7 @@ SAVED = sorted(SMALL.keys() - LIKE_OTHERS)
 
 
 # Built of the layers and functions of others, and much larger.
-LARGE = {"resnet50", "googlenet_bn", "alexnet_owt", "vgg11"}
+LARGE = {"resnet50", "googlenet_bn", "googlenet_cifar", "alexnet_owt", "vgg11"}
 
 
 @pytest.fixture(
@@ -323,9 +331,16 @@ def policy():
 
 # Unit roundoff is 2^-11 and 2^-8; a few hundred roundings add up along the net.
 @pytest.mark.parametrize(
-    ("name", "tolerance"), [("mixed_float16", 0.02), ("mixed_bfloat16", 0.15)]
+    ("net", "name", "tolerance"),
+    [
+        ("lenet5", "mixed_bfloat16", 0.15),
+        ("zfnet", "mixed_float16", 0.02),
+        ("resnet20", "mixed_bfloat16", 0.15),
+        pytest.param("lenet5", "mixed_float16", 0.02, marks=pytest.mark.slow),
+        pytest.param("zfnet", "mixed_bfloat16", 0.15, marks=pytest.mark.slow),
+        pytest.param("resnet20", "mixed_float16", 0.02, marks=pytest.mark.slow),
+    ],
 )
-@pytest.mark.parametrize("net", ["lenet5", "zfnet", "resnet20"])
 def test_half_precision_agrees_with_single(net, name, tolerance, policy):
     keras.utils.set_random_seed(0)
     single = SMALL[net](classes=5)
@@ -459,7 +474,10 @@ def test_alexnet_fits_224_px_with_two_zeros_around():
 @pytest.mark.parametrize(
     ("depth", "weights"),
     # Option A's count and, where the map halves, a 1x1 kernel, scale and offset.
-    [(20, 269_722 + 16 * 32 + 64 + 32 * 64 + 128), (56, 853_018 + 2_752)],
+    [
+        (20, 269_722 + 16 * 32 + 64 + 32 * 64 + 128),
+        pytest.param(56, 853_018 + 2_752, marks=pytest.mark.slow),
+    ],
 )
 def test_shortcut_b_costs_two_projections(depth, weights):
     model = architectures.build(f"resnet{depth}", shortcut="B")

@@ -265,8 +265,8 @@ SMALL = {
     },
 }
 QUICK = {
-    "mlp", "lenet5", "lenet5_caffe", "alexnet_small", "vgg11_cifar", "googlenet",
-    "resnet20",
+    "mlp", "lenet5", "lenet5_caffe", "alexnet_small", "vgg11_cifar", "resnet20",
+    "googlenet_cifar",
 }  # fmt: skip
 
 

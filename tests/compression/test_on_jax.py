@@ -2,10 +2,11 @@
 
 In a process of its own, as Keras has one backend. Each time those marked `backends`:
 every loss's values and gradients, a training step with each, their state, projections,
-fake quantization, response normalisation.
+fake quantization, response normalisation, and that nothing is exported.
 Slow are all the others, which hold on TensorFlow in the same `keras.ops`.
 """
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -19,8 +20,10 @@ MARKED = "backends"
 
 def on_jax(chosen):
     """Fails unless the tests that are marked so pass on JAX."""
-    pytest.importorskip("jax", reason="the second backend is in the extra `test`")
-    rooms = [HERE / room for room in ("distillation", "pruning", "quantization")]
+    if importlib.util.find_spec("jax") is None:  # to import it here takes seconds
+        pytest.skip("the second backend is in the extra `test`")
+    rooms = ("distillation", "pruning", "quantization", "export")
+    rooms = [HERE / room for room in rooms]
     files = [file for room in rooms for file in sorted(room.rglob("test_*.py"))]
     if chosen == MARKED:  # to import the others would take seconds
         files = [file for file in files if "pytest.mark.backends" in file.read_text()]

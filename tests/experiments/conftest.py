@@ -1,5 +1,6 @@
-"""A run folder with plausible content, written without a run."""
+"""A run folder with plausible content, written without a run; runs without a board."""
 
+import importlib
 import json
 
 import numpy as np
@@ -96,6 +97,18 @@ OTHER_FORMS = {  # format, precision: factors of bytes and latency
     "prune": [("saved_model", "float32", 1.4, 2.5)],
     "int8": [("litert", "float16", 1.8, 2.1), ("saved_model", "int8", 3.0, 9.0)],
 }
+
+
+@pytest.fixture(scope="module")
+def no_board():
+    """Runs without a board's interpreter, whose process takes half a second a file.
+
+    What is measured with it is tested with `measure.board` and in test_run.py.
+    """
+    board = importlib.import_module("compression.measure.board")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(board, "PACKAGE", "no_such_package")
+        yield
 
 
 def measured_row(stage, seed):

@@ -84,7 +84,11 @@ def test_sample_weights_and_regularisation_count():
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize(
-    "jit_compile", [False, pytest.param(True, marks=pytest.mark.backends)]
+    "jit_compile",
+    [
+        pytest.param(False, marks=pytest.mark.slow),
+        pytest.param(True, marks=pytest.mark.backends),
+    ],
 )
 def test_the_teacher_stays_as_it_was_and_the_student_learns(jit_compile):
     student, teacher = net("student"), net("teacher", seed=1)
@@ -127,7 +131,6 @@ def test_the_student_runs_once_a_step():
     assert len(calls) == 2 * 3
 
 
-@pytest.mark.backends
 def test_cached_logits_give_the_losses_of_the_teacher():
     student, teacher = net("student"), net("teacher", seed=1)
     live = distiller(student, teacher)
@@ -149,7 +152,6 @@ def test_teacher_logits_refuses_views_of_different_images():
         teacher_logits(net("teacher"), [[IMAGES], [IMAGES[:30]]])
 
 
-@pytest.mark.backends
 def test_saves_without_the_teacher_and_reloads(tmp_path):
     made = distiller()
     made.fit(IMAGES, LABELS, verbose=0)

@@ -85,7 +85,6 @@ def test_a_feature_loss_gets_the_layers_that_it_names():
     assert logs["loss"] == pytest.approx(parts, rel=1e-5)
 
 
-@pytest.mark.usefixtures("traced")
 def test_projectors_learn_and_are_no_part_of_the_student():
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     names = [w.path for w in student.weights]
@@ -93,7 +92,7 @@ def test_projectors_learn_and_are_no_part_of_the_student():
     [projector] = made.distillation_losses[1].projectors
     before = numpy(projector.kernel).copy()
     frozen = [w.copy() for w in teacher.get_weights()]
-    history = made.fit(IMAGES, LABELS, epochs=6, batch_size=16, verbose=0).history
+    history = made.fit(IMAGES, LABELS, epochs=4, batch_size=24, verbose=0).history
     assert history["hints"][-1] < history["hints"][0]
     assert not np.array_equal(numpy(projector.kernel), before)
     assert [w.path for w in student.weights] == names
@@ -116,7 +115,7 @@ def test_sequential_models_distil():
         )
 
     made = distiller(stacked(4), stacked(6), [Hints("conv", "stage1"), SoftTargets()])
-    history = made.fit(IMAGES, LABELS, epochs=5, verbose=0).history
+    history = made.fit(IMAGES, LABELS, epochs=3, verbose=0).history
     assert history["hints"][-1] < history["hints"][0]
 
 
@@ -308,7 +307,7 @@ def test_images_without_labels_are_enough():
     student, teacher = net("student"), net("teacher", width=6, seed=1)
     made = distiller(student, teacher, label=0)
     history = made.fit(
-        IMAGES, epochs=5, verbose=0, validation_data=(IMAGES, LABELS)
+        IMAGES, epochs=2, verbose=0, validation_data=(IMAGES, LABELS)
     ).history
     assert history["soft_targets"][-1] < history["soft_targets"][0]
     assert "val_accuracy" in history and "accuracy" not in history
@@ -381,23 +380,22 @@ def test_reloads_with_projectors_and_goes_on(tmp_path):
         again.set_teacher(net("other", width=7))
 
 
-@pytest.mark.usefixtures("traced")
 def test_backup_and_restore_resumes_as_if_nothing_had_happened(tmp_path):
     class Killed(Exception):
         pass
 
     class Kill(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
+            if epoch == 1:
                 raise Killed
 
     def trained(*callbacks):
-        ramp = schedules.PolynomialDecay(0.0, 12, end_learning_rate=2.0)
+        ramp = schedules.PolynomialDecay(0.0, 4, end_learning_rate=2.0)
         losses = [SoftTargets(), Hints("stage2", "stage2", weight=ramp)]
         student = net("student", drop=0.0)  # Keras does not keep dropout's state
         made = distiller(student, net("teacher", width=6, seed=1), losses)
         made.fit(
-            IMAGES, LABELS, batch_size=16, epochs=4, shuffle=False, verbose=0,
+            IMAGES, LABELS, batch_size=24, epochs=2, shuffle=False, verbose=0,
             callbacks=list(callbacks),
         )  # fmt: skip
         return made

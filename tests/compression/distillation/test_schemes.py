@@ -131,12 +131,11 @@ def test_mutual_losses_are_those_of_the_paper():
     assert logs["accuracy"] == pytest.approx((mean == LABELS).mean())
 
 
-@pytest.mark.usefixtures("traced")
 def test_mutual_students_come_closer_and_are_saved(tmp_path):
     students = [net(f"s{i}", seed=i) for i in range(2)]
     made = MutualDistiller(students, weight=5.0)
     made.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
-    history = made.fit(IMAGES, LABELS, epochs=8, verbose=0).history
+    history = made.fit(IMAGES, LABELS, epochs=3, verbose=0).history
     assert history["s0_mutual"][-1] < history["s0_mutual"][0]
     made.save(tmp_path / "mutual.keras")
     again = keras.saving.load_model(tmp_path / "mutual.keras")
@@ -179,12 +178,11 @@ def own_depth(student, **options):
     return made
 
 
-@pytest.mark.usefixtures("traced")
 def test_own_depth_needs_no_teacher_and_leaves_the_net_as_it_was(tmp_path):
     student = net("student")
     weights = len(student.weights)
     made = own_depth(student)
-    history = made.fit(IMAGES, LABELS, epochs=8, verbose=0).history
+    history = made.fit(IMAGES, LABELS, epochs=3, verbose=0).history
     assert history["own_depth"][-1] < history["own_depth"][0]
     assert len(student.weights) == weights
     assert len(made.trainable_weights) == weights + 2 * 6

@@ -151,7 +151,7 @@ FILES = st.sampled_from(
 ANYWHERE = st.floats(0, 1, exclude_max=True)
 
 
-@settings(max_examples=40)
+@settings(max_examples=24)
 @given(FILES, ANYWHERE, st.sampled_from(["cut", "flip", "overwrite", "extend"]))
 def test_damage_is_found_and_repaired(whole, tmp_path_factory, name, where, how):
     root, folder = damaged(whole, tmp_path_factory)

@@ -77,20 +77,29 @@ EVERYWHERE = {
 }
 
 
-# Each is written twice: the ones that differ most are enough every time.
-QUICK = ("dilated, padded", "dilated, grouped", "transposed")
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow)
-        for kind in EVERYWHERE
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", EVERYWHERE)
 def test_files_count_as_the_net_does(kind, tmp_path):
+    """Every kind alone: which of them it is when those beside each other fail."""
     stack, macs = EVERYWHERE[kind]
-    model = on_images(*stack)
+    counted_alike(on_images(*stack), macs, tmp_path)
+
+
+def test_files_count_every_kind_as_the_net_does(tmp_path):
+    """All beside each other in one net: a file takes a second to write."""
+    image = keras.Input((8, 8, 4))
+    ends, total = [], 0
+    for stack, macs in EVERYWHERE.values():
+        x = image
+        for layer in stack:
+            x = type(layer).from_config(layer.get_config())(x)
+        ends.append(layers.Flatten()(x))
+        total += macs
+    counted_alike(keras.Model(image, layers.Concatenate()(ends)), total, tmp_path)
+
+
+def counted_alike(model, macs, tmp_path):
+    """By the net, a SavedModel and .tflite files of one image and of any number."""
     images = np.random.default_rng(0).normal(size=(4, 8, 8, 4))
     assert measure.macs(model) == macs
     folder = export.saved_model(model, tmp_path / "net")

@@ -185,7 +185,10 @@ def test_whole_kernels_of_every_kind_of_layer():
 
 
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize(("name", "sparsity"), [("1:4", 0.75), ("block(2, 2)", 0.5)])
+@pytest.mark.parametrize(
+    ("name", "sparsity"),
+    [pytest.param("1:4", 0.75, marks=pytest.mark.slow), ("block(2, 2)", 0.5)],
+)
 def test_a_pattern_where_xla_compiles(name, sparsity):
     found, _ = pruned(name, sparsity, jit_compile=True)
     size = sum(w.size for w in found.values())

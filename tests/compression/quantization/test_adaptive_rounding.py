@@ -35,7 +35,7 @@ def pair():
 )
 def test_the_larger_of_two_goes_up(jit_compile):
     model, images = pair()
-    found = adaround(model, [images], bits=4, steps=1000, jit_compile=jit_compile)
+    found = adaround(model, [images], bits=4, steps=300, jit_compile=jit_compile)
     kernel = np.asarray(found.layers[-1].kernel)[:, 0]
     assert kernel.tolist() == [7, 1, 0]
     assert model.layers[-1].kernel[1, 0] == np.float32(0.48)

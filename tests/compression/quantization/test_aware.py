@@ -163,7 +163,6 @@ def test_batch_norm_folds_into_the_codes():
     np.testing.assert_allclose(apart, folded, rtol=0, atol=1e-6 * scale)
 
 
-@pytest.mark.backends
 def test_batch_norm_follows_batches_until_it_is_frozen():
     options = {"momentum": 0.5, "epsilon": 1e-3}
     norm = FreezingBatchNormalization(freeze_after=2, **options)

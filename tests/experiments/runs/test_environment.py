@@ -18,7 +18,7 @@ from experiments.stages.net import Net
 from experiments.stages.train import Train
 from experiments.training.settings import Training
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_board")
 
 ROOT = Path(__file__).resolve().parents[3]
 RECIPE = Recipe(

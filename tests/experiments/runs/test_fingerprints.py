@@ -20,7 +20,7 @@ from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.training.settings import Training
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_board")
 
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=1, batch_size=600, learning_rate=3e-3)

@@ -28,7 +28,7 @@ from experiments.stages.train import Train
 from experiments.training import progress
 from experiments.training.settings import Training
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_board")
 
 LITERT = (Export("litert"),)
 SHORT = Training(epochs=2, batch_size=400, learning_rate=3e-3)
@@ -39,13 +39,13 @@ DENSE = Recipe(
     data="digits",
     augment=Augment(pad=2),
     stages=(
-        Train("teacher", Net("mlp", {"widths": (24,)}), SHORT, exports=LITERT),
+        Train("teacher", Net("mlp", {"widths": (24,)}), SHORT, exports=()),
         Distill(
             "distill",
             Net("mlp", {"widths": (16,), "dropout": 0.1}),
             SHORT,
             TEACHING,
-            exports=LITERT,
+            exports=(),
         ),
         Prune("prune", "distill", SHORT, TEACHING, exports=LITERT),
     ),
@@ -99,6 +99,9 @@ def test_an_interrupted_run_ends_like_a_whole_one(dense, tmp_path, monkeypatch):
     assert interrupted == ["teacher", "distill", "prune"]
     run(DENSE, out)
     assert lasting(rows_of(out)) == lasting(rows_of(dense))
+    for stage in ("teacher", "distill", "prune"):
+        here, there = (RunFolder(run).stage(stage, 0) for run in (out, dense))
+        assert lasting(here.read_about()) == lasting(there.read_about())
     for path in sorted(dense.rglob("*.keras")):
         here = out / path.relative_to(dense)
         for a, b in zip(
@@ -163,7 +166,7 @@ def test_a_folder_of_images_that_changed_is_refused(tmp_path):
         DENSE,
         data=f"folder:{tmp_path}/photos",
         image_size=8,
-        stages=DENSE.stages[:1],
+        stages=(dataclasses.replace(DENSE.stages[0], exports=LITERT),),
     )
     run(recipe, tmp_path / "run")
     assert rows_of(tmp_path / "run")[0]["examples"] == 4

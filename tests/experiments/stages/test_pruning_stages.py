@@ -54,7 +54,7 @@ STAGES = {
 
 
 def recipe(*names):
-    dense = Train("dense", NET, SHORT, exports=(Export("litert"),))
+    dense = Train("dense", NET, SHORT, **QUIET)
     stages = (dense, *(STAGES[name] for name in names))
     return Recipe(name="small", data="digits", stages=stages)
 

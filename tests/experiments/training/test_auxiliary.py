@@ -19,7 +19,7 @@ from experiments.training.auxiliary import AuxiliaryHeads
 from experiments.training.optimizers import LabelLoss
 from experiments.training.settings import Training
 
-pytestmark = pytest.mark.usefixtures("eagerly")
+pytestmark = pytest.mark.usefixtures("eagerly", "no_board")
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(16, 4, 4, 1)).astype("float32")
@@ -80,14 +80,14 @@ def with_tiny(monkeypatch):
     monkeypatch.setitem(catalogue.CARDS, "tiny", architectures.card("mlp"))
 
 
-def recipe(name="tiny"):
+def recipe(name="tiny", exports=()):
     settings = Training(epochs=2, batch_size=600)
-    stage = Train("net", Net(name), settings, auxiliary_weight=0.3, exports=EXPORTS)
+    stage = Train("net", Net(name), settings, auxiliary_weight=0.3, exports=exports)
     return Recipe("heads", "digits", (stage,))
 
 
 def test_the_stage_writes_the_net_without_heads(with_tiny, tmp_path, monkeypatch):
-    whole = RunFolder(run(recipe(), tmp_path / "whole"))
+    whole = RunFolder(run(recipe(exports=EXPORTS), tmp_path / "whole"))
     model = keras.models.load_model(whole.stage("net", 0).model, compile=False)
     names = [layer.name for layer in model.layers]
     assert "logits" in names and "aux1_logits" not in names
