@@ -222,5 +222,5 @@ def test_ten_crops_of_larger_images_are_averaged(
 @pytest.mark.parametrize("name", ["net.onnx", "net.h5", "net.pb", "net.TFLITE"])
 def test_other_kinds_of_files_are_refused(name, refusal, model_file, tmp_path):
     line = refusal("export", model_file, tmp_path / name)
-    assert f"writes no {Path(name).suffix} file: OUT must end in .tflite or .h" in line
+    assert f"writes no {Path(name).suffix} file: OUT must end in .tflite, .h" in line
     assert not (tmp_path / name).exists()
