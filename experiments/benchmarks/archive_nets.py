@@ -11,9 +11,10 @@ BIASES = 0.1  # their deviation
 def made(name: str, *, small: bool = False) -> list[np.ndarray]:
     """Kernels and biases like those of a published net, float32, always the same.
 
-    "squeezenet": SqueezeNet 1.0, Laplacian weights of which a third is left, 255 shared
-    values a layer. "lenet_300_100", "lenet5": normal weights of which 1.7 % and 2 % are
-    left, unevenly over units, 15 shared values a layer, biases too.
+    "squeezenet": SqueezeNet 1.0, Laplacian weights of which a third is left, up to 255
+    shared values a layer (of centroids that start evenly spaced, some stay empty).
+    "lenet_300_100", "lenet5": normal weights of which 1.7 % and 2 % are left, unevenly
+    over units, 15 shared values a layer, biases too.
 
     Args:
         name: which.

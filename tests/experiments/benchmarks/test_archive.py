@@ -38,7 +38,7 @@ def test_the_made_nets_are_what_they_say():
     assert [kernel.shape for kernel in kernels] == [(3, 3, 64, 256), (1, 1, 512, 1000)]
     for kernel in kernels:
         assert np.count_nonzero(kernel) / kernel.size == pytest.approx(1 / 3, abs=1e-3)
-        assert 200 < len(np.unique(kernel)) <= 256
+        assert 150 < len(np.unique(kernel)) <= 256
     weights = sum(np.prod(shape) for shape in archive_nets._squeezenet())
     assert weights == 1_248_424 - 3_976  # of the paper's net, without biases
 
