@@ -19,7 +19,7 @@ from types import ModuleType
 REPRODUCIBLE = (
     *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
     *("pretraining", "he2016", "classic_nets", "ablation"),
-    *("channels", "sparsity", "quantization"),
+    *("channels", "sparsity", "quantization", "han2016"),
 )
 EXPERIMENTS = ("demo", *REPRODUCIBLE)
 ROOT = Path(__file__).parent

@@ -31,7 +31,7 @@ def test_every_recipe_is_json():
 
 def test_the_demo_has_the_stages_that_its_users_know():
     assert [stage.name for stage in demo.RECIPE.stages] == [
-        *("teacher", "student", "distill", "prune", "channels", "int8")
+        *("teacher", "student", "distill", "prune", "archive", "channels", "int8")
     ]
 
 

@@ -19,7 +19,7 @@ weights of penalties were chosen on the validation split with seed 100, which is
 reported.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from experiments.data.augment import Augment
@@ -182,4 +182,10 @@ def _recipe(name: str, teacher: int, *plans: Plan) -> Recipe:
     return Recipe(name=name, data="mnist", stages=(first, *stages))
 
 
+def _longer(plan: Plan) -> Plan:
+    lengths = Lengths(dense=40, pruned=40, shared=20, learnt=200, warmup=80, tuned=40)
+    return replace(plan, lengths=lengths)
+
+
 RECIPE = _recipe("han2016", 12, FC, CONV)
+FULL = _recipe("han2016_full", 40, _longer(FC), _longer(CONV))
