@@ -6,6 +6,7 @@ that the layer, reading what the rounded layers before it give, comes nearest to
 it gave in the net (equation 25).
 """
 
+import gc
 import logging
 from collections.abc import Iterable, Sequence
 
@@ -71,6 +72,8 @@ def adaround(  # noqa: PLR0913, all but two by keyword
     for theirs, ours in pairs:
         learning = _Learning(theirs, ours, _activation(graph, theirs.number))
         ours.layer.kernel.assign(learning.kernel(bits, steps, seed, jit_compile))
+        del learning
+        gc.collect()  # a layer's learner and its optimizer are many times its weights
     return net
 
 

@@ -120,10 +120,10 @@ class _Pair:
         others = largest(np.abs(second.kernel), self.read, self.channels)
         alive = (sizes > 0) & (others > 0)
         factors = np.sqrt(np.where(alive, sizes, 1.0) / np.where(alive, others, 1.0))
-        first.kernel = first.kernel / factors[self.written]
+        first.kernel /= factors[self.written]  # in place: a copy of VGG's fc6 is 0.8 GB
         if first.bias is not None:
             first.bias = first.bias / factors
-        second.kernel = second.kernel * factors[self.read]
+        second.kernel *= factors[self.read]
         return factors
 
     def write(self):
