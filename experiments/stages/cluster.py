@@ -51,6 +51,7 @@ class Cluster(TrainingStage):
     )
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.begin < 1:
             raise ValueError(f"begin must be in [0, 1), got {self.begin}")
         self.callbacks(steps=1)  # refuses what there is not

@@ -33,6 +33,7 @@ class RateDistortion(Stage):
     facts = (Fact("validation_drop", "points lost on validation by rounding", "+.2f"),)
 
     def __post_init__(self):
+        super().__post_init__()
         if not 0 <= self.max_drop < 100:
             raise ValueError(f"max_drop must be in [0, 100), got {self.max_drop}")
 

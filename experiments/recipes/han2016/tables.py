@@ -51,9 +51,9 @@ PUBLISHED = (
 )
 NOTES = (
     "Archive: bytes of the whole .limbeck file. Weights left: those of kernels and "
-    "biases that are not zero. Error: on the 10,000 test images, mean ± sample standard "
-    "deviation over n seeds. A number behind `rounded`: tenths of a point of validation "
-    "accuracy that rounding was allowed to lose.",
+    "biases that are not zero. Error: on the 10,000 test images, mean ± sample "
+    "standard deviation over n seeds. A number behind `rounded`: tenths of a point of "
+    "validation accuracy that rounding was allowed to lose.",
 )
 PUBLISHED_NOTE = (
     "Quoted, not measured here; the bytes are those that the papers state, without "
