@@ -199,6 +199,8 @@ def step_of(table: np.ndarray) -> np.float32 | None:
     most = min(MOST_VALUES, 4 * len(table))
     largest = max(abs(exact[0]), abs(exact[-1]))
     least = np.abs(exact).min()
+    if not least:
+        return None  # -0.0, whose key is not 0
     gaps = np.diff(exact)
     least = min(least, gaps.min()) if len(gaps) else least
     for divisor in range(1, 5):

@@ -21,7 +21,7 @@ from compression.export.archive.config_packing import (
     packed,
     unpacked,
 )
-from compression.export.archive.fuzzing import altered, outcome
+from tests.compression.export.archive.fuzzing import altered, outcome
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 ROOT = Path(__file__).resolve().parents[4]
@@ -335,7 +335,7 @@ def test_packing_is_undone():
 
 
 def test_altered_files_are_errors_and_never_more(file):
-    """A sample of what `python -m compression.export.archive.fuzzing` does."""
+    """A sample of what fuzzing.py does."""
     random = np.random.default_rng(0)
     small = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)])
     small.set_weights([np.round(w * 4) / 4 for w in small.get_weights()])

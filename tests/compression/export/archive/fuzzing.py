@@ -1,6 +1,6 @@
 """Damages an archive in many ways and reads it: only a ValueError may come of it.
 
-    python -m compression.export.archive.fuzzing net.limbeck --times 100000
+    python -m tests.compression.export.archive.fuzzing net.limbeck --times 100000
 
 Nine in ten get their checksum mended, so that what comes behind it sees the damage.
 """
