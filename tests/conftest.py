@@ -3,7 +3,7 @@
 import gc
 import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,32 +36,6 @@ def pytest_collection_finish():
         import tensorflow as tf
 
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-        build_before_tracing()
-
-
-def build_before_tracing():
-    """A step that makes metrics and an optimizer's slots is traced twice.
-
-    On its other backends, and on TensorFlow with several devices, Keras makes them
-    before; here, too. What runs eagerly is not traced: there the first step makes them,
-    and what does not let itself be built ahead is left to its first step.
-    """
-    import tensorflow as tf
-    from keras.src.backend.tensorflow.trainer import TensorFlowTrainer
-
-    in_the_first_step = TensorFlowTrainer._maybe_symbolic_build
-
-    def build(trainer, iterator=None, data_batch=None):
-        eagerly = trainer.run_eagerly or tf.config.functions_run_eagerly()
-        if eagerly or trainer._distribute_strategy is not None:
-            in_the_first_step(trainer, iterator, data_batch)
-            return
-        if iterator is not None:
-            data_batch = iterator._distributed_dataset.element_spec
-        with suppress(Exception):
-            trainer._symbolic_build(data_batch=data_batch)
-
-    TensorFlowTrainer._maybe_symbolic_build = build
 
 
 @pytest.fixture(scope="module", autouse=True)
