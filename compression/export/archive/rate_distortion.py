@@ -19,12 +19,18 @@ from compression.pruning.gradients import gradients
 from compression.quantization.sensitivity import Examples
 from compression.weights import learned_variables
 
-RATIOS = (8.0, 32.0, 128.0)  # tried: squared step * Fisher information / price of a bit
+RATIOS = (
+    8.0,
+    32.0,
+    64.0,
+    128.0,
+)  # tried: squared step * Fisher information / price of a bit
 FISHER_IMAGES, BATCH = 4096, 64
 FINEST = 12  # times a fourth of the price, until the bound is held
-HALVINGS = 5  # of the logarithm of the price
-ROUNDS = 2  # of making arrays coarser one by one
-TRIES = 60  # of them in all
+STEPS = 8  # of the price, to a fourth of the one that is too high
+ROUNDS = 3  # of making arrays coarser one by one
+DEARER = 1.5  # is a bit in an array that is made coarser
+TRIES = 60  # of them, for a ratio
 
 
 @dataclass(frozen=True)
@@ -128,17 +134,16 @@ class _Search:
     def found(self):
         best, start = None, None
         for ratio in RATIOS:
-            price, holds = self._highest(ratio, start)
+            start, holds = self._highest(ratio, start)
+            holds = self._one_by_one(ratio, start, holds)
             bits = sum(map(bits_of, holds))
             self.log(f"step ratio {ratio:g}: {bits / 8:,.0f} bytes")
-            start = price
             if best is None or bits < best[0]:
-                best = bits, ratio, price, holds
-        _, ratio, price, holds = best
-        holds = self._one_by_one(ratio, price, holds)
+                best = bits, holds
+        bits, holds = best
         return Found(
             holds,
-            bits=sum(map(bits_of, holds)),
+            bits=bits,
             top1=self._top1(holds),
             exact_top1=self.exact,
             images=len(self.data.images),
@@ -166,28 +171,30 @@ class _Search:
                 low, holds = 4 * low, trial
             else:
                 high = 4 * low
-        for _ in range(HALVINGS if high else 0):
-            middle = np.sqrt(low * high)
-            trial = self._all(middle, ratio)
+        # A dearer bit may by luck cost fewer answers: from above, the first that holds.
+        for part in range(1, STEPS if high else 0):
+            between = high / 4 ** (part / STEPS)
+            trial = self._all(between, ratio)
             if self._holds(trial):
-                low, holds = middle, trial
-            else:
-                high = middle
+                return between, trial
         return low, holds
 
     def _one_by_one(self, ratio, price, holds):
         """Arrays that bear a higher price than the others, the largest first."""
         prices = [price] * len(holds)
         open_ = set(range(len(holds)))
+        end = self.tries + TRIES
         for _ in range(ROUNDS):
             for at in sorted(open_, key=lambda i: -bits_of(holds[i])):
-                if self.tries >= TRIES + 1:
+                if self.tries >= end:
                     return holds
-                one = rounded(self.weights[at], self.fisher[at], 2 * prices[at], ratio)
+                one = rounded(
+                    self.weights[at], self.fisher[at], DEARER * prices[at], ratio
+                )
                 trial = [*holds[:at], one, *holds[at + 1 :]]
                 saved = bits_of(holds[at]) - bits_of(one)
                 if saved > 0 and self._holds(trial):
-                    holds, prices[at] = trial, 2 * prices[at]
+                    holds, prices[at] = trial, DEARER * prices[at]
                 else:
                     open_.discard(at)
         return holds
