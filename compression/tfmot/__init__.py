@@ -6,5 +6,16 @@ imported before one of these functions is called.
 """
 
 from compression.tfmot.bridge import to_tf_keras, weights_back
+from compression.tfmot.clustering import cluster
+from compression.tfmot.pruning import prune
+from compression.tfmot.quantizing import quantize
+from compression.tfmot.training import Training
 
-__all__ = ["to_tf_keras", "weights_back"]
+__all__ = [
+    "Training",
+    "cluster",
+    "prune",
+    "quantize",
+    "to_tf_keras",
+    "weights_back",
+]

@@ -266,15 +266,17 @@ def _by_name(variables):
     for variable in variables:
         name = variable.name.split(":")[0].rpartition("/")[2]
         found.setdefault(name, []).append(variable)
+    if "depthwise_kernel" in found and "pointwise_kernel" not in found:
+        found["kernel"] = found.pop("depthwise_kernel")  # as Keras 3 calls it
     return found
 
 
 def _unwrapped(model):
-    """Layers of a model of tf_keras by name, without tfmot's wrappers."""
+    """Layers of a model of tf_keras, or wrappers of tfmot, by the layer's name."""
     for layer in model.layers:
-        if isinstance(layer, tf_keras().layers.Wrapper):
-            layer = layer.layer
-        yield layer.name, layer
+        # A wrapper holds what it quantizes itself, the layer in it no more.
+        wrapped = isinstance(layer, tf_keras().layers.Wrapper)
+        yield (layer.layer if wrapped else layer).name, layer
 
 
 def _check(model, made):
@@ -309,7 +311,7 @@ def _first_different(model, made, inputs):
     for name, layer in layer_names(model):
         if name not in there or not any(layer is x for x in model.layers):
             continue
-        mine = keras.Model(model.input, layer.output)
+        mine = keras.Model(_structure(model, "input"), layer.output)
         other = tf_keras().Model(made.input, there[name].output)
         pairs = zip(_run(other, inputs), _run(mine, inputs), strict=True)
         if max(_difference(a, b) for a, b in pairs) > TOLERANCE:

@@ -20,6 +20,8 @@ from compression.tfmot.schedules import final_sparsity, schedule_of
 from compression.tfmot.training import Training
 from compression.weights import KERNELS
 
+# tfmot leaves them dense, and as they are.
+DEPTHWISE = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
 POOLING = {"mean": "AVG", "max": "MAX"}
 
 
@@ -108,7 +110,9 @@ def kernel_layers(model: keras.Model, exempt: Sequence[str]) -> set[str]:
         name
         for name, layer in layer_names(model)
         for variable in layer.weights
-        if variable.name in KERNELS and layer_path(variable) not in left_out
+        if variable.name in KERNELS
+        and layer_path(variable) not in left_out
+        and not isinstance(layer, DEPTHWISE)
     }
     if not chosen:
         raise ValueError(

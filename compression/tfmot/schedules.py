@@ -45,8 +45,12 @@ def schedule_of(given: Callable[[int], float] | Any, steps: int):
 
 def final_sparsity(schedule, steps: int) -> float:
     """What a schedule of tfmot asks for at the last step that is due."""
-    due = [step for step in range(1, steps + 1) if bool(schedule(step)[0])]
-    return float(schedule(due[-1])[1])
+    if hasattr(schedule, "sparsities"):
+        return schedule.sparsities[-1]
+    end = getattr(schedule, "end_step", -1)
+    last = steps if end == -1 else min(steps, end)
+    due = (schedule(step) for step in range(last, 0, -1))
+    return next((float(sparsity) for is_due, sparsity in due if bool(is_due)), 0.0)
 
 
 def _require_due(schedule, steps):
