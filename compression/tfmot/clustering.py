@@ -75,6 +75,8 @@ def cluster(  # noqa: PLR0913, each is a choice of tfmot's
     _check(clusters, initialisation, scope, gradient, preserve_zeros)
     twin, data = to_tf_keras(model), how.data(train)
     chosen = kernel_layers(model, exempt)
+    if scope == "channel":
+        _require_biases(model, chosen)
     begun = dict.fromkeys(chosen, INITIALISATIONS[initialisation])
     if initialisation == "kmeans++":
         begun |= _too_small(model, chosen, clusters, scope)
@@ -118,6 +120,19 @@ def _check(clusters, initialisation, scope, gradient, preserve_zeros):
         if value not in allowed:
             raise ValueError(
                 f"no {name} called {value!r}; choose from {', '.join(allowed)}"
+            )
+
+
+def _require_biases(model, chosen):
+    """tfmot takes the size of a convolution's last variable for its channels."""
+    for name, layer in layer_names(model):
+        if name in chosen and isinstance(layer, keras.layers.Conv2D):
+            if layer.use_bias:
+                continue
+            raise ValueError(
+                f"tfmot shares values by channel only in convolutions with a bias, and "
+                f"{name!r} has no bias: exempt it, or use limbeck's own "
+                'quantization.Cluster(scope="channel")'
             )
 
 

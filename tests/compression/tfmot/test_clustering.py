@@ -1,5 +1,6 @@
 """Clustering by tfmot through the bridge."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -7,7 +8,6 @@ from compression.tfmot import cluster
 from tests.compression.small_nets import small_net
 from tests.compression.tfmot.test_pruning import batches, kernels
 
-pytest.importorskip("tensorflow_model_optimization", reason="no tfmot")
 pytestmark = pytest.mark.usefixtures("eagerly")
 SGD = {"optimizer": "sgd", "learning_rate": 1e-2}
 
@@ -54,6 +54,14 @@ def test_channels_have_values_of_their_own():
 def test_small_kernels_begin_without_kmeans():
     with pytest.warns(UserWarning, match="conv2d.* begin linearly"):
         cluster(small_net(), batches(1), 8, initialisation="kmeans++", epochs=0)
+
+
+def test_channels_are_told_apart_by_the_bias():
+    """tfmot counts the channels of a convolution by its last variable."""
+    conv = keras.layers.Conv2D(3, 3, use_bias=False, name="bare")
+    model = keras.Sequential([keras.Input((6, 6, 2)), conv, keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="'bare' has no bias"):
+        cluster(model, batches(1), 4, scope="channel")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from compression.tfmot import quantize
 from tests.compression.small_nets import shaken, small_net
 from tests.compression.tfmot.test_pruning import batches, kernels
 
-tfmot = pytest.importorskip("tensorflow_model_optimization", reason="no tfmot")
 STILL = {"optimizer": "sgd", "learning_rate": 0.0}  # ranges are found, weights stay
 
 
