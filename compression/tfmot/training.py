@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import tree
 
 from compression.arguments import require_number, shown
 from compression.logits import ending
@@ -169,11 +170,10 @@ def _generated(given):
 
     def arrays():
         for batch in given:
-            yield tuple(map(np.asarray, batch))
+            yield tree.map_structure(np.asarray, tuple(batch))
 
-    return tf.data.Dataset.from_generator(
-        arrays, output_signature=tuple(map(spec, first))
-    )
+    signature = tree.map_structure(spec, tuple(first))
+    return tf.data.Dataset.from_generator(arrays, output_signature=signature)
 
 
 def optimizer_of(given: Any):
