@@ -67,22 +67,30 @@ def weights_back(tf_keras_model, model: keras.Model) -> keras.Model:
         ValueError: a layer of `model` that has weights is not there, or its weights
             are of another shape.
     """
-    require_keras_3(model)
+    require_layers(tf_keras_model, model)
     again = rebuild(model)
     there = dict(_unwrapped(tf_keras_model))
     for name, layer in layer_names(again):
         if not layer.weights:
             continue
-        if name not in there:
-            raise ValueError(
-                f"layer {name!r} of {model.name!r} is not in the model of tf_keras: "
-                "tfmot has split or merged it"
-            )
         for variable, other in _pairs(layer, there[name]):
             variable.assign(other.numpy())
         if hasattr(layer, "finalize_state"):
             layer.finalize_state()
     return again
+
+
+def require_layers(tf_keras_model, model: keras.Model) -> None:
+    """Raises ValueError where a layer of `model` with weights is not in its twin."""
+    require_keras_3(model)
+    there = dict(_unwrapped(tf_keras_model))
+    for name, layer in layer_names(model):
+        if layer.weights and name not in there:
+            raise ValueError(
+                f"layer {name!r} ({type(layer).__name__}) of {model.name!r} is not in "
+                "the model of tf_keras, tfmot has split or merged it: its weights "
+                "cannot come back; use limbeck's own engine"
+            )
 
 
 def require_keras_3(model: Any) -> None:

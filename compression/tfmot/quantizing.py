@@ -10,7 +10,12 @@ import keras
 
 from compression.arguments import names
 from compression.export.checks import check_model
-from compression.tfmot.bridge import layer_names, to_tf_keras, weights_back
+from compression.tfmot.bridge import (
+    layer_names,
+    require_layers,
+    to_tf_keras,
+    weights_back,
+)
 from compression.tfmot.int8_file import write_fake_quantized
 from compression.tfmot.own_layers import own
 from compression.tfmot.packages import tf_keras, tfmot
@@ -64,6 +69,7 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
             twin, configs, exempt, _scheme(preserve_zeros, preserve_clusters)
         )
         how.compile(aware, model)
+    require_layers(aware, model)  # before it trains for nothing
     if how.epochs:
         how.fit(aware, data)
     if preserve_clusters:

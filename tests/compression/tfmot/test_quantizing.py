@@ -83,6 +83,13 @@ def with_an_operation():
             {},
             "Layer strange.*quantization.quantize_aware",
         ),
+        (
+            lambda: on_images(
+                layers.SeparableConv2D(3, 3, name="split"), layers.Flatten()
+            ),
+            {},
+            "'split' .* its weights cannot come back",
+        ),
         (small_net, {"exempt": "none"}, "is called 'none'; there are"),
         (small_net, {"path": "net.bin"}, "path must end in .tflite"),
     ],
