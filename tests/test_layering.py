@@ -39,6 +39,9 @@ def test_imports_point_one_way(package):
 TENSORFLOW = {"compression.export.serving", "compression.export.stable_names"}
 
 
+LEGACY = {"tf_keras", "tensorflow_model_optimization"}
+
+
 def imported_at_once(path):
     """Modules, in full, that a file imports when it is imported itself."""
     for node in ast.parse(path.read_text()).body:
@@ -56,7 +59,13 @@ def test_tensorflow_is_imported_only_where_models_are_written():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if name not in TENSORFLOW:
             imports = set(imported_at_once(path))
-            assert not imports & {"tensorflow", "tf_keras", *TENSORFLOW}, path
+            assert not imports & {"tensorflow", *LEGACY, *TENSORFLOW}, path
+
+
+def test_only_one_room_of_the_ground_floor_knows_tf_keras():
+    for path in (ROOT / "compression").rglob("*.py"):
+        if path.parent != ROOT / "compression/tfmot":
+            assert not LEGACY & set(imported_packages(path)), path
 
 
 PRIVATE = (

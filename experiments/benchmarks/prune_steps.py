@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from compression.pruning import PolynomialDecay, Prune
+from compression.tfmot import to_tf_keras
 from experiments.benchmarks import fit_steps, tf_keras_peers
 from experiments.benchmarks.fit_steps import FOREVER, stepping
 from experiments.benchmarks.keras_peers import compile_as_peers
@@ -62,8 +63,8 @@ def _in_tf_keras(model, steps):
     schedule = sparsity.PolynomialDecay(
         HALF, FINAL, begin_step=0, end_step=FOREVER, frequency=steps
     )
-    dense = tf_keras_peers.twin(model)
+    dense = to_tf_keras(model)
     wrapped = sparsity.prune_low_magnitude(
-        tf_keras_peers.twin(model), pruning_schedule=schedule
+        to_tf_keras(model), pruning_schedule=schedule
     )
     return dense, wrapped, sparsity.UpdatePruningStep()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from compression.quantization import quantize_aware
+from compression.tfmot import to_tf_keras
 from experiments.benchmarks import fit_steps, tf_keras_peers
 from experiments.benchmarks.fit_steps import stepping
 from experiments.benchmarks.keras_peers import compile_as_peers
@@ -26,7 +27,7 @@ OURS = {
 }
 TFMOT = "tfmot quantize_model"
 BASES = dict.fromkeys(OURS, PLAIN) | {TFMOT: TF_KERAS}
-# Chains of stock layers: what the twin in tf_keras knows. The second has batch norm.
+# Chains of stock layers. The second has batch norm.
 NETS = ("alexnet_small", "vgg16_cifar")
 ROUNDS, QUICK_ROUNDS = 15, 2
 STEPS = 5  # in a turn
@@ -109,8 +110,8 @@ def _in_tf_keras(model):
 
     quantize_model = tfmot.quantization.keras.quantize_model
     models = {
-        TF_KERAS: tf_keras_peers.twin(model),
-        TFMOT: quantize_model(tf_keras_peers.twin(model)),
+        TF_KERAS: to_tf_keras(model),
+        TFMOT: quantize_model(to_tf_keras(model)),
     }
     for each in models.values():
         tf_keras_peers.compile_as_peers(each)

@@ -1,0 +1,90 @@
+"""Int8 .tflite files of what tfmot has trained."""
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression.answers import agreement
+from compression.atomic import replacing
+from compression.export.checks import check_file
+from compression.export.litert import litert
+from compression.export.outputs import output_name
+from compression.export.quantized import FEW, LEAST_AGREEMENT
+from compression.export.runners import load
+from compression.quiet import quiet
+from compression.tfmot.training import Batches
+
+IMAGES = 256  # of calibration: more changes little
+
+
+def write_int8(model: keras.Model, path: str | Path, data: Batches) -> Path:
+    """Writes `model` as `export.litert` does, calibrated with the first images."""
+    return litert(model, path, precision="int8", calibration=data.images(IMAGES))
+
+
+def write_fake_quantized(
+    aware, model: keras.Model, path: str | Path, data: Batches
+) -> Path:
+    """Writes a net of tf_keras with fake quantization, all in integers.
+
+    Args:
+        aware: of tf_keras; its ranges are those of the file.
+        model: of Keras 3, which it was made of: how its output is called.
+        path: ends in .tflite; a file that is there is replaced once this is complete.
+        data: with whose first images the file is compared with `aware`; a warning
+            says when they disagree.
+
+    Raises:
+        RuntimeError: it cannot be converted, or the file cannot run.
+    """
+    path = Path(path)
+    images = np.concatenate(data.images(FEW * 2))
+    with replacing(path) as file:
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            _save(aware, folder, output_name(model))
+            file.write_bytes(_converted(folder, model.name))
+        check_file(file, model, images[:4], exact=False, path=path)
+        agreed = agreement(load(file)(images), np.asarray(aware(images)))
+        if len(images) >= FEW and agreed < LEAST_AGREEMENT:
+            warnings.warn(
+                f"{path} gives the answer of the net that tfmot trained for "
+                f"{agreed:.0%} of {len(images)} images",
+                stacklevel=3,
+            )
+    return path
+
+
+def _save(aware, folder, output):
+    """As a SavedModel that holds a frozen function, of which Keras knows nothing."""
+    import tensorflow as tf
+    from tensorflow.python.framework import convert_to_constants
+
+    spec = tf.TensorSpec((1, *aware.input_shape[1:]), tf.float32, "image")
+    function = tf.function(lambda image: aware(image, training=False))
+    frozen = convert_to_constants.convert_variables_to_constants_v2(
+        function.get_concrete_function(spec)
+    )
+    module = tf.Module()
+    module.serve = tf.function(
+        lambda image: {
+            output: tf.reshape(frozen(image)[0], (1, *aware.output_shape[1:]))
+        },
+        input_signature=[spec],
+    )
+    tf.saved_model.save(module, folder, {"serving_default": module.serve})
+
+
+def _converted(folder, name):
+    import tensorflow as tf
+
+    converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.inference_input_type = converter.inference_output_type = tf.int8
+    try:
+        return converter.convert()
+    except Exception as error:  # ConverterError is no public name
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise RuntimeError(f"LiteRT cannot hold {name!r} in int8: {reason}") from error

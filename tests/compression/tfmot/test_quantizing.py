@@ -1,0 +1,99 @@
+"""Quantization-aware training by tfmot, through the bridge and into a file."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+from compression.export import load
+from compression.quantization.codes import symmetric_codes
+from compression.tfmot import quantize
+from tests.compression.small_nets import shaken, small_net
+from tests.compression.tfmot.test_pruning import batches, kernels
+
+STILL = {"optimizer": "sgd", "learning_rate": 0.0}  # ranges are found, weights stay
+
+
+def int8_weights(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    details = interpreter.get_tensor_details()
+    assert not [x["name"] for x in details if x["dtype"] == np.float32]
+    found = [x for x in details if x["dtype"] == np.int8 and x["name"]]
+    return [interpreter.get_tensor(x["index"]) for x in found]
+
+
+def test_codes_of_weights_are_ours(tmp_path):
+    model, path = small_net(), tmp_path / "net.tflite"
+    same = quantize(model, batches(5), path, **STILL)
+    for a, b in zip(model.get_weights(), same.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+    conv, dense = kernels(model)
+    expected = [
+        np.moveaxis(symmetric_codes(conv, (-1,))[0], -1, 0),  # each channel its scale
+        np.round(dense * 127 / np.abs(dense).max()).astype("int8").T,  # one scale
+    ]
+    tensors = int8_weights(path)
+    for codes in expected:
+        found = [x for x in tensors if x.shape == codes.shape]
+        assert any(np.array_equal(x, codes) for x in found)
+    images = np.concatenate([x for x, _ in batches(5)])
+    agreed = load(path)(images).argmax(-1) == np.asarray(model(images)).argmax(-1)
+    assert agreed.mean() > 0.8
+
+
+def test_zeros_and_clusters_stay():
+    model = small_net()
+    for layer in model.layers:
+        if layer.weights:
+            kernel = np.round(np.array(layer.kernel) * 20) / 20
+            layer.kernel.assign(kernel)
+    new = quantize(
+        model,
+        batches(1),
+        preserve_zeros=True,
+        preserve_clusters=True,
+        optimizer="sgd",
+        learning_rate=0.01,
+    )
+    for before, after in zip(kernels(model), kernels(new), strict=True):
+        assert (after[before == 0] == 0).all()
+        assert len(np.unique(after)) <= len(np.unique(before))
+
+
+def on_images(*stack):
+    return shaken(keras.Sequential([keras.Input((6, 6, 2)), *stack]))
+
+
+def with_an_operation():
+    image = keras.Input((6, 6, 2))
+    return keras.Model(image, layers.Dense(4)(layers.Flatten()(ops.sin(image))))
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "message"),
+    [
+        (with_an_operation, {}, "quantizes no Lambda, and 'sin"),
+        (
+            lambda: on_images(
+                layers.Conv2D(3, 3), layers.LayerNormalization(name="strange")
+            ),
+            {},
+            "Layer strange.*quantization.quantize_aware",
+        ),
+        (
+            lambda: on_images(
+                layers.SeparableConv2D(3, 3, name="split"), layers.Flatten()
+            ),
+            {},
+            "'split' .* its weights cannot come back",
+        ),
+        (small_net, {"exempt": "none"}, "is called 'none'; there are"),
+        (small_net, {"path": "net.bin"}, "path must end in .tflite"),
+    ],
+)
+def test_bad_input(model, options, message):
+    with pytest.raises(ValueError, match=message):
+        quantize(model(), batches(1), **options)

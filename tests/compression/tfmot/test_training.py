@@ -1,0 +1,81 @@
+"""What tf_keras is given to train with: ours of Keras 3, made again."""
+
+import keras
+import numpy as np
+import pytest
+
+from compression.tfmot import Training
+from compression.tfmot.training import batches, loss_of, optimizer_of
+from tests.compression.small_nets import on_images, small_net
+
+tf_keras = pytest.importorskip("tf_keras", reason="tf_keras is not installed")
+
+
+def test_an_optimizer_of_keras_3_is_made_again():
+    rate = keras.optimizers.schedules.CosineDecay(0.1, 100)
+    new = optimizer_of(keras.optimizers.SGD(rate, momentum=0.9, nesterov=True))
+    assert isinstance(new, tf_keras.optimizers.SGD)
+    assert new.momentum == 0.9
+    assert new.nesterov
+    schedule = new.get_config()["learning_rate"]
+    assert schedule["class_name"] == "CosineDecay"
+    assert schedule["config"]["decay_steps"] == 100
+
+
+def test_losses_give_what_they_give_in_keras_3():
+    labels, outputs = np.array([0, 2]), np.array([[2.0, 1, 0], [0, 1, 1]], "f4")
+    model = small_net()
+    expected = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for given in (None, expected):
+        got = loss_of(given, model)(labels, outputs)
+        assert float(got) == pytest.approx(float(expected(labels, outputs)))
+    squashed = on_images(keras.layers.Flatten(), keras.layers.Dense(3, "softmax"))
+    chances = np.array([[0.5, 0.25, 0.25]], "f4")
+    got = loss_of(None, squashed)(np.array([1]), chances)
+    assert float(got) == pytest.approx(np.log(4), rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["arrays", "list"])
+def test_data_of_every_kind_are_counted_and_can_be_gone_through_again(kind):
+    images, labels = np.arange(10, dtype="f4").reshape(10, 1), np.arange(10)
+    given = (images, labels)
+    if kind == "list":
+        given = [(images[i : i + 4], labels[i : i + 4]) for i in (0, 4, 8)]
+    data = batches(given, batch_size=4)
+    assert data.steps == 3
+    for _ in range(2):
+        seen = np.concatenate([np.asarray(y) for _, y in data.dataset])
+        assert sorted(seen) == list(range(10))
+    assert sum(map(len, data.images(6))) == 6
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: batches(iter([]), 4), "must be a tf.data.Dataset, a tuple"),
+        (lambda: batches([], 4), "hold no batch"),
+        (lambda: optimizer_of("none"), "knows no optimizer 'none'"),
+        (lambda: Training(epochs=1.5), "epochs must be a whole number"),
+        (
+            lambda: Training(callbacks=[keras.callbacks.EarlyStopping()]),
+            "EarlyStopping is a callback of Keras 3",
+        ),
+        (
+            lambda: Training(
+                optimizer=keras.optimizers.SGD(), learning_rate=1.0
+            )._optimizer(),
+            "learning_rate is for an optimizer given by name",
+        ),
+    ],
+)
+def test_bad_input(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_data_without_end():
+    import tensorflow as tf
+
+    endless = tf.data.Dataset.from_tensors((0, 0)).repeat()
+    with pytest.raises(ValueError, match="never end"):
+        batches(endless, 4)
