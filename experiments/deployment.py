@@ -17,7 +17,7 @@ from compression.atomic import replacing
 from experiments import examples
 from experiments.examples.c_program import c_program
 from experiments.files import read_json, write_json
-from experiments.schema import Count, Finite, Positive
+from experiments.schema import Count, Finite, Positive, require
 
 if TYPE_CHECKING:
     from experiments.data import Data, Split
@@ -35,15 +35,25 @@ CODE = (
     "to the nearest integer (of two the even one) and cut to lowest and highest"
 )
 WAY_OUT = "restore it, or delete it to do without"
+ARCHIVED_AGAIN = "archive the net again with what suits it"
 
 
-class DeploymentRecord(TypedDict):
-    """What must stand in the file."""
-
-    image_shape: list[Count]
+class _Statistics(TypedDict):
     mean: list[Finite]
     std: list[Positive]
     class_names: list[str]
+
+
+class DeploymentRecord(_Statistics):
+    """What must stand in the file."""
+
+    image_shape: list[Count]
+
+
+class ArchiveRecord(_Statistics):
+    """What must stand in an archive, whose net may leave sizes open."""
+
+    image_shape: list[Count | None]
 
 
 @dataclass(frozen=True)
@@ -51,12 +61,13 @@ class Deployment:
     """What whoever runs a file must know.
 
     Attributes:
-        image_shape: (height, width, channels).
+        image_shape: (height, width, channels); None is a size that an archive's net
+            leaves open.
         mean, std: of the train pixels / 255, per channel.
         class_names: logit i is that of class_names[i].
     """
 
-    image_shape: tuple[int, ...]
+    image_shape: tuple[int | None, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     class_names: tuple[str, ...]
@@ -173,12 +184,16 @@ def of_file(path: Path) -> Deployment | None:
     from compression import export
 
     contents = export.read_archive(path, weights=False)
-    layers = contents.config["config"].get("layers", [])
-    shapes = [layer["config"].get("batch_shape") for layer in layers[:1]]
-    if not contents.class_names or not contents.mean or shapes in ([], [None]):
+    image_shape = _image_shape(contents.config)
+    if not contents.class_names or not contents.mean or image_shape is None:
         return None
-    image_shape = tuple(shapes[0][1:])
-    return Deployment(image_shape, contents.mean, contents.std, contents.class_names)
+    about = {x: list(getattr(contents, x)) for x in ("mean", "std", "class_names")}
+    record = {"image_shape": image_shape, **about}
+    try:
+        require(record, ArchiveRecord)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; {ARCHIVED_AGAIN}") from error
+    return _of_record(record, path, ARCHIVED_AGAIN)
 
 
 def read(path: Path) -> Deployment:
@@ -188,17 +203,31 @@ def read(path: Path) -> Deployment:
         ValueError: it does not say it as limbeck writes it; names it.
     """
     record = read_json(path, DeploymentRecord, way_out=WAY_OUT)
+    return _of_record(record, path, WAY_OUT)
+
+
+def _of_record(record, path, way_out):
     found = Deployment(
         *(tuple(record[field.name]) for field in dataclasses.fields(Deployment))
     )
-    channels = found.image_shape[2:]
-    if (len(found.mean),) != channels or (len(found.std),) != channels:
+    suits = len(found.image_shape) == 3 and len(found.mean) == len(found.std)
+    if not suits or found.image_shape[2] not in (None, len(found.mean)):
         raise ValueError(
             f"{path} must have image_shape (height, width, channels), and mean and "
             f"std of each channel, got {found.image_shape}, {found.mean} and "
-            f"{found.std}; {WAY_OUT}"
+            f"{found.std}; {way_out}"
         )
     return found
+
+
+def _image_shape(config):
+    """Of an archive's model; None where its config does not say it."""
+    inner = config.get("config")
+    layers = inner.get("layers") if isinstance(inner, dict) else None
+    first = layers[0] if isinstance(layers, list) and layers else None
+    inner = first.get("config") if isinstance(first, dict) else None
+    shape = inner.get("batch_shape") if isinstance(inner, dict) else None
+    return shape[1:] if isinstance(shape, list) else None
 
 
 def _own(path: Path) -> Path:

@@ -117,7 +117,7 @@ def profile(  # noqa: PLR0913, what to measure, each by keyword
     else:
         sizes = size(runner.path), zipped_size(runner.path)
     if image_size is None and data is not None and None in runner.input_shape:
-        image_size, data = _size_of(data)
+        image_size, data = _size_of(data, scores.takes_channels_first(runner))
     sized = runner
     if latency or image_size is not None:
         sized = scores.at_size(runner, image_size)
@@ -152,13 +152,12 @@ def _encoded(runner, size, asked):
     return encoded_size(runner.model) if asked and runner.model is not None else None
 
 
-def _size_of(data):
+def _size_of(data, channels_first):
     """(height, width) of the first images, None if there are none; and all of data."""
     batches = iter(data)
     for first in batches:
         shape = np.shape(first[0] if isinstance(first, (tuple, list)) else first)
-        height_first = keras.config.image_data_format() == "channels_last"
-        sides = shape[1:3] if height_first else shape[2:4]
+        sides = shape[2:4] if channels_first else shape[1:3]
         return (sides if len(shape) == 4 else None), chain([first], batches)
     return None, []
 

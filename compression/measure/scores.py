@@ -14,7 +14,7 @@ import numpy as np
 from compression.answers import require_finite, two_classes
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
-from compression.graph import rebuild
+from compression.graph import all_layers, rebuild
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -127,7 +127,7 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
     shape, name = list(runner.input_shape), runner.path or runner.kind
     if image_size is not None:
         sides = (image_size,) * 2 if isinstance(image_size, int) else image_size
-        first = keras.config.image_data_format() == "channels_first"
+        first = takes_channels_first(runner)
         for axis, side in zip((1, 2) if first else (0, 1), sides, strict=True):
             if len(shape) != 3 or shape[axis] not in (None, side):
                 raise ValueError(
@@ -157,6 +157,17 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
 
     sized = rebuild(runner.model, replace=fixed, share=True, flatten=True)
     return of_model(sized, runner.path)
+
+
+def takes_channels_first(runner: Runner) -> bool:
+    """Whether images are (channels, height, width): its first layer that says decides.
+
+    Keras's setting does where none says, or of a file, whose layers nobody knows.
+    """
+    layers = all_layers(runner.model) if runner.model is not None else []
+    formats = [getattr(layer, "data_format", None) for layer in layers]
+    formats = [found for found in formats if found is not None]
+    return [*formats, keras.config.image_data_format()][0] == "channels_first"
 
 
 def _checked(logits, labels):

@@ -148,7 +148,7 @@ class Fingerprints(TypedDict):
 class Begun(TypedDict):
     """A stage's begun.json: its settings, and SHA-256 of models by stage."""
 
-    settings: dict[str, Any]
+    settings: StageSettings
     read: dict[str, str]
 
 

@@ -121,5 +121,10 @@ class _Early(keras.callbacks.Callback):
 
 
 def _read(job):
-    arrays = read_arrays(job.folder.early)
+    try:
+        arrays = read_arrays(job.folder.early)
+    except (FileNotFoundError, ValueError) as error:
+        raise ValueError(
+            f"{error}; delete the folder {job.folder.path} to run that stage again"
+        ) from error
     return [arrays[str(i)] for i in range(len(arrays))]

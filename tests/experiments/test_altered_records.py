@@ -18,13 +18,15 @@ from experiments.recipes.demo.recipe import RECIPE
 from experiments.report import markdown
 from experiments.report.folder import read
 from experiments.runs import identity
+from experiments.runs.begun import begin
 from experiments.runs.environment import differences
 from experiments.runs.fingerprints import outdated, require_as_written, seal
-from experiments.runs.layout import RunFolder
+from experiments.runs.layout import RunFolder, StageFolder
 from experiments.runs.run import _files_of, _write_rows
 
 DIGITS = load("digits")
 STAGE = "stages/seed0/teacher"
+BEGUN = "stages/seed0/begun.partial"
 VALUES = (
     None, "x", "", 7, -1, 1.5, True, [], {}, [[]], [None], ["x"], {"a": 1},
     float("nan"), float("inf"), 1e308, 10**400, "a\x00b", "\ud800", "../../x",
@@ -40,6 +42,10 @@ def show(run):
 def measured_before(run):
     for folder in RunFolder(run).measured():
         _files_of(folder.read_rows())
+
+
+def begin_again(run):
+    begin(StageFolder(run / BEGUN), RECIPE.stages[0], RECIPE, {})
 
 
 def teachers(reader):
@@ -68,6 +74,7 @@ READERS = {
         teachers(require_as_written),
         teachers(lambda stage: outdated(stage, {"x": stage})),
     ],
+    f"{BEGUN}/begun.json": [begin_again],
     "stages/seed0/measure/rows.json": [
         measured_before,
         lambda run: _write_rows(RECIPE, RunFolder(run)),
@@ -86,6 +93,7 @@ def run(make_run, write_record):
     stage.about.write_text(json.dumps({"stage": "teacher", "epochs": 2}))
     deployment.Deployment((8, 8, 1), (0.2,), (0.5,), ("a", "b")).write(stage.deploy)
     seal(stage, {})
+    begin_again(run)
     return run
 
 
@@ -185,6 +193,7 @@ def test_pages_are_drawn_of_odd_names_and_numbers(run, write_record):
         ("data.json", "class_names", "abc", "class_names must be a list, got 'abc'; d"),
         ("environment.json", "commit", 7, "environment.json: commit must be a text or"),
         (f"{STAGE}/fingerprints.json", "wrote", [], "wrote must be an object.*teacher"),
+        (f"{BEGUN}/begun.json", "settings", {"kind": []}, "settings.kind must be a te"),
         (f"{STAGE}/about.json", "stage", None, "about.json: stage must be a text, got"),
         (f"{STAGE}/deploy.json", "mean", [-1e400], r"mean\[0\] must be a number that"),
     ],

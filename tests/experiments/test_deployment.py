@@ -14,6 +14,8 @@ import tensorflow as tf
 from PIL import Image
 
 from compression import export
+from compression.export.archive.contents import Contents, to_bytes
+from compression.export.archive.models import to_archive
 from experiments import deployment
 from experiments.data import load
 from experiments.data.decoding import fitted
@@ -52,6 +54,41 @@ def test_an_archive_holds_its_own(tmp_path):
     other = dataclasses.replace(MINE, mean=(0.0,))
     other.write(tmp_path / "deploy.json")  # what lies beside comes first
     assert deployment.of_file(path) == other
+
+
+@pytest.mark.parametrize(
+    ("about", "message"),
+    [
+        ({"mean": (0.5,) * 3, "std": (0.5,) * 3}, "mean and std of each channel"),
+        ({"mean": (0.5,), "std": (0.5,) * 2}, "mean and std of each channel"),
+        ({"mean": (0.5,), "std": (0.0,)}, r"std\[0\] must be a number above 0"),
+        ({"mean": (float("nan"),), "std": (1.0,)}, r"mean\[0\] must be a .* finite"),
+    ],
+)
+def test_an_archive_that_contradicts_itself_is_named(tmp_path, about, message):
+    net = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    content = to_archive(net, class_names=("a", "b"), **about)
+    path = tmp_path / "net.limbeck"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"net.limbeck.*{message}.*archive the net"):
+        deployment.of_file(path)
+
+
+def test_an_archive_of_odd_architecture_holds_none(tmp_path):
+    path = tmp_path / "net.limbeck"
+    about = {"class_names": ("a",), "mean": (0.5,), "std": (0.5,)}
+    for config in (
+        {"class_name": "Mine"},
+        {"config": []},
+        {"config": {"layers": {}}},
+        {"config": {"layers": [7]}},
+        {"config": {"layers": [{"config": {"batch_shape": 7}}]}},
+    ):
+        path.write_bytes(to_bytes(Contents(config, [], **about)))
+        assert deployment.of_file(path) is None
+    net = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Flatten()])
+    path.write_bytes(to_archive(net, **about))
+    assert deployment.of_file(path).image_shape == (None, None, 1)
 
 
 @pytest.mark.parametrize("streamed", [False, True])

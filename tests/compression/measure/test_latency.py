@@ -47,6 +47,23 @@ def test_latency_stops_by_itself():
         measure.latencies({"": sleeping(1)}, rounds=0)
 
 
+def test_sizes_are_those_of_the_nets_own_layers_where_channels_come_first():
+    first = {"data_format": "channels_first"}
+    net = keras.Sequential(
+        [
+            keras.Input((3, None, None)),
+            layers.Conv2D(2, 3, **first),
+            layers.GlobalAveragePooling2D(**first),
+            layers.Dense(2),
+        ]
+    )
+    profile = measure.profile(net, latency=False, image_size=(8, 6))
+    assert profile.macs == 6 * 4 * 27 * 2 + 2 * 2
+    data = [(np.zeros((5, 3, 8, 6)), np.zeros(5, int))]
+    from_data = measure.profile(net, data, latency=False)
+    assert (from_data.macs, from_data.examples) == (profile.macs, 5)
+
+
 def test_an_open_image_size_is_asked_for():
     net = keras.Sequential(
         [
