@@ -78,15 +78,15 @@ class Plan:
 
 FC = Plan(
     "lenet_300_100",
-    Lengths(dense=10, pruned=8, shared=4, learnt=40, warmup=20, tuned=12),
-    weight=(4.0, 2.0),
+    Lengths(dense=10, pruned=8, shared=4, learnt=50, warmup=20, tuned=20),
+    weight=(4.0, 12.0),
     clusters=64,
     targets={},
 )
 CONV = Plan(
     "lenet5_caffe",
-    Lengths(dense=5, pruned=4, shared=3, learnt=16, warmup=8, tuned=6),
-    weight=(4.0, 2.0),
+    Lengths(dense=5, pruned=4, shared=3, learnt=18, warmup=8, tuned=8),
+    weight=(4.0, 16.0),
     clusters=32,
     targets={"conv*": 256},
     decay=(1.0, 0.1),
