@@ -20,7 +20,7 @@ import pytest
         (
             "bench net",
             "limbeck bench: no benchmark 'net' (did you mean nets?); choose from nets, "
-            "distill, prune, quantize, runtimes",
+            "distill, prune, quantize, runtimes, archive",
         ),
         ("demo --seeds 0", "limbeck demo: argument --seeds: must be at least 1, got 0"),
         (
