@@ -77,6 +77,10 @@ class Deployment:
         """Of nets that are trained on `data`."""
         return cls(data.image_shape, data.mean, data.std, data.class_names)
 
+    def of_archive(self) -> dict[str, tuple]:
+        """What `export.archive` takes of it, by name."""
+        return {name: getattr(self, name) for name in ("class_names", "mean", "std")}
+
     def write(self, path: Path, exported: Sequence[Path] = ()) -> None:
         """Write it as JSON, with what it says of each file, and programs beside it.
 

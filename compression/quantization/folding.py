@@ -71,6 +71,21 @@ def layer_bias(layer: keras.Layer) -> keras.Variable | None:
     return layer.bias if getattr(layer, "use_bias", False) else None
 
 
+def affine_of(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """(factor, shift) by channel: batch norm makes factor x + shift of an x."""
+    mean, variance = (
+        ops.convert_to_numpy(each).astype(np.float64)
+        for each in (norm.moving_mean, norm.moving_variance)
+    )
+    factor = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        factor = factor * ops.convert_to_numpy(norm.gamma)
+    shift = -mean * factor
+    if norm.center:
+        shift = shift + ops.convert_to_numpy(norm.beta)
+    return factor, shift
+
+
 def _norm_behind(graph, number):
     """The batch norm that a kernel's output goes into, and nothing else."""
     layer = graph.calls[number].operation
@@ -99,24 +114,9 @@ def _with_bias(layer, call, norm):
     bias = layer_bias(layer)
     bias = np.zeros(channels) if bias is None else ops.convert_to_numpy(bias)
     if norm is not None:
-        factor, shift = _affine(norm, channels)
+        factor, shift = affine_of(norm)
         kernel = kernel * factor[outputs_of_weights(layer)]
         bias = bias * factor + shift
     made.kernel.assign(kernel.astype(np.float32))
     made.bias.assign(np.asarray(bias, np.float32))
     return made
-
-
-def _affine(norm, channels):
-    """(factor, shift) by channel: what batch norm makes of x is factor x + shift."""
-    mean, variance = (
-        ops.convert_to_numpy(each).astype(np.float64)
-        for each in (norm.moving_mean, norm.moving_variance)
-    )
-    factor = 1 / np.sqrt(variance + norm.epsilon)
-    if norm.scale:
-        factor = factor * ops.convert_to_numpy(norm.gamma)
-    shift = -mean * factor
-    if norm.center:
-        shift = shift + ops.convert_to_numpy(norm.beta)
-    return factor, shift

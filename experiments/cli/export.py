@@ -145,9 +145,7 @@ def _write_archive(options):
         )
     model = export.load_model(options.model)
     known = deployment.of_file(options.model)
-    about = {}
-    if known is not None:
-        about = {name: getattr(known, name) for name in ("class_names", "mean", "std")}
+    about = {} if known is None else known.of_archive()
     if options.data:
         data = model_data.load_for(export.of_model(model, options.model), options)
         about |= {

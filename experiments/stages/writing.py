@@ -39,7 +39,7 @@ def finish(
     with naming(job.folder.model):
         model.save(job.folder.model, include_optimizer=False)
     calibrated = {} if calibration is None else {"calibration": calibration}
-    exported = []
+    deployment, exported = Deployment.of(job.data), []
     for form in stage.exports:
         path = job.folder.exported(form.format, form.precision)
         if form.format == "litert":
@@ -48,13 +48,12 @@ def finish(
                 model, path, precision=form.precision, **calibrated, **options
             )
         elif form.format == "archive":
-            about = {x: getattr(job.data, x) for x in ("class_names", "mean", "std")}
-            export.archive(model, path, **about)
+            export.archive(model, path, **deployment.of_archive())
             continue  # no program reads it: it gives a Keras model again
         else:
             export.saved_model(model, path, weights=form.precision)
         exported.append(path)
-    Deployment.of(job.data).write(job.folder.deploy, exported)
+    deployment.write(job.folder.deploy, exported)
     about = {"stage": stage.name, "net": model.name, "what": stage.what}
     if stage.once:
         about["once"] = True

@@ -32,9 +32,9 @@ def archive(  # noqa: PLR0913, all but two by keyword
 
     Weights are stored as they are, bit by bit, and entropy-coded: zeros, shared and
     quantized values take few bits, whatever pruned or clustered them. -0.0 becomes 0.0
-    unless `signed_zeros`. The file holds
-    the architecture, too. It holds no optimizer, no losses and no states of random
-    generators. What was written is read again and compared before it takes its place.
+    unless `signed_zeros`. The file holds the architecture, too, but no optimizer, no
+    losses and no states of random generators. What was written is read again and
+    compared before it takes its place.
 
     With `max_drop` it becomes smaller still: the learnt weights are rounded, coarsely
     where the answers hardly feel it, to the smallest file found whose accuracy on

@@ -16,15 +16,12 @@ from compression.export.archive.rounding import Rounded, bits_of, rounded
 from compression.graph import all_layers
 from compression.logits import require_logits
 from compression.pruning.gradients import gradients
+from compression.quantization.folding import affine_of
 from compression.quantization.sensitivity import Examples
 from compression.weights import learned_variables
 
-RATIOS = (
-    8.0,
-    32.0,
-    64.0,
-    128.0,
-)  # tried: squared step * Fisher information / price of a bit
+# Tried: squared step * Fisher information / price of a bit.
+RATIOS = (8.0, 32.0, 64.0, 128.0)
 FISHER_IMAGES, BATCH = 4096, 64
 FINEST = 12  # times a fourth of the price, until the bound is held
 STEPS = 8  # of the price, to a fourth of the one that is too high
@@ -210,9 +207,10 @@ class _Search:
     def _top1(self, trial=None):
         for variable, each in zip(self.variables, trial or (), strict=bool(trial)):
             variable.assign(each.values)
+        from compression.measure.scores import accuracy  # which imports this room
+
         logits = self.model.predict(self.data.images, batch_size=256, verbose=0)
-        answers = two_classes(logits).argmax(-1)
-        return float(np.mean(answers == self.data.labels))
+        return accuracy(logits, self.data.labels)
 
 
 def fisher(
@@ -266,15 +264,10 @@ def settle_batch_norm(model: keras.Model) -> None:
     for layer in all_layers(model):
         if not isinstance(layer, keras.layers.BatchNormalization):
             continue
-        mean, variance = (
-            ops.convert_to_numpy(each).astype("float64")
-            for each in (layer.moving_mean, layer.moving_variance)
-        )
         if not (layer.scale and layer.center):
             continue
-        gamma = ops.convert_to_numpy(layer.gamma).astype("float64")
-        gamma = gamma / np.sqrt(variance + layer.epsilon)
-        layer.beta.assign(ops.convert_to_numpy(layer.beta) - gamma * mean)
-        layer.gamma.assign(gamma * np.sqrt(1 + layer.epsilon))
-        layer.moving_mean.assign(np.zeros_like(mean))
-        layer.moving_variance.assign(np.ones_like(mean))
+        factor, shift = affine_of(layer)
+        layer.beta.assign(shift)
+        layer.gamma.assign(factor * np.sqrt(1 + layer.epsilon))
+        layer.moving_mean.assign(np.zeros_like(shift))
+        layer.moving_variance.assign(np.ones_like(shift))
