@@ -4,7 +4,8 @@ A stage is a frozen record of settings, and `run` that follows them. It writes i
 folder that it is given, which `experiments.runs` lets appear whole.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -140,6 +141,14 @@ class Stage:
 
     def __post_init__(self):
         check_types(self, f"stage {self.name!r}: ")
+
+    @contextmanager
+    def named_in_errors(self) -> Iterator[None]:
+        """A ValueError of the block says which stage it is about."""
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"stage {self.name!r}: {error}") from error
 
     @property
     def what(self) -> str:

@@ -150,10 +150,8 @@ class Channels(TrainingStage):
         pruning.reestimate_batch_norm(smaller, images)
 
     def _planned(self, model, settings):
-        try:
+        with self.named_in_errors():
             return pruning.plan_channels(model, **settings)
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
 
     def _settings(self):
         names = (

@@ -67,10 +67,8 @@ class Cluster(TrainingStage):
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         model = super().check(data, models)
         [cluster] = self.callbacks(steps=1)
-        try:
+        with self.named_in_errors():
             chosen = cluster.chosen(model)
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
         if not chosen:
             raise ValueError(f"stage {self.name!r}: {self.source} has nothing to share")
         return model

@@ -40,10 +40,8 @@ class CorrectBias(Stage):
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         check_classes(data, self.classes)
         model = super().check(data, models)
-        try:
+        with self.named_in_errors():
             shift_bias(model, self.classes, 0.0)
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
         return model
 
     def run(self, job: Job) -> dict[str, Any]:

@@ -60,23 +60,19 @@ class MixedPrecision(Stage):
         )
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
-        try:
+        with self.named_in_errors():
             return quantization.quantize_aware(super().check(data, models))
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
 
     def run(self, job: Job) -> dict[str, Any]:
         model = self.started(job.data, job.load)
         calibration = writing.train_images(job.data, self.calibration)
-        try:
+        with self.named_in_errors():
             mixed = quantization.mixed_precision(
                 model,
                 first_batches(job.data, "validation", self.images),
                 max_drop=self.max_drop,
                 calibration=calibration,
             )
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
         mixed.plan.save(job.folder.plan)
         quantized = quantization.quantize_by_plan(model, mixed.plan, calibration)
         return writing.finish(self, quantized, job) | {

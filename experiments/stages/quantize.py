@@ -85,10 +85,8 @@ class Quantize(Stage):
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         model = super().check(data, models)
         if self.steps or self.bits != 8:
-            try:
+            with self.named_in_errors():
                 quantization.quantize_aware(model)  # the same nets as all steps take
-            except ValueError as error:
-                raise ValueError(f"stage {self.name!r}: {error}") from error
         return model
 
     def run(self, job: Job) -> dict[str, Any]:

@@ -86,7 +86,7 @@ class QuantizeAware(TrainingStage):
         return fitting.fit(self, model, job, part)
 
     def _quantized(self, model, images: Iterable, freeze_after):
-        try:
+        with self.named_in_errors():
             return aware.quantize_aware(
                 model,
                 bits=self.bits,
@@ -95,5 +95,3 @@ class QuantizeAware(TrainingStage):
                 freeze_after=freeze_after,
                 skip=self.skip,
             )
-        except ValueError as error:
-            raise ValueError(f"stage {self.name!r}: {error}") from error
