@@ -4,6 +4,7 @@
     comparison.py   how many times smaller one summary is than another, and what moved
     tables.py       summaries -> the tables of a report
     papers.py       which experiment's own tables belong to a run
+    searched.py     what a search tried
     story.py        what a stage did: its settings and what came of them
     pareto.py, curves.py, disagreements.py   the pictures
     page.py, markdown.py, terminal.py        the documents; style.py, the page's CSS

@@ -54,6 +54,7 @@ class Run:
     Attributes:
         declared: what each stage declares, see `experiments.runs.layout`.
         histories: of each stage, by seed.
+        found: what a search has tried; None: this run was no search.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Run:
     histories: Mapping[str, Mapping[int, History]]
     disagreements: Disagreements | None
     gaps: tuple[str, ...]
+    found: Mapping[str, Any] | None = None
 
     @property
     def title(self) -> str:
@@ -156,6 +158,7 @@ def read(path: Path) -> Run:
         histories=histories,
         disagreements=_disagreements(folder, seeds, gaps if expected else []),
         gaps=tuple(gaps),
+        found=folder.search.read_found() if folder.search.found.is_file() else None,
     )
 
 

@@ -1,6 +1,6 @@
 """The run as Markdown: all of the page but its pictures."""
 
-from experiments.report import story
+from experiments.report import searched, story
 from experiments.report.comparison import MOVED, headline
 from experiments.report.folder import Run
 from experiments.report.tables import (
@@ -24,6 +24,10 @@ def document(run: Run) -> str:
     parts.append("    " + " ".join(command[1].split()))
     parts.append(escape_markdown(where(run)))
     parts.append(as_markdown(stage_table(run.summaries, run.teacher, notes)).rstrip())
+    if run.found is not None:
+        parts.append(f"## {searched.TITLE}")
+        parts += map(escape_markdown, searched.words(run.found))
+        parts.append(as_markdown(searched.table(run.found)).rstrip())
     if run.paper is not None:
         parts.append("## Beside the paper")
         parts += [as_markdown(t).rstrip() for t in run.paper.tables(run.summaries)]

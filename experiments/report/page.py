@@ -2,7 +2,7 @@
 
 from html import escape
 
-from experiments.report import curves, disagreements, pareto, story
+from experiments.report import curves, disagreements, pareto, searched, story
 from experiments.report.comparison import MOVED, headline
 from experiments.report.folder import Run
 from experiments.report.style import CSS
@@ -25,6 +25,7 @@ def document(run: Run) -> str:
         for part in (
             _head(run),
             as_html(stage_table(run.summaries, run.teacher, data_notes(run))),
+            _searched(run),
             _paper(run),
             _pareto(run),
             _disagreements(run),
@@ -58,6 +59,27 @@ def _head(run):
         + f'<p class="quiet">{escape(where(run))}</p>\n'
         + f"<details><summary>All of the environment</summary>"
         f"{_definitions(environment)}</details>\n" + (gaps if run.gaps else "")
+    )
+
+
+def _searched(run):
+    if run.found is None:
+        return ""
+    lines = "<br>\n".join(map(escape, searched.words(run.found)))
+    inner = "".join(f"<div>{svg}</div>" for svg in searched.pictures(run.found))
+    figure = (
+        f'<figure><div class="pictures">{inner}</div><figcaption>A ring is the file '
+        "that was taken, the dotted line the given model in float32; the steps lead "
+        "over the trained files that no other beats.</figcaption></figure>"
+        if inner
+        else ""
+    )
+    return "\n".join(
+        [
+            f"<h2>{searched.TITLE}</h2>\n<p>{lines}</p>",
+            figure,
+            as_html(searched.table(run.found)),
+        ]
     )
 
 

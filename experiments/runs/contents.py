@@ -165,3 +165,24 @@ class Record(TypedDict):
     environment: EnvironmentRecord
     data: DataRecord
     rows: list[Row]
+
+
+class Candidate(TypedDict):
+    """One of search/found.json's."""
+
+    what: str
+    how: str
+    top1: Fraction | None
+    bytes: Count
+    latency_ms: Number
+    macs: Count
+    arena_bytes: Count | None
+
+
+class Found(TypedDict):
+    """search/found.json"""
+
+    reference: Fraction
+    why: str | None
+    steps: list[str]
+    tried: list[Candidate]

@@ -7,6 +7,7 @@
     RUN/rows.jsonl           one row of measurements a stage and seed
     RUN/stages/seed0/NAME    a finished stage, see `StageFolder`
     RUN/stages/once/NAME     likewise, of a stage that all seeds share
+    RUN/search               what `limbeck compress` tried, see `SearchFolder`
     RUN/report.html, .md
 
 A stage works in `NAME.partial`, which becomes `NAME` when all is written: what is
@@ -176,6 +177,50 @@ class MeasureFolder:
 
 
 @dataclass(frozen=True)
+class SearchFolder:
+    """What a search for a smaller net leaves."""
+
+    path: Path
+
+    @property
+    def request(self) -> Path:
+        """What was asked for."""
+        return self.path / "request.json"
+
+    @property
+    def journal(self) -> Path:
+        """Optuna's, of all trials."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def clock(self) -> Path:
+        """The seconds that were used."""
+        return self.path / "clock.json"
+
+    @property
+    def choice(self) -> Path:
+        """Which candidate is trained in full, and for how long."""
+        return self.path / "choice.json"
+
+    @property
+    def found(self) -> Path:
+        """Every file that was asked, and which one was taken."""
+        return self.path / "found.json"
+
+    def trial(self, number: int) -> StageFolder:
+        """Of a candidate that was trained for a short time."""
+        return StageFolder(self.path / "trials" / str(number))
+
+    def read_found(self) -> Mapping[str, Any]:
+        """Every file that was asked, and which one was taken.
+
+        Raises:
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        return read_json(self.found, contents.Found, way_out=MADE_AGAIN)
+
+
+@dataclass(frozen=True)
 class RunFolder:
     """The paths of one run folder; nothing needs to be there."""
 
@@ -217,6 +262,10 @@ class RunFolder:
     @property
     def lock(self) -> Path:
         return self.path / ".lock"
+
+    @property
+    def search(self) -> SearchFolder:
+        return SearchFolder(self.path / "search")
 
     def stage(self, name: str, seed: int, *, once: bool = False) -> StageFolder:
         """Of a finished stage; with `once`, of one that all seeds share."""

@@ -1,0 +1,145 @@
+"""A way to a smaller net: some channels of the one given, or a student in its place."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import keras
+
+from compression import pruning
+from compression.graph import all_layers
+from experiments.data import Data
+from experiments.data.pipeline import first_batches
+from experiments.stages.channels import Channels
+from experiments.stages.distill import Distill
+from experiments.stages.net import Net
+from experiments.stages.quantize_aware import QuantizeAware
+from experiments.stages.teaching import Teaching
+from experiments.stages.training_stage import TrainingStage
+from experiments.training.settings import Training
+from experiments.value_types import check_types
+
+GIVEN = "model"  # the stage that holds the model that was given, who teaches all others
+BUDGETS = ("macs", "parameters", "ram")  # of which a cut leaves a fraction
+SALIENCIES = ("l2", "batch_norm", "taylor")
+STUDENTS = ("resnet20", "alexnet_small", "vgg11_cifar")  # nets that take a width
+STUDENT_SIDES = (28, 64)  # pixels of the images that these nets are made for
+WIDTHS = (1 / 32, 2.0)  # of students
+FLOOR = 0.02  # of a group's channels that stay: searches look further than people do
+IMAGES, BATCH = 512, 128  # of train, by which channels are ranked and repaired
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A smaller net, and in how many bits its weights are written.
+
+    Attributes:
+        net: of the catalogue, a student; None: the given model, cut.
+        keep: of a student the width; of a cut the fraction of `budget` that stays.
+        budget: one of BUDGETS, of a cut; 1 leaves the model whole.
+        saliency: by which channels of a cut are ranked.
+        bits: of the weights in the file, 8 or 4.
+    """
+
+    net: str | None
+    keep: float
+    budget: str = "macs"
+    saliency: str = "l2"
+    bits: int = 8
+
+    def __post_init__(self):
+        check_types(self)
+
+    @property
+    def words(self) -> str:
+        """What it is, for a table."""
+        bits = "" if self.bits == 8 else f", weights of {self.bits} bits"
+        if self.net is not None:
+            return f"{self.net} of width {self.keep:.3g}{bits}"
+        if self.keep == 1:
+            return f"the model whole{bits}"
+        name = {"macs": "MACs", "parameters": "parameters", "ram": "activations"}
+        left = f"{self.keep:.1%} of the {name[self.budget]}"
+        return f"cut to {left} by {self.saliency}{bits}"
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def untrained(self, model: keras.Model, data: Data) -> keras.Model:
+        """The net before any training, batch norm of a cut estimated again.
+
+        Args:
+            model: the given one; it stays as it is.
+            data: whose train images rank channels, if the saliency asks any.
+
+        Raises:
+            ValueError: the model cannot lose so much, or a net cannot take the images.
+        """
+        if self.net is not None:
+            return self._net().built(data)
+        if self.keep == 1:
+            return model
+        batches = first_batches(data, "train", IMAGES, batch_size=BATCH)
+        plan = pruning.plan_channels(
+            model,
+            **{self.budget: self.keep},
+            saliency=self.saliency,
+            floor=FLOOR,
+            data=batches if self.saliency == "taylor" else None,
+        )
+        smaller = pruning.remove_channels(model, plan)
+        pruning.reestimate_batch_norm(smaller, [images for images, _ in batches])
+        return smaller
+
+    def training(
+        self, name: str, settings: Training, teaching: Teaching
+    ) -> TrainingStage:
+        """The stage that trains it; the given model teaches."""
+        how: Mapping[str, Any] = {"training": settings, "teaching": teaching}
+        if self.net is not None:
+            return Distill(name, self._net(), **how)
+        if self.keep == 1:
+            return Distill(name, GIVEN, **how)
+        return Channels(
+            name,
+            GIVEN,
+            **how,
+            **{self.budget: self.keep},
+            saliency=self.saliency,
+            floor=FLOOR,
+            images=IMAGES,
+            recovery="batch_norm",
+        )
+
+    def quantizing(
+        self, name: str, start: str, settings: Training, teaching: Teaching
+    ) -> QuantizeAware:
+        """The stage that goes on training it with the rounding of its file."""
+        return QuantizeAware(name, start, settings, teaching, bits=self.bits)
+
+    def _net(self):
+        return Net(self.net, {"width": self.keep})
+
+
+def students_for(data: Data) -> tuple[str, ...]:
+    """The nets of the catalogue that can be students on such images."""
+    height, width, _ = data.image_shape
+    low, high = STUDENT_SIDES
+    if height != width or not low <= height <= high:
+        return ()
+    found = []
+    for name in STUDENTS:
+        try:
+            Net(name, {"width": WIDTHS[0]}).built(data)
+        except ValueError:  # its images are larger
+            continue
+        found.append(name)
+    return tuple(found)
+
+
+def saliencies_for(model: keras.Model) -> tuple[str, ...]:
+    """The saliencies that can rank the model's channels."""
+    normed = any(
+        isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model)
+    )
+    return tuple(name for name in SALIENCIES if normed or name != "batch_norm")

@@ -1,0 +1,108 @@
+"""A net's int8 file: written, what it takes, what it does on validation images."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from compression import export, measure
+from compression.quantization import is_quantized
+from experiments.data import Data
+from experiments.data.pipeline import first_batches
+from experiments.search.candidate import Candidate
+from experiments.search.limits import Cost, cost_of
+from experiments.search.trials import Result
+from experiments.stages.writing import train_images
+
+CALIBRATION = 256  # train images, from which ranges are read
+JUDGES = 512  # validation images that judge candidates before any training
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that could be the one.
+
+    Attributes:
+        name: of what made it, in a word or two.
+        path: of the file.
+        candidate: what it is.
+        cost: what it takes.
+        top1: on all validation images.
+    """
+
+    name: str
+    path: Path
+    candidate: Candidate
+    cost: Cost
+    top1: float
+
+
+class Files:
+    """Writes files of nets and asks them.
+
+    Args:
+        data: whose train images calibrate, and whose validation images judge.
+        on_board: whether RAM on a board is measured.
+    """
+
+    def __init__(self, data: Data, *, on_board: bool):
+        self._on_board = on_board
+        self._calibration = train_images(data, CALIBRATION)
+        self._validation: Sequence = first_batches(data, "validation")
+
+    def write(self, net: keras.Model, bits: int, path: Path) -> Cost:
+        """Write the net in integers; returns what the file takes.
+
+        Raises:
+            ValueError: it cannot be written so, or not run on a board.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of answers that change: they are counted
+            try:
+                export.litert(
+                    net,
+                    path,
+                    precision="int8",
+                    calibration=self._calibration,
+                    weight_bits=8 if is_quantized(net) else bits,
+                )
+            except RuntimeError as error:  # the converter refuses
+                raise ValueError(f"no int8 file of {net.name}: {error}") from error
+        return self.cost(path, net)
+
+    def cost(self, path: Path, net: keras.Model) -> Cost:
+        """What the net's file takes."""
+        return cost_of(path, measure.macs(net), on_board=self._on_board)
+
+    def quick(self, net: keras.Model) -> Result:
+        """A model on the first validation images."""
+        return self._result(net, _first(self._validation, JUDGES))
+
+    def whole(self, path: Path) -> Result:
+        """The file on all validation images."""
+        return self._result(path, self._validation)
+
+    def net(self, model: keras.Model) -> Result:
+        """A model on all validation images."""
+        return self._result(model, self._validation)
+
+    def _result(self, file, batches):
+        logits = measure.logits(file, batches)
+        labels = np.concatenate([labels for _, labels in batches])
+        return Result(
+            top1=measure.accuracy(logits, labels),
+            loss=measure.cross_entropy(logits, labels),
+        )
+
+
+def _first(batches, count):
+    found, left = [], count
+    for images, labels in batches:
+        found.append((images[:left], labels[:left]))
+        left -= len(images)
+        if left <= 0:
+            break
+    return found

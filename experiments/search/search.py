@@ -1,0 +1,288 @@
+"""Finds the candidate that is worth a full training, in a share of the time."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypedDict
+
+import keras
+import numpy as np
+
+from compression import measure
+from experiments import data as datasets
+from experiments.data import Data
+from experiments.data.augment import Augment
+from experiments.data.pipeline import first_batches
+from experiments.deployment import beside
+from experiments.files import read_json, write_json
+from experiments.recipe import Recipe
+from experiments.runs.layout import SearchFolder
+from experiments.schema import Count
+from experiments.search import proxies, short
+from experiments.search.candidate import (
+    GIVEN,
+    Candidate,
+    saliencies_for,
+    students_for,
+)
+from experiments.search.chosen import to_train
+from experiments.search.clock import Clock
+from experiments.search.estimates import Estimates
+from experiments.search.files import Files
+from experiments.search.pace import Pace
+from experiments.search.request import Request
+from experiments.search.short import School
+from experiments.search.trials import Trials, Tried
+from experiments.stages.base import Export
+from experiments.stages.load import Load
+from experiments.stages.quantize import Quantize
+from experiments.stages.teaching import Teaching
+from experiments.training.settings import Training
+
+CHANCE = 1.5  # times as often right as by chance: that is no trained model
+SHOWN = 512  # train images, on which that is seen
+WHOLE = "whole"  # stage: the given model in integers
+FULL = "full"  # stage: the chosen candidate, trained in full
+POST, AWARE = "post", "aware"  # stages: its integers, found after or while training
+UNTIL = 0.95  # of the time, for trainings; the rest is for measuring
+AWARE_STEP = 1.5  # what a step with the rounding takes, in parts of a plain one
+LONGEST = 200  # epochs
+LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
+TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1, views=4)
+TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
+OTHER_FOLDER = "give another --out, or remove the folder"
+
+
+class Plan(TypedDict):
+    """search/choice.json: what is trained in full; no candidate: nothing is."""
+
+    candidate: dict[str, Any] | None
+    epochs: Count
+    aware_epochs: Count
+
+
+class Search:
+    """A search in its folder.
+
+    Args:
+        request: what is asked for.
+        folder: where it works; what is there is gone on with.
+        storage: URL of a database for the trials; None: a file in the folder.
+
+    Raises:
+        ValueError: the model and the data do not fit, the model scores as by chance,
+            or the folder belongs to another request.
+        FileNotFoundError: there is no such dataset.
+    """
+
+    def __init__(self, request: Request, folder: SearchFolder, storage: str | None):
+        self.request, self.folder = request, folder
+        self._storage = storage or folder.journal
+        self._require_same()
+        data = datasets.load(
+            request.data,
+            image_size=request.image_size,
+            skip_bad_images=request.skip_bad_images,
+        )
+        self.normalisation = request.normalisation or _of_file(request.model.path)
+        if self.normalisation is not None:
+            mean, std = self.normalisation
+            data = dataclasses.replace(data, mean=mean, std=std)
+        self.whole_data = data
+        # What chooses shall not look at test images: they are not there.
+        self.data = dataclasses.replace(data, test=data.validation)
+        self.model = request.model.built(self.data)
+        self.augment = request.augment or _augment(data)
+        _require_trained(self.model, data)
+        on_board = request.limits.arena_bytes is not None
+        self.files = Files(self.data, on_board=on_board)
+        self.reference = self.files.net(self.model).top1
+
+    def recipe(self) -> Recipe:
+        """What was found worth a full training, as an experiment of a few stages.
+
+        Raises:
+            ValueError: nothing that was tried meets the limits on files.
+        """
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder.request, self.request.as_dict())
+        if not self.folder.choice.is_file():
+            self._clock = Clock(self.folder.clock, 3600 * self.request.hours)
+            plan = self._plan(self._searched())
+            write_json(self.folder.choice, plan)
+        plan = read_json(self.folder.choice, Plan, way_out="remove it")
+        return self._recipe(plan)
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """The one that is trained in full, once that is known."""
+        if not self.folder.choice.is_file():
+            return None
+        plan = read_json(self.folder.choice, Plan, way_out="remove it")
+        return Candidate(**plan["candidate"]) if plan["candidate"] else None
+
+    @property
+    def untrained(self) -> Sequence[Tried]:
+        """Candidates that were judged before any training."""
+        return self._trials("untrained").tried
+
+    @property
+    def trained(self) -> Sequence[Tried]:
+        """Candidates that were trained for a short time."""
+        return self._trials("short").tried
+
+    def _searched(self):
+        """Try candidates in half of the time; returns the one to train in full."""
+        limits, count = self.request.limits, short.TRAININGS
+        print(
+            f"[search] {self.request.model.name}: top-1 {self.reference:.2%} on "
+            f"{self.data.validation.size} validation images",
+            flush=True,
+        )
+        pace = Pace(self.model, self.data, TRAINING.batch_size)
+        cuts = self._trials("untrained")
+        print("[search] cuts, judged before any training", flush=True)
+        estimates = Estimates(self.model, self._whole_cost())
+        proxies.judge(cuts, self.model, self.data, self.files, estimates, self._clock)
+        trials = self._trials("short")
+        if not len(trials):
+            students = proxies.students(self.data, estimates, limits)
+            best = proxies.promising(cuts.tried, limits, count - len(students))
+            for candidate in _in_turns(best, students):
+                trials.add(short.settings_of(candidate))
+        print("[search] short trainings, taught by the model", flush=True)
+        school = School(
+            partial(self.request.model.built, self.data),
+            self.data,
+            self.augment,
+            TRAINING,
+            TEACHING,
+            self.request.seed,
+        )
+        short.train(
+            trials, school, self.files, estimates, self.folder, self._clock, pace
+        )
+        self._pace = pace
+        return to_train(trials.tried, limits, self.reference)
+
+    def _whole_cost(self):
+        """What the given model takes in integers."""
+        path = self.folder.path / "whole.tflite"
+        cost = self.files.write(self.model, 8, path)
+        path.unlink()
+        return cost
+
+    def _plan(self, tried: Tried | None) -> Plan:
+        """For how long the chosen candidate is trained."""
+        if tried is None:
+            return {"candidate": None, "epochs": 0, "aware_epochs": 0}
+        share = tried.cost.macs / measure.macs(self.model)
+        left = max(self._clock.left(UNTIL), 0)
+        epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
+        aware = self._pace.epochs(
+            share, short.AWARE_SHARE * left / 1.5
+        )  # steps cost more
+        print(
+            f"[search] worth a full training of {min(epochs, LONGEST)} epochs: "
+            f"{tried.candidate.words}",
+            flush=True,
+        )
+        return {
+            "candidate": tried.candidate.as_dict(),
+            "epochs": min(epochs, LONGEST),
+            "aware_epochs": min(aware, LONGEST // 4),
+        }
+
+    def _recipe(self, plan: Plan) -> Recipe:
+        stages = [
+            Load(GIVEN, self.request.model, exports=LITERT),
+            Quantize(WHOLE, GIVEN, exports=INT8),
+        ]
+        if plan["candidate"] is not None:
+            candidate = Candidate(**plan["candidate"])
+            settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
+            full = candidate.training(FULL, settings, TEACHING)
+            aware = dataclasses.replace(
+                TRAINING,
+                epochs=plan["aware_epochs"],
+                learning_rate=short.AWARE_RATE * TRAINING.learning_rate,
+            )
+            stages += [
+                dataclasses.replace(full, exports=LITERT),
+                Quantize(POST, FULL, bits=candidate.bits, exports=INT8),
+                candidate.quantizing(AWARE, FULL, aware, TEACHING),
+            ]
+        return Recipe(
+            name="compress",
+            data=self.request.data,
+            stages=tuple(stages),
+            augment=self.augment,
+            image_size=self.request.image_size,
+            normalisation=self.normalisation,
+            skip_bad_images=self.request.skip_bad_images,
+        )
+
+    def _trials(self, study: str) -> Trials:
+        given = saliencies_for(self.model)
+        if study == "short":
+            nets = students_for(self.data)
+            suggest: Callable = partial(short.suggest, saliencies=given, nets=nets)
+        else:
+            suggest = partial(proxies.suggest, saliencies=given)
+        name = f"limbeck {self.request.model.sha256[:16]} {self.request.seed} {study}"
+        limits, seed = self.request.limits, self.request.seed
+        return Trials(name, self._storage, limits, seed, suggest)
+
+    def _require_same(self):
+        """Raises ValueError where the folder belongs to another request."""
+        if not self.folder.request.is_file():
+            return
+        before = read_json(self.folder.request, dict, way_out=OTHER_FOLDER)
+        now = _as_json(self.request.as_dict())
+        different = [key for key in now if before.get(key) != now[key]]
+        if different:
+            raise ValueError(
+                f"{self.folder.path.parent} belongs to a search with another "
+                f"{' and '.join(different)}; {OTHER_FOLDER}"
+            )
+
+
+def _require_trained(model: keras.Model, data: Data) -> None:
+    """Raises ValueError where the model knows no more than chance does."""
+    batches = first_batches(data, "train", SHOWN)
+    labels = np.concatenate([labels for _, labels in batches])
+    top1 = measure.accuracy(measure.logits(model, batches), labels)
+    chance = np.bincount(labels).max() / len(labels)
+    if top1 < max(CHANCE / len(data.class_names), chance):
+        raise ValueError(
+            f"the model is right on {top1:.1%} of {len(labels)} train images of "
+            f"{data.name}, hardly more than by chance: it is not trained for these "
+            "classes, or takes its pixels normalised otherwise; give --normalisation, "
+            "or a deploy.json beside the file"
+        )
+
+
+def _of_file(path):
+    """How pixels are normalised, if something beside the model says so."""
+    known = beside(Path(path))
+    return None if known is None else (known.mean, known.std)
+
+
+def _augment(data: Data) -> Augment:
+    """A crop after padding by an eighth of a photograph, or a 14th of a digit."""
+    side = data.image_shape[0]
+    return Augment(pad=max(1, side // (8 if data.flips else 14)))
+
+
+def _in_turns(cuts, students):
+    """One of each in turn: a search that is short of time has seen both kinds."""
+    longest = max(len(cuts), len(students))
+    for at in range(longest):
+        yield from cuts[at : at + 1]
+        yield from students[at : at + 1]
+
+
+def _as_json(value):
+    return json.loads(json.dumps(value))

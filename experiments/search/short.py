@@ -1,0 +1,194 @@
+"""Promising candidates, each trained for a short time; the given model teaches."""
+
+import dataclasses
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import optuna
+
+from compression import export, measure
+from experiments.data import Data
+from experiments.data.augment import Augment
+from experiments.runs.layout import SearchFolder, StageFolder
+from experiments.search.candidate import BUDGETS, WIDTHS, Candidate
+from experiments.search.clock import Clock
+from experiments.search.estimates import Estimates
+from experiments.search.files import Files
+from experiments.search.pace import Pace
+from experiments.search.proxies import LEAST
+from experiments.search.trials import Trials
+from experiments.stages.base import Job
+from experiments.stages.teacher_cache import default_root
+from experiments.stages.teaching import Teaching
+from experiments.training.settings import Training
+
+UNTIL = 0.5  # of the time
+TRAININGS = 8  # into which its share of the time is divided
+LONGEST = 20  # epochs
+MOST = 80  # candidates, those that take too much counted
+NEARLY, SAFE = 2.0, 0.95  # times a limit; of what would just fit
+AWARE_SHARE = 0.25  # of a training's epochs, with the rounding
+AWARE_RATE = 0.1  # of the learning rate, then
+
+
+@dataclass(frozen=True)
+class School:
+    """What all trainings of a search share.
+
+    Attributes:
+        teacher: makes the given model anew.
+        data: a dataset; its test split is not looked at.
+        augment: what train images go through.
+        training: of the settings all but the epochs.
+        teaching: how the given model teaches.
+        seed: of the search.
+    """
+
+    teacher: Callable[[], keras.Model]
+    data: Data
+    augment: Augment
+    training: Training
+    teaching: Teaching
+    seed: int
+
+    def settings(self, epochs: int) -> Training:
+        """For a training of so many epochs."""
+        return dataclasses.replace(self.training, epochs=epochs)
+
+
+def suggest(trial: optuna.Trial, saliencies, nets) -> Candidate:
+    """A cut of the given model or a student."""
+    net = trial.suggest_categorical("net", ("given", *nets))
+    bits = trial.suggest_categorical("bits", (8, 4))
+    if net != "given":
+        width = trial.suggest_float("width", *WIDTHS, log=True)
+        return Candidate(net, width, bits=bits)
+    return Candidate(
+        net=None,
+        keep=trial.suggest_float("keep", LEAST, 1.0, log=True),
+        budget=trial.suggest_categorical("budget", BUDGETS),
+        saliency=trial.suggest_categorical("saliency", tuple(saliencies)),
+        bits=bits,
+    )
+
+
+def settings_of(candidate: Candidate) -> dict:
+    """The candidate, as `suggest` asks for it."""
+    if candidate.net is not None:
+        return {"net": candidate.net, "bits": candidate.bits, "width": candidate.keep}
+    return {"net": "given"} | {
+        name: getattr(candidate, name)
+        for name in ("bits", "keep", "budget", "saliency")
+    }
+
+
+def train(  # noqa: PLR0913, what a search is made of
+    trials: Trials,
+    school: School,
+    files: Files,
+    estimates: Estimates,
+    folder: SearchFolder,
+    clock: Clock,
+    pace: Pace,
+) -> None:
+    """Train candidates until their share of the time is used, at least one."""
+    model = school.teacher()
+    whole = measure.macs(model)
+    each = max(clock.left(UNTIL), 0) / TRAININGS
+
+    def cost_of(number, candidate):
+        net = candidate.untrained(model, school.data)
+        estimated = estimates.of(net, candidate.bits, candidate.net)
+        path = folder.trial(number).exported("litert", "int8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cost = files.write(net, candidate.bits, path)
+        estimates.learn(estimated, cost, candidate.net)
+        return cost
+
+    def result_of(number, candidate, cost):
+        home = folder.trial(number)
+        share = cost.macs / whole
+        epochs = min(pace.epochs(share, each), LONGEST)
+        print(f"  {candidate.words}: {epochs} epochs", flush=True)
+        start = clock.used
+        trained(candidate, f"trial{number}", epochs, school, home)
+        seconds = clock.used - start
+        pace.observe(share, epochs, seconds)
+        path = home.exported("litert", "int8")
+        files.write(export.load(home.model).model, candidate.bits, path)
+        return dataclasses.replace(
+            files.whole(path), epochs=epochs, seconds=round(seconds, 1)
+        )
+
+    while clock.left(UNTIL) > each / 2 or not trials.tried:
+        tried = trials.step(cost_of, result_of)
+        clock.note()
+        if tried is not None:
+            what = _again_smaller(trials, tried)
+            if tried.result is not None:
+                what = f"top-1 {tried.result.top1:.2%}"
+            print(
+                f"  {tried.candidate.words}: {tried.cost.bytes:,} bytes, {what}",
+                flush=True,
+            )
+        if len(trials) >= MOST:
+            return
+
+
+def _again_smaller(trials, tried):
+    """A file that takes a little too much: the same, a little smaller, comes next."""
+    over = trials.limits.used(tried.cost)
+    if not 1 < over < NEARLY:
+        return "takes too much"
+    smaller = dataclasses.replace(
+        tried.candidate, keep=max(LEAST, SAFE * tried.candidate.keep / over)
+    )
+    trials.add(settings_of(smaller))
+    return "takes a little too much"
+
+
+def trained(
+    candidate: Candidate, name: str, epochs: int, school: School, home: StageFolder
+) -> None:
+    """Train the candidate in its folder, of 4 bits with their rounding at the end."""
+    aware = 0 if candidate.bits == 8 else max(1, round(AWARE_SHARE * epochs))
+    settings = school.settings(max(1, epochs - aware))
+    _run(candidate.training(name, settings, school.teaching), school, home, {})
+    if not aware:
+        return
+    before = StageFolder(home.path / "before")
+    shutil.rmtree(before.path, ignore_errors=True)
+    before.path.mkdir()
+    home.model.rename(before.model)
+    settings = dataclasses.replace(
+        school.settings(aware),
+        learning_rate=AWARE_RATE * school.training.learning_rate,
+    )
+    stage = candidate.quantizing(f"{name}_aware", name, settings, school.teaching)
+    _run(stage, school, home, {name: before.model})
+
+
+def _run(stage, school, home, models):
+    """Run a stage of training without exports."""
+    stage = dataclasses.replace(stage, exports=())
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(school.seed)
+
+    def load(name):
+        return export.load(models[name]).model if name in models else school.teacher()
+
+    stage.run(
+        Job(
+            data=school.data,
+            augment=school.augment,
+            seed=school.seed,
+            folder=home,
+            stages=(stage,),
+            cache=default_root(),
+            load=load,
+        )
+    )
+    for checkpoint in home.checkpoints():
+        checkpoint.unlink()
