@@ -11,6 +11,7 @@ from experiments.search.candidate import Candidate
 from experiments.search.limits import Cost, Limits
 
 OBJECTIVES = ["minimize", "minimize"]  # loss or errors, and what the file takes
+DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 CANDIDATE, COST, RESULT, REFUSAL = "candidate", "cost", "result", "refusal"
 
 
@@ -82,6 +83,8 @@ class Trials:
             directions=OBJECTIVES,
             load_if_exists=True,
         )
+        if isinstance(storage, Path):  # nobody else works on it
+            self._take_up_what_was_killed()
         # After a resume another stream: the same one would ask for the same again.
         self._study.sampler = optuna.samplers.TPESampler(
             seed=seed + len(self._study.trials),
@@ -91,6 +94,12 @@ class Trials:
     def add(self, settings: Mapping[str, Any]) -> None:
         """Have these settings tried next, unless they were already."""
         self._study.enqueue_trial(dict(settings), skip_if_exists=True)
+
+    def _take_up_what_was_killed(self):
+        for trial in self._study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
+            self._study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            if trial.params:
+                self._study.enqueue_trial(trial.params)
 
     def step(
         self,
@@ -131,7 +140,7 @@ class Trials:
         found = []
         for trial in self._study.get_trials(deepcopy=False):
             known = trial.user_attrs
-            if COST in known and trial.state.is_finished():
+            if COST in known and trial.state in DONE:
                 result = known.get(RESULT)
                 found.append(
                     Tried(

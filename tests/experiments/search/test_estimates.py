@@ -1,0 +1,54 @@
+import keras
+import numpy as np
+import pytest
+
+import architectures
+from compression import export, measure
+from experiments.search.estimates import Estimates
+from experiments.search.limits import Cost
+
+
+def net(width, name="alexnet_small"):
+    return architectures.build(name, input_shape=(28, 28, 1), classes=10, width=width)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """Nets and the bytes of their int8 files."""
+    keras.utils.set_random_seed(0)
+    found = {}
+    images = np.random.default_rng(0).normal(size=(4, 28, 28, 1))
+    for width in (0.25, 0.0625):
+        path = tmp_path_factory.mktemp("files") / "net.tflite"
+        made = net(width)
+        export.litert(made, path, precision="int8", calibration=[images])
+        found[width] = made, measure.size(path)
+    return found
+
+
+def test_bytes_are_near_those_of_the_file(written):
+    whole, size = written[0.25]
+    smaller, truth = written[0.0625]
+    estimates = Estimates(whole, Cost(size, 1.0, measure.macs(whole)))
+    assert estimates.of(whole, 8, None).bytes == pytest.approx(size, rel=0.01)
+    assert estimates.of(smaller, 8, None).bytes == pytest.approx(truth, rel=0.15)
+
+
+def test_what_was_measured_corrects_estimates(written):
+    whole, size = written[0.25]
+    estimates = Estimates(whole, Cost(size, 2.0, measure.macs(whole), 1000))
+    before = estimates.of(whole, 8, "alexnet_small")
+    assert before.latency_ms == pytest.approx(2.0) and before.arena_bytes == 1000
+    estimates.learn(before, Cost(2 * before.bytes, 3.0, 1, 500), "alexnet_small")
+    after = estimates.of(whole, 8, "alexnet_small")
+    assert after.bytes == pytest.approx(2 * before.bytes, rel=1e-3)
+    assert after.latency_ms == pytest.approx(3.0) and after.arena_bytes == 500
+    assert estimates.of(whole, 8, None) == before  # other nets are others
+
+
+def test_four_bits_are_half_of_the_kernels(written):
+    whole, size = written[0.25]
+    estimates = Estimates(whole, Cost(size, 1.0, measure.macs(whole)))
+    kernels = sum(int(np.prod(v.shape)) for v in whole.weights if len(v.shape) > 1)
+    difference = estimates.of(whole, 8, None).bytes - estimates.of(whole, 4, None).bytes
+    assert difference == pytest.approx(kernels / 2, abs=2)

@@ -1,0 +1,81 @@
+import pytest
+
+from experiments.search.candidate import Candidate
+from experiments.search.limits import Cost, Limits
+from experiments.search.trials import Result, Trials
+
+
+def suggest(trial):
+    return Candidate(None, trial.suggest_float("keep", 0.1, 1.0))
+
+
+def cost_of(number, candidate):
+    return Cost(int(1000 * candidate.keep), 1.0, 10)
+
+
+def result_of(number, candidate, cost):
+    return Result(top1=candidate.keep, loss=1 - candidate.keep)
+
+
+@pytest.fixture
+def made(tmp_path):
+    return lambda **limits: Trials(
+        "t", tmp_path / "journal.jsonl", Limits(**limits), 0, suggest
+    )
+
+
+def test_a_search_goes_on_where_it_was(made):
+    first = made(bytes=500)
+    for _ in range(3):
+        first.step(cost_of, result_of)
+    again = made(bytes=500)
+    assert again.tried == first.tried and len(again) == 3
+    again.step(cost_of, result_of)
+    keeps = [each.candidate.keep for each in again.tried]
+    assert len(set(keeps)) == 4  # not the same ones again
+
+
+def test_what_takes_too_much_is_not_asked(made):
+    trials = made(bytes=500)
+    trials.add({"keep": 0.9})
+    trials.add({"keep": 0.4})
+
+    def must_fit(number, candidate, cost):
+        assert cost.bytes <= 500
+        return result_of(number, candidate, cost)
+
+    assert trials.step(cost_of, must_fit).result is None
+    assert trials.step(cost_of, must_fit).result.top1 == pytest.approx(0.4)
+
+
+def test_what_cannot_be_made_says_why_once(made):
+    trials = made(bytes=500)
+
+    def impossible(number, candidate):
+        raise ValueError("no such net")
+
+    assert trials.step(impossible, result_of) is None
+    assert trials.step(impossible, result_of) is None
+    assert trials.refusals == ("no such net",) and not trials.tried
+
+
+def test_a_trial_that_was_killed_is_no_result(made):
+    trials = made(bytes=500)
+    trials.add({"keep": 0.3})
+
+    def killed(number, candidate, cost):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trials.step(cost_of, killed)
+    again = made(bytes=500)
+    assert not again.tried
+    # ... and is what comes next
+    assert again.step(cost_of, result_of).candidate.keep == pytest.approx(0.3)
+
+
+def test_a_database_can_be_shared(tmp_path):
+    url = f"sqlite:///{tmp_path / 'search.db'}"
+    here, there = (Trials("t", url, Limits(bytes=500), 0, suggest) for _ in range(2))
+    here.step(cost_of, result_of)
+    assert there.tried == here.tried
