@@ -26,7 +26,9 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
     """
     if not folder.recipe.exists():
         path = folder.path
-        if path.exists() and any(p != folder.lock for p in path.iterdir()):
+        if path.exists() and any(
+            p not in (folder.lock, folder.search.path) for p in path.iterdir()
+        ):
             raise ValueError(
                 f"{path} is not empty and not a run folder; choose another --out"
             )

@@ -188,6 +188,11 @@ class SearchFolder:
         return self.path / "request.json"
 
     @property
+    def given(self) -> Path:
+        """The model, where it came from memory."""
+        return self.path / "given.keras"
+
+    @property
     def journal(self) -> Path:
         """Optuna's, of all trials."""
         return self.path / "journal.jsonl"

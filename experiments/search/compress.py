@@ -240,8 +240,8 @@ def _row(how, candidate, cost, result):
 
 def _kept(model, out):
     """A model in memory, as a file: what a run starts from has a name and a print."""
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "given.keras"
+    path = RunFolder(out).search.given
+    path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists():
         with replacing(path) as file:
             model.save(file)

@@ -144,11 +144,14 @@ class Search:
         pace = Pace(self.model, self.data, TRAINING.batch_size)
         cuts = self._trials("untrained")
         print("[search] cuts, judged before any training", flush=True)
-        estimates = Estimates(self.model, self._whole_cost())
+        whole = self._whole_cost()
+        estimates = Estimates(self.model, whole)
         proxies.judge(cuts, self.model, self.data, self.files, estimates, self._clock)
         trials = self._trials("short")
         if not len(trials):
             students = proxies.students(self.data, estimates, limits)
+            if not students:
+                self._require_near(cuts.tried, short.NEARLY)
             best = proxies.promising(cuts.tried, limits, count - len(students))
             for candidate in _in_turns(best, students):
                 trials.add(short.settings_of(candidate))
@@ -165,7 +168,19 @@ class Search:
             trials, school, self.files, estimates, self.folder, self._clock, pace
         )
         self._pace = pace
+        if limits.used(whole) > 1:
+            self._require_near(trials.tried, 1)
         return to_train(trials.tried, limits, self.reference)
+
+    def _require_near(self, tried, most):
+        """Raises ValueError where all that was tried takes more than a limit."""
+        limits = self.request.limits
+        nearest = min(tried, key=lambda each: limits.used(each.cost), default=None)
+        if nearest is not None and limits.used(nearest.cost) > most:
+            raise ValueError(
+                f"no file meets the limits: the nearest, {nearest.candidate.words}, "
+                f"takes {limits.tightest(nearest.cost)}"
+            )
 
     def _whole_cost(self):
         """What the given model takes in integers."""

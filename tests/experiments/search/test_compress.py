@@ -1,0 +1,130 @@
+"""The whole of it on real digits of 8x8 pixels, with a net that learns them at once."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import experiments
+from experiments import data as datasets
+from experiments.data.pipeline import first_batches
+from experiments.deployment import Deployment
+from experiments.report import summary, write
+from experiments.search import proxies, short
+from experiments.search.compress import carry_out
+from experiments.search.limits import Limits
+from experiments.search.request import Request
+from experiments.search.trials import Trials
+from experiments.stages.file import File
+
+SECONDS = 6
+
+
+def net():
+    image = keras.Input((8, 8, 1), name="image")
+    x = layers.Conv2D(16, 3, padding="same", name="conv1")(image)
+    x = layers.BatchNormalization(name="norm1")(x)
+    x = layers.ReLU(name="relu1")(x)
+    x = layers.Conv2D(32, 3, strides=2, padding="same", name="conv2")(x)
+    x = layers.ReLU(name="relu2")(x)
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(image, layers.Dense(10, name="logits")(x), name="net")
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A net that knows most digits, with what an app must know beside it."""
+    keras.utils.set_random_seed(0)
+    data = datasets.load("digits")
+    model = net()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=False)
+    images, labels = map(
+        np.concatenate, zip(*first_batches(data, "train"), strict=True)
+    )
+    model.fit(images, labels, epochs=6, batch_size=64, verbose=0)
+    path = tmp_path_factory.mktemp("model") / "net.keras"
+    model.save(path)
+    Deployment.of(data).write_beside(path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch, tmp_path):
+    monkeypatch.setenv("LIMBECK_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(proxies, "FEWEST", 3)
+    monkeypatch.setattr(proxies, "MOST", 3)
+    monkeypatch.setattr(short, "LONGEST", 2)
+    monkeypatch.setattr("experiments.search.search.LONGEST", 4)
+
+
+def request(model_file, **limits):
+    hours = SECONDS / 3600
+    return Request(File(str(model_file)), "digits", Limits(**limits), hours=hours)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    return tmp_path_factory.mktemp("runs") / "compress"
+
+
+def test_from_a_file_and_a_limit_to_the_smaller_file(model_file, out, monkeypatch):
+    found = carry_out(request(model_file, bytes=9_000), out)
+    assert found.file == out / "net.tflite"
+    assert found.file.stat().st_size == found.bytes <= 9_000
+    assert found.test_top1 > 0.5
+    assert (out / "net.h").is_file() and (out / "net.deploy.json").is_file()
+    record = json.loads((out / "search" / "found.json").read_text())
+    [taken] = [row for row in record["tried"] if row.get("taken")]
+    assert taken["bytes"] == found.bytes and taken["top1"] == found.validation_top1
+
+    # Asked again, nothing is tried or trained again.
+    def never(*_):
+        raise AssertionError("tried again")
+
+    monkeypatch.setattr(Trials, "step", never)
+    before = found.file.read_bytes()
+    again = carry_out(request(model_file, bytes=9_000), out)
+    assert again.file.read_bytes() == before and again.test_top1 == found.test_top1
+
+
+def test_the_report_shows_what_was_tried(model_file, out):
+    page = write(out).read_text()
+    assert "What was tried" in page and "the most accurate of" in page
+    assert "tried-bytes" in page
+    assert "compress on digits" in summary(out)
+
+
+def test_a_folder_belongs_to_one_request(model_file, out):
+    with pytest.raises(ValueError, match=r"another limits.*--out"):
+        carry_out(request(model_file, bytes=8_000), out)
+
+
+def test_a_model_that_knows_nothing_is_told_so_first(tmp_path):
+    path = tmp_path / "net.keras"
+    net().save(path)
+    with pytest.raises(ValueError, match=r"hardly more than by chance"):
+        carry_out(request(path, bytes=9_000), tmp_path / "run")
+
+
+def test_a_limit_that_cannot_be_met_says_what_can(model_file, tmp_path):
+    with pytest.raises(ValueError, match=r"takes [\d,]+ bytes, [\d.]+ of the 500"):
+        carry_out(request(model_file, bytes=500), tmp_path / "run")
+    assert not (tmp_path / "run" / "net.tflite").exists()
+
+
+def test_ctrl_c_leaves_the_best_so_far(model_file, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("experiments.search.compress.run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(request(model_file, bytes=9_000), tmp_path / "run")
+    assert (tmp_path / "run" / "net.tflite").is_file()
+    assert "the best so far" in capsys.readouterr().out
+
+
+def test_it_is_a_function_of_the_package():
+    assert callable(experiments.compress)
