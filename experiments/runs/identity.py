@@ -25,10 +25,8 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
             what differs.
     """
     if not folder.recipe.exists():
-        path = folder.path
-        if path.exists() and any(
-            p not in (folder.lock, folder.search.path) for p in path.iterdir()
-        ):
+        path, own = folder.path, (folder.lock, folder.search.path)
+        if path.exists() and any(p not in own for p in path.iterdir()):
             raise ValueError(
                 f"{path} is not empty and not a run folder; choose another --out"
             )

@@ -13,8 +13,10 @@ from experiments.data.pipeline import first_batches
 from experiments.deployment import Deployment
 from experiments.report import summary, write
 from experiments.search import proxies, short
+from experiments.search.candidate import Candidate
 from experiments.search.compress import carry_out
 from experiments.search.limits import Limits
+from experiments.search.pace import Pace
 from experiments.search.request import Request
 from experiments.search.trials import Trials
 from experiments.stages.file import File
@@ -57,7 +59,13 @@ def _small(monkeypatch, tmp_path):
     monkeypatch.setattr(proxies, "FEWEST", 3)
     monkeypatch.setattr(proxies, "MOST", 3)
     monkeypatch.setattr(short, "LONGEST", 2)
-    monkeypatch.setattr("experiments.search.search.LONGEST", 4)
+    monkeypatch.setattr(short, "suggest", cut_in_eight_bits)
+    monkeypatch.setattr(Pace, "epochs", lambda *_: 8)  # however slow the machine is
+
+
+def cut_in_eight_bits(trial, **_):
+    """One kind of candidate: fewer graphs to build."""
+    return Candidate(None, trial.suggest_float("keep", 0.5, 0.8))
 
 
 def request(model_file, **limits):
@@ -70,6 +78,7 @@ def out(tmp_path_factory):
     return tmp_path_factory.mktemp("runs") / "compress"
 
 
+@pytest.mark.slow
 def test_from_a_file_and_a_limit_to_the_smaller_file(model_file, out, monkeypatch):
     found = carry_out(request(model_file, bytes=9_000), out)
     assert found.file == out / "net.tflite"
@@ -90,6 +99,7 @@ def test_from_a_file_and_a_limit_to_the_smaller_file(model_file, out, monkeypatc
     assert again.file.read_bytes() == before and again.test_top1 == found.test_top1
 
 
+@pytest.mark.slow
 def test_the_report_shows_what_was_tried(model_file, out):
     page = write(out).read_text()
     assert "What was tried" in page and "the most accurate of" in page
@@ -97,6 +107,7 @@ def test_the_report_shows_what_was_tried(model_file, out):
     assert "compress on digits" in summary(out)
 
 
+@pytest.mark.slow
 def test_a_folder_belongs_to_one_request(model_file, out):
     with pytest.raises(ValueError, match=r"another limits.*--out"):
         carry_out(request(model_file, bytes=8_000), out)

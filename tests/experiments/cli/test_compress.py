@@ -1,0 +1,51 @@
+"""`limbeck compress`: what it refuses before it works, and what it prints."""
+
+import re
+
+import pytest
+
+from experiments.cli.compress import as_text
+from experiments.search.compress import Compressed
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--bytes", "40k"], "it trains and judges on images: give --data"),
+        (["--data", "mnist5k", "--macs", "2"], r"--macs must be in \(0, 1\], got 2.0"),
+        (["--data", "mnist5k", "--hours", "0"], "hours must be positive, got 0.0"),
+        (["--data", "mnist5k", "--max-drop", "-1"], "max_drop must be 0 to 100"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--data", "digits"], "knows|takes images"),
+    ],
+)
+def test_one_line(words, line, model_file, tmp_path, refusal):
+    out = tmp_path / "run"
+    message = refusal("compress", model_file, *words, "--out", out)
+    assert re.search(line, message), message
+    assert not (out / "net.tflite").exists()
+
+
+@pytest.mark.parametrize("limit", ["40 parsecs", "-1k", "nothing"])
+def test_a_limit_that_is_none(limit, model_file, refusal):
+    words = ("compress", model_file, "--data", "mnist5k", f"--bytes={limit}")
+    assert "argument --bytes: must be" in refusal(*words)
+
+
+def test_no_such_model(tmp_path, refusal):
+    line = refusal("compress", tmp_path / "no.keras", "--data", "mnist5k")
+    assert "there is no model file" in line
+
+
+def test_what_came_of_it_in_words(tmp_path):
+    found = Compressed(
+        *(tmp_path / "net.tflite", "cut to half", "the smallest of 3 files"),
+        *(12_345, 0.25, 1_000_000, 16_384, 0.985, 0.98, 0.99, ("one step",)),
+    )
+    assert as_text(found).splitlines() == [
+        "cut to half: the smallest of 3 files",
+        "12,345 bytes, 0.250 ms, 16,384 of RAM, 1,000,000 MACs",
+        "top-1 on test: 98.00%, the model's 99.00%",
+        "one step",
+        str(tmp_path / "net.tflite"),
+    ]
