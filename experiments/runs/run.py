@@ -15,7 +15,7 @@ import keras
 from compression import export
 from compression.atomic import replacing
 from experiments import data as datasets
-from experiments.data import Data
+from experiments.data import Data, normalisation
 from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
@@ -121,6 +121,8 @@ def _data(recipe, name):
     )
     if recipe.normalisation is None:
         return found
+    if isinstance(recipe.normalisation, str):
+        return normalisation.normalised(found, recipe.normalisation)
     mean, std = recipe.normalisation
     return dataclasses.replace(found, mean=mean, std=std)
 
