@@ -13,14 +13,18 @@ from collections.abc import Iterator, Sequence
 from experiments.cli import (
     bench,
     demo,
+    distill,
     export,
     measure,
     nets,
+    pretrain,
     prune,
     quantize,
     report,
     reproduce,
     table,
+    train,
+    transfer,
 )
 from experiments.cli.parser import Parser
 from experiments.cli.version import ShowVersion
@@ -28,11 +32,17 @@ from experiments.cli.version import ShowVersion
 # One more verb is one more file here and its name in this tuple. The file has
 # `add(commands)`, which adds its parser and sets `run=`, a function of the options.
 # It imports Keras, TensorFlow and Matplotlib in `run` only: `--help` is quick.
-VERBS = (demo, reproduce, nets, prune, quantize, measure, export, report, table, bench)
+VERBS = (
+    *(demo, reproduce, nets),
+    *(train, pretrain, transfer, distill),
+    *(prune, quantize, measure, export),
+    *(report, table, bench),
+)
 
 EXAMPLES = """
 limbeck demo                        # the main job on 5,000 real digits
 limbeck nets resnet20               # a net layer by layer
+limbeck train resnet20 --data folder:photos
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck measure net.tflite --data mnist5k
 """

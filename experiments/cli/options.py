@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from experiments.cli import model_names
+
 DATA_HELP = (
     "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), "
     "folder:PATH with one sub-folder a class (or train, val, test that have them), "
@@ -113,6 +115,14 @@ def normalisation(text: str) -> str:
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
+
+
+def model_file(text: str) -> Path:
+    """The path of a model, or RUN:STAGE for that of a stage of a run folder."""
+    try:
+        return model_names.of_stage(text) or path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def shape(text: str) -> tuple[int, ...]:

@@ -39,7 +39,7 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
-            wrong = f"no {action.metavar.lower()} {value!r}"
+            wrong = f"no {(action.metavar or action.dest).lower()} {value!r}"
             choices = ", ".join(action.choices)
             raise argparse.ArgumentError(
                 None,

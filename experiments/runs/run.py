@@ -212,6 +212,8 @@ def _measure(recipe, data, folder, seed):
         for stage in recipe.stages
         if stage.exports and (home := _home(stage, folder, seed)).path.exists()
     }
+    if not finished:
+        return
     done = folder.measure(seed)
     if done.rows.exists() and _files_of(done.read_rows()) == [
         of_file(home.exported(form.format, form.precision))
