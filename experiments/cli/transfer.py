@@ -11,8 +11,7 @@ limbeck transfer 'resnet18(weights="published")' --data folder:photos
 limbeck transfer runs/mine:train[seed2] --data npz:images.npz --unfreeze head
 """
 EPOCHS = 10
-SETTINGS = {"learning_rate": 1e-3, "weight_decay": 0.01, "warmup_epochs": 1}
-RATE_DECAY = 2.6  # Howard & Ruder (2018), section 3.2
+SETTINGS = {"learning_rate": 5e-4, "weight_decay": 0.01, "warmup_epochs": 1}
 UNFREEZE = ("all", "head", "staged")
 
 
@@ -22,8 +21,8 @@ def add(commands):
         help="a net that learned other images learns these",
         description="The head of the net is taken off and a new one put on for the "
         "classes of the data. All of it is trained: AdamW, 64 images a step, a cosine "
-        "from 0.001 for the head, each feature stage before it 2.6 times slower than "
-        "the next, weight decay 0.01. Run it again to go on where it was stopped.",
+        "from 0.0005, weight decay 0.01. Slower, the farther from the head: --set "
+        "transfer.rate_decay=2.6. Run it again to go on where it was stopped.",
         examples=EXAMPLES,
     )
     command.add_argument("net", metavar="NET", help=model_names.HELP)
@@ -62,7 +61,6 @@ def run(options):
         net,
         Training(epochs=options.epochs, **SETTINGS),
         unfreeze=options.unfreeze,
-        rate_decay=1.0 if options.unfreeze == "head" else RATE_DECAY,
         labels=options.labels,
     )
     recipe = small_recipe.made(
