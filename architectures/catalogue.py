@@ -1,5 +1,6 @@
 """The catalogue: every net by name, with its paper and its published figures."""
 
+import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -252,5 +253,9 @@ def build(name: str, /, **options) -> keras.Model:
 
 def _entry(table, name):
     if name not in table:
-        raise ValueError(f"no net called {name!r}; choose from {', '.join(names())}")
+        close = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.7)
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(
+            f"no net called {name!r}{meant}; choose from {', '.join(names())}"
+        )
     return table[name]

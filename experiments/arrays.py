@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
+def read_arrays(path: Path, *, compressed: bool = False) -> dict[str, np.ndarray]:
     """All arrays of an .npz file.
+
+    Args:
+        path: of the file.
+        compressed: whether it may be, as `np.savez_compressed` writes it.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -16,7 +20,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file:  # what cannot be opened is not damaged
         try:
             with zipfile.ZipFile(file) as archive:
-                if any(member.compress_type for member in archive.infolist()):
+                squeezed = any(member.compress_type for member in archive.infolist())
+                if squeezed and not compressed:
                     raise ValueError("it is compressed, which no file of ours is")
             file.seek(0)
             with np.load(file, allow_pickle=False) as stored:

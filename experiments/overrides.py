@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import typing
 
+from compression.nearest import did_you_mean
 from experiments.recipe import Recipe
 from experiments.runs.former import RENAMED
 from experiments.value_types import is_union
@@ -56,9 +57,10 @@ def _replaced(recipe, path, text):
     fields = {f.name for f in dataclasses.fields(recipe)} - {"stages", "name"}
     if head not in fields:
         stages = [stage.name for stage in recipe.stages]
+        known = [*stages, *sorted(fields)]
         raise ValueError(
-            f"no field or stage called {head!r} in {path!r}; choose from "
-            f"{', '.join([*stages, *sorted(fields)])}"
+            f"no field or stage called {head!r} in {path!r}"
+            f"{did_you_mean(head, known)}; choose from {', '.join(known)}"
         )
     return _set(recipe, [head, *rest], text, path)
 
@@ -80,7 +82,8 @@ def _set(record, names, text, path):
     fields = [f.name for f in dataclasses.fields(record) if f.init]
     if name not in fields:
         raise ValueError(
-            f"no field called {name!r} in {path!r}; choose from {', '.join(fields)}"
+            f"no field called {name!r} in {path!r}{did_you_mean(name, fields)}; choose "
+            f"from {', '.join(fields)}"
         )
     if rest:
         old = getattr(record, name)

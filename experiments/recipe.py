@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from compression.nearest import did_you_mean
+from experiments.data import normalisation
 from experiments.data.augment import Augment
 from experiments.stages.base import Stage
 from experiments.value_types import check_types
@@ -19,8 +21,9 @@ class Recipe:
         stages: in the order in which they run; a stage may use earlier ones.
         augment: what training images go through.
         image_size: side in pixels to which images are resized; None: as they are.
-        normalisation: (mean, std) of pixels from 0 to 1, a channel each, as published
-            weights expect them; None: those of the train split.
+        normalisation: what nets are given for a pixel, as `data/normalisation.py` has
+            it: a name, "0..255", or (mean, std) of pixels from 0 to 1, a channel each,
+            as published weights expect them; None: those of the train split.
         skip_bad_images: leave unreadable images of a folder out, instead of stopping.
         deterministic: TensorFlow's deterministic kernels: the same numbers, bit for
             bit, on the same machine with the same settings.
@@ -31,7 +34,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     augment: Augment = field(default_factory=Augment)
     image_size: int | None = None
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None | str = None
     skip_bad_images: bool = False
     deterministic: bool = True
 
@@ -50,6 +53,8 @@ class Recipe:
                 raise ValueError(f"two stages are called {stage.name!r}")
             known.add(stage.name)
         check_types(self)
+        if isinstance(self.normalisation, str):
+            normalisation.check(self.normalisation)
 
     def stage(self, name: str) -> Stage:
         """The stage of that name.
@@ -60,8 +65,11 @@ class Recipe:
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        choices = ", ".join(stage.name for stage in self.stages)
-        raise ValueError(f"no stage called {name!r}; choose from {choices}")
+        names = [stage.name for stage in self.stages]
+        raise ValueError(
+            f"no stage called {name!r}{did_you_mean(name, names)}; choose from "
+            f"{', '.join(names)}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as JSON has it; a stage's class stands under "kind"."""

@@ -8,6 +8,7 @@ import keras
 from compression.arguments import shown
 from compression.distillation.arguments import require_flag, require_graph
 from compression.graph import Graph, Source, read, rebuild
+from compression.nearest import did_you_mean
 
 EMBEDDING, OUTPUT = "embedding", "output"
 SHAPERS = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)  # compute nothing
@@ -146,9 +147,10 @@ def _find(model, graph, name, before_activation):
         if name not in ends:
             by_depth = sorted(named.values(), key=lambda call: len(call.models))
             own = dict.fromkeys(call.path for call in by_depth)
+            known = [*ends, EMBEDDING, OUTPUT, *own]
             raise ValueError(
-                f"{model.name!r} has no layer or stage called {name!r}; choose from "
-                f"{', '.join([*ends, EMBEDDING, OUTPUT, *own])}"
+                f"{model.name!r} has no layer or stage called {name!r}"
+                f"{did_you_mean(str(name), known)}; choose from {', '.join(known)}"
             )
         call, output = _at(graph, ends[name])
     if not before_activation:

@@ -10,6 +10,7 @@ import numpy as np
 from compression.arguments import names
 from compression.graph import Graph, Source, all_layers, read, rebuild
 from compression.layer_names import require_compilable_names
+from compression.nearest import did_you_mean
 from compression.quantization.apart import FreeNames, kernels_apart
 from compression.quantization.placement import Placement, Range, place, skipped
 from compression.quantization.ranges import ActivationRange, FixedRange, LeaveFloat
@@ -144,7 +145,8 @@ def _require_layers(bits, at):
     for name in bits:
         if name not in twins:
             raise ValueError(
-                f"bits: no layer called {name!r} is quantized; there are "
+                f"bits: no layer called {name!r} is quantized"
+                f"{did_you_mean(name, twins)}; there are "
                 f"{', '.join(dict.fromkeys(twins))}"
             )
 

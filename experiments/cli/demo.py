@@ -9,7 +9,7 @@ from experiments.cli.options import (
     add_skip_bad_images,
     start_tensorflow,
 )
-from experiments.cli.running import run_recipe
+from experiments.cli.running import data_in_paths, run_recipe
 
 EXAMPLES = """
 limbeck demo                        # 5,000 real digits, a few minutes
@@ -50,6 +50,5 @@ def run(options):
 
 
 def folder_name(recipe):
-    """One for each data set; of a path, its last folder."""
-    data = recipe.data.removeprefix("folder:").rstrip("/").rpartition("/")[2]
-    return f"{recipe.name}-{data.replace(':', '-')}"
+    """One for each data set; of a path, its last part."""
+    return f"{recipe.name}-{data_in_paths(recipe.data)}"

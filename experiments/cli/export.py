@@ -4,7 +4,7 @@ import sys
 
 from experiments.cli import model_data
 from experiments.cli.agreement import agreement_on_stderr
-from experiments.cli.options import path, start_tensorflow
+from experiments.cli.options import model_file, path, start_tensorflow
 
 EXAMPLES = """
 limbeck export net.keras net.tflite
@@ -35,7 +35,7 @@ def add(commands):
     command.add_argument(
         "model",
         metavar="MODEL",
-        type=path,
+        type=model_file,
         help="a .keras or .limbeck file; for an OUT that ends in .h a .tflite file",
     )
     command.add_argument(

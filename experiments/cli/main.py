@@ -14,14 +14,18 @@ from experiments.cli import (
     bench,
     compress,
     demo,
+    distill,
     export,
     measure,
     nets,
+    pretrain,
     prune,
     quantize,
     report,
     reproduce,
     table,
+    train,
+    transfer,
 )
 from experiments.cli.parser import Parser
 from experiments.cli.version import ShowVersion
@@ -30,13 +34,16 @@ from experiments.cli.version import ShowVersion
 # `add(commands)`, which adds its parser and sets `run=`, a function of the options.
 # It imports Keras, TensorFlow and Matplotlib in `run` only: `--help` is quick.
 VERBS = (
-    *(demo, reproduce, nets, compress, prune, quantize, measure, export, report),
-    *(table, bench),
+    *(demo, reproduce, nets, compress),
+    *(train, pretrain, transfer, distill),
+    *(prune, quantize, measure, export),
+    *(report, table, bench),
 )
 
 EXAMPLES = """
 limbeck demo                        # the main job on 5,000 real digits
 limbeck nets resnet20               # a net layer by layer
+limbeck train resnet20 --data folder:photos
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck measure net.tflite --data mnist5k
 """

@@ -4,7 +4,7 @@ import json
 from functools import partial
 
 from experiments.cli import model_data
-from experiments.cli.options import add_json, path, start_tensorflow
+from experiments.cli.options import add_json, model_file, start_tensorflow
 
 EXAMPLES = """
 limbeck measure net.tflite          # size, MACs, latency
@@ -32,7 +32,7 @@ def add(commands):
     command.add_argument(
         "model",
         metavar="MODEL",
-        type=path,
+        type=model_file,
         help=".keras, .tflite, .limbeck or SavedModel",
     )
     model_data.add_options(command, "accuracy on images of")

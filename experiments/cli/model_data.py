@@ -4,7 +4,12 @@ import sys
 from argparse import Namespace
 from typing import TYPE_CHECKING
 
-from experiments.cli.options import DATA_HELP, add_image_size, add_skip_bad_images
+from experiments.cli.options import (
+    DATA_HELP,
+    add_image_size,
+    add_normalisation,
+    add_skip_bad_images,
+)
 
 if TYPE_CHECKING:  # they need Keras
     from compression.export.runners import Runner
@@ -20,6 +25,7 @@ def add_options(command, use: str) -> None:
     """
     command.add_argument("--data", metavar="NAME", help=f"{use}: {DATA_HELP}")
     add_image_size(command)
+    add_normalisation(command)
     add_skip_bad_images(command)
 
 
@@ -27,8 +33,9 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
     """`options.data`, fitted to the model; `larger` times its size, to be cropped.
 
     What lies beside the file, or in it (`experiments/deployment.py`), says how pixels
-    are normalised and what the classes are called; without it, the data's own
-    statistics and positions are taken, with a word on stderr.
+    are normalised and what the classes are called; without it, classes are matched by
+    position, and how pixels are normalised is found out (`data/normalisation.py`),
+    with a word on stderr. `--normalisation` has the last word.
 
     Raises:
         ValueError: the data do not fit the model; names how.
@@ -36,7 +43,7 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
     import numpy as np
 
     from experiments import deployment
-    from experiments.data import load
+    from experiments.data import load, normalisation
 
     *sides, channels = runner.input_shape
     size = options.image_size
@@ -73,10 +80,25 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
             f"{len(data.class_names)} classes: which is which?"
         )
     if known is None:
-        print(
-            f"limbeck: there is no {deployment.NAME} beside {runner.path}: pixels are "
-            f"normalised by the train images of {data.name}, and its "
-            f"{len(data.class_names)} classes are matched by position",
-            file=sys.stderr,
-        )
+        return _found_out(runner, data, options.normalisation, size)
+    if options.normalisation is not None:
+        data = normalisation.normalised(data, options.normalisation)
     return data
+
+
+def _found_out(runner, data, asked, size):
+    """`data` as a file may want them that nothing says anything of."""
+    from experiments import deployment
+    from experiments.data import normalisation
+
+    found = normalisation.for_model(runner, data, asked, size=size)
+    print(
+        f"limbeck: there is no {deployment.NAME} beside {runner.path}: its "
+        f"{len(data.class_names)} classes are matched by position, and pixels are "
+        f"normalised as {found.name} ({found.reason})",
+        file=sys.stderr,
+    )
+    if found.is_guessing:
+        warning = found.warning(str(runner.path), data)
+        print(f"limbeck: warning: {warning}", file=sys.stderr)
+    return found.applied(data)

@@ -3,9 +3,17 @@
 import argparse
 from pathlib import Path
 
+from experiments.cli import model_names
+
 DATA_HELP = (
-    "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), or "
-    "folder:PATH with one sub-folder a class"
+    "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), "
+    "folder:PATH with one sub-folder a class (or train, val, test that have them), "
+    "csv:PATH with path,label[,split] in each row, or npz:PATH with x, y or x_train, "
+    "y_train, x_test, y_test"
+)
+NORMALISATION_HELP = (
+    "how pixels are normalised: train (by the train images), 0..255 (not at all: the "
+    "net does), 0..1, -1..1, imagenet, or MEAN/STD of pixels from 0 to 1, as 0.13/0.31"
 )
 
 
@@ -51,6 +59,13 @@ def add_image_size(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_normalisation(command: argparse.ArgumentParser) -> None:
+    """`--normalisation`: goes with `--data`."""
+    command.add_argument(
+        "--normalisation", metavar="NAME", type=normalisation, help=NORMALISATION_HELP
+    )
+
+
 def add_skip_bad_images(command: argparse.ArgumentParser) -> None:
     """`--skip-bad-images`: goes with `--data`."""
     command.add_argument(
@@ -89,6 +104,25 @@ def path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from error
+
+
+def normalisation(text: str) -> str:
+    """How pixels are normalised, by name or in numbers."""
+    from experiments.data.normalisation import check
+
+    try:
+        check(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def model_file(text: str) -> Path:
+    """The path of a model, or RUN:STAGE for that of a stage of a run folder."""
+    try:
+        return model_names.of_stage(text) or path(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def shape(text: str) -> tuple[int, ...]:

@@ -1,10 +1,10 @@
 """An argparse parser whose errors are one line, and whose help shows examples."""
 
 import argparse
-import difflib
 import textwrap
-from collections.abc import Iterable
 from typing import NoReturn
+
+from compression.nearest import did_you_mean
 
 WIDTH = 78  # characters of a description's lines
 
@@ -32,21 +32,16 @@ class Parser(argparse.ArgumentParser):
         options, unknown = super().parse_known_args(args, namespace)
         if flags := [word.partition("=")[0] for word in unknown if word[:1] == "-"]:
             known = [flag for action in self._actions for flag in action.option_strings]
-            self.error(f"no option {flags[0]}{_suggestion(flags[0], known)}")
+            self.error(f"no option {flags[0]}{did_you_mean(flags[0], known)}")
         if unknown:
             self.error(f"one argument too many: {unknown[0]!r}")
         return options, []
 
     def _check_value(self, action, value):
         if action.choices is not None and value not in action.choices:
-            wrong = f"no {action.metavar.lower()} {value!r}"
+            wrong = f"no {(action.metavar or action.dest).lower()} {value!r}"
             choices = ", ".join(action.choices)
             raise argparse.ArgumentError(
                 None,
-                f"{wrong}{_suggestion(value, action.choices)}; choose from {choices}",
+                f"{wrong}{did_you_mean(value, action.choices)}; choose from {choices}",
             )
-
-
-def _suggestion(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
-    return f" (did you mean {close[0]}?)" if close else ""

@@ -1,7 +1,7 @@
 """`limbeck prune`: a .keras file without channels that it can do without."""
 
 from experiments.cli import model_data
-from experiments.cli.options import names, path, positive, start_tensorflow
+from experiments.cli.options import model_file, names, path, positive, start_tensorflow
 
 EXAMPLES = """
 limbeck prune net.keras --explain   # which channels go together, and why
@@ -32,7 +32,9 @@ def add(commands):
         "fractions that may be left.",
         examples=EXAMPLES,
     )
-    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
+    command.add_argument(
+        "model", metavar="MODEL", type=model_file, help="a .keras file"
+    )
     command.add_argument(
         "--explain", action="store_true", help="print the groups of channels, no more"
     )

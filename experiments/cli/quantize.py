@@ -5,7 +5,7 @@ import sys
 
 from experiments.cli import model_data
 from experiments.cli.agreement import agreement_on_stderr
-from experiments.cli.options import names, path, positive, start_tensorflow
+from experiments.cli.options import model_file, names, path, positive, start_tensorflow
 
 EXAMPLES = """
 limbeck quantize net.keras --data mnist5k --out int8.tflite
@@ -32,7 +32,9 @@ def add(commands):
         "and NAME.plan.json beside the file says which; it may be edited.",
         examples=EXAMPLES,
     )
-    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
+    command.add_argument(
+        "model", metavar="MODEL", type=model_file, help="a .keras file"
+    )
     model_data.add_options(command, "images of")
     command.add_argument(
         "--explain",

@@ -1,5 +1,6 @@
 """`limbeck reproduce`: a published experiment, run again beside the paper's figures."""
 
+from compression.nearest import did_you_mean
 from experiments.cli.options import add_run_options, start_tensorflow
 from experiments.cli.running import run_recipe
 
@@ -36,7 +37,8 @@ def run(options):
         return
     if options.name not in recipes.REPRODUCIBLE:
         raise ValueError(
-            f"no published experiment called {options.name!r}; choose from "
+            f"no published experiment called {options.name!r}"
+            f"{did_you_mean(options.name, recipes.REPRODUCIBLE)}; choose from "
             f"{', '.join(recipes.REPRODUCIBLE)}"
         )
     start_tensorflow()

@@ -1,6 +1,9 @@
 """Runs a recipe with the options of the command line and shows its report."""
 
 import argparse
+import contextlib
+import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,13 +28,28 @@ def run_recipe(
         folder_name: of the recipe that is run, where `--out` is not given.
     """
     from experiments.overrides import replaced, smoke
-    from experiments.runs.run import run
 
     if options.smoke:
         recipe = smoke(recipe)
     for assignment in options.set:
         recipe = replaced(recipe, assignment)
     out = options.out or Path("runs") / folder_name(recipe)
+    if getattr(options, "json", False):
+        with contextlib.redirect_stdout(sys.stderr):  # progress
+            _run(recipe, out, options)
+        _show_json(out)
+        return
+    _run(recipe, out, options)
+    print()
+    if any(stage.exports for stage in recipe.stages):
+        report.show(out)
+    else:
+        print(f"Nothing was to be measured. Models: {out / 'stages'}")
+
+
+def _run(recipe, out, options):
+    from experiments.runs.run import run
+
     run(
         recipe,
         out,
@@ -39,5 +57,20 @@ def run_recipe(
         stages=names(options.stages),
         command=options.command_line,
     )
-    print()
-    report.show(out)
+
+
+def _show_json(out):
+    """The rows of the run, after its report was written."""
+    from experiments import report
+    from experiments.runs.layout import RunFolder
+
+    rows = RunFolder(out).read_rows()
+    page = str(report.write(out)) if rows else None
+    print(json.dumps({"run": str(out), "report": page, "rows": rows}, indent=1))
+
+
+def data_in_paths(name: str) -> str:
+    """A dataset's name as a part of a folder's; of a path its last part."""
+    for kind in ("folder:", "csv:", "npz:", "unlabelled:"):
+        name = name.removeprefix(kind)
+    return name.rstrip("/").rpartition("/")[2].replace(":", "-")

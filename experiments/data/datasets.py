@@ -1,17 +1,11 @@
-"""Data by name: embedded digits, prepared TFDS datasets, a folder of images."""
+"""Data by name: embedded digits, prepared TFDS datasets, anybody's images."""
 
 from pathlib import Path
 
 import numpy as np
 
 from experiments.data.some_classes import of_classes, parsed
-from experiments.data.splits import (
-    CHUNK,
-    Data,
-    Split,
-    pixel_statistics,
-    seventy_ten_twenty,
-)
+from experiments.data.splits import Data, Split, seventy_ten_twenty
 
 __all__ = ["Data", "Split", "load"]
 
@@ -38,6 +32,12 @@ def load(
     - "folder:PATH": a sub-folder for each class, 70/10/20; or `train` and `test` or
       `val` (or all three) that have a sub-folder for each class. Photographs are
       turned as their EXIF orientation says.
+    - "csv:PATH": a list of such images, path,label[,split] in each row, paths relative
+      to the list's folder; split is train, val or test, 70/10/20 without it.
+    - "npz:PATH": uint8 arrays x, y (70/10/20), or x_train, y_train, x_test, y_test and
+      perhaps x_val, y_val, as Keras ships them; (n, h, w[, 1 or 3]) and (n,) labels
+      from 0 on, class_names (classes,) if they have names. Held in memory, whatever
+      their size; grey ones, which may be characters, are not mirrored.
     - "unlabelled:PATH": all images in a folder, of no class; a tenth of them becomes
       validation, and there are none to test on.
     - any labelled one with classes behind it, by name or label: "cifar10[cat,dog]",
@@ -53,11 +53,11 @@ def load(
         validation: how many images to hold out instead.
 
     Raises:
-        ValueError: an unknown name, class or value; a folder with an unreadable
-            image, fewer than two classes, or a class with fewer than 3 images, or
+        ValueError: an unknown name, class or value; images one of which cannot be
+            read, of fewer than two classes, or of a class with fewer than 3 images, or
             whose parts differ in classes.
-        FileNotFoundError: no such folder, or a dataset that is neither prepared nor
-            to be had from here.
+        FileNotFoundError: no such folder or file, or a dataset that is neither prepared
+            nor to be had from here.
     """
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
@@ -73,16 +73,21 @@ def load(
         return of_classes(whole, classes)
     if name in EMBEDDED:
         return _embedded(name, image_size, validation)
-    if colon and kind in ("folder", "unlabelled"):
-        from experiments.data.image_folder import load_folder
+    if colon and kind in ("folder", "unlabelled", "csv"):
+        from experiments.data.image_folder import load_files
 
-        return load_folder(
+        return load_files(
+            kind,
             Path(path).expanduser(),
             image_size=image_size,
             skip_bad_images=skip_bad_images,
             validation=validation,
-            labelled=kind == "folder",
         )
+    if colon and kind == "npz":
+        from experiments.data.image_arrays import load_arrays
+
+        where = Path(path).expanduser()
+        return load_arrays(where, image_size=image_size, validation=validation)
     from experiments.data.prepared import load_prepared
 
     return load_prepared(name, image_size=image_size, validation=validation)
@@ -109,30 +114,8 @@ EMBEDDED = {"mnist5k": _mnist5k, "digits": _digits}
 
 
 def _embedded(name: str, image_size: int | None, validation: int | None) -> Data:
-    images, labels = EMBEDDED[name]()
-    if image_size is not None:
-        from experiments.data.decoding import fitted
+    from experiments.data.image_arrays import in_three
 
-        chunks = np.split(images, range(CHUNK, len(images), CHUNK))
-        images = np.concatenate([fitted(chunk, image_size) for chunk in chunks])
-    train, held_out, test = (
-        Split(part, len(index), images=images[index], labels=labels[index])
-        for part, index in zip(
-            ("train", "validation", "test"),
-            seventy_ten_twenty(labels, validation=validation),
-            strict=True,
-        )
-    )
-    shape = images.shape[1:]
-    mean, std = pixel_statistics(train, shape)
-    return Data(
-        name=name,
-        image_shape=shape,
-        class_names=tuple("0123456789"),
-        train=train,
-        validation=held_out,
-        test=test,
-        mean=mean,
-        std=std,
-        flips=False,
-    )
+    images, labels = EMBEDDED[name]()
+    cut = seventy_ten_twenty(labels, validation=validation)
+    return in_three(name, images, labels, cut, tuple("0123456789"), image_size)

@@ -1,10 +1,12 @@
-"""What distinguishes the images of a split from any others."""
+"""What distinguishes the images of a split, or a whole dataset, from any others."""
 
 import hashlib
 import os
 from pathlib import Path
 
-from experiments.data.splits import Split
+import numpy as np
+
+from experiments.data.splits import Data, Split
 
 RECORDS = 256  # first ones that stand for a stream, with its size
 
@@ -28,4 +30,24 @@ def fingerprint(split: Split) -> str:
     else:
         for encoded, _ in split.stream().take(RECORDS).as_numpy_iterator():
             digest.update(hashlib.sha256(encoded).digest())
+    return digest.hexdigest()
+
+
+def content(data: Data) -> str | None:
+    """A SHA-256, in hex, of all images and labels in their order, wherever they lie.
+
+    Of pixels in memory; of files that are not held there, their sizes. None of a
+    stream, whose name says its version.
+    """
+    digest = hashlib.sha256()
+    for split in (data.train, data.validation, data.test):
+        if split.stream is not None:
+            return None
+        digest.update(f"{split.name} {split.size}".encode())
+        digest.update(np.ascontiguousarray(split.labels, np.int64).tobytes())
+        if split.in_memory:
+            digest.update(np.ascontiguousarray(split.images).data)
+        else:
+            sizes = [Path(os.fsdecode(path)).stat().st_size for path in split.paths]
+            digest.update(np.array(sizes, np.int64).tobytes())
     return digest.hexdigest()

@@ -8,19 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data.parts import PARTS
+
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif"),
     *(".png", ".bmp", ".gif", ".webp"),
-}
-# How people call the parts of a folder that is split already, in lower case.
-PARTS = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
 }
 ARCHIVER = "__MACOSX"  # what macOS puts beside a zipped folder
 SHOWN = 3  # examples of each reason

@@ -1,4 +1,4 @@
-"""A folder of images: one sub-folder for each class, split already or not."""
+"""Images in files: a folder with one sub-folder for each class, or a list of them."""
 
 import os
 import sys
@@ -19,6 +19,8 @@ from experiments.data.image_files import (
     find_unlabelled,
     readable,
 )
+from experiments.data.image_list import find_listed
+from experiments.data.parts import FEWEST, check_classes, in_two, three_parts
 from experiments.data.splits import (
     MEMORY_LIMIT,
     VALIDATION_SHARE,
@@ -26,33 +28,35 @@ from experiments.data.splits import (
     Split,
     check_validation,
     pixel_statistics,
-    seventy_ten_twenty,
-    spread,
-    stratified_cut,
 )
 
 SMALLEST, LARGEST = 28, 64  # px, the range of an image size that nobody chose
 MOST_PIXELS = 2**27  # of one image: 400 MB when decoded; the largest phones take less
 UNREADABLE, TOO_LARGE = 0, -1  # in the place of an image's side
-FEWEST = 3  # images of a class that is cut in three
 SHOW_PROGRESS = 2000  # files; checking fewer is over before one wonders
 
 
-def load_folder(
-    folder: Path,
+def load_files(
+    kind: str,
+    path: Path,
     *,
     image_size: int | None,
     skip_bad_images: bool,
     validation: int | None,
-    labelled: bool = True,
 ) -> Data:
-    """The folder as a dataset; `experiments.data.load` has the contract."""
-    found = find_images(folder) if labelled else find_unlabelled(folder)
-    check = _check_classes if labelled else _check_images
-    check(folder, found, found.labels)
+    """The files as a dataset; `experiments.data.load` has the contract.
+
+    Args:
+        kind: "folder", "unlabelled" or "csv", one of `FIND`.
+        path: of the folder or of the list.
+        image_size, skip_bad_images, validation: as there.
+    """
+    found = FIND[kind](path)
+    check = _check_images if kind == "unlabelled" else _check_classes
+    check(path, found, found.labels)
     if found.left_out:
         warnings.warn(
-            f"{folder} holds more than is taken: {'; '.join(found.left_out)}",
+            f"{path} holds more than is taken: {'; '.join(found.left_out)}",
             stacklevel=3,
         )
     sides = _short_sides(found.paths)
@@ -70,9 +74,9 @@ def load_folder(
         more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise ValueError(f"{what}{more}; --skip-bad-images leaves it out")
     kept = np.flatnonzero(usable)
-    check(folder, found, found.labels[kept])
+    check(path, found, found.labels[kept])
 
-    parts = _cut(folder, found, kept, validation)
+    parts = _cut(path, found, kept, validation)
     train, held_out, test = (
         _split(part, index, found.paths, found.labels, pixels)
         for part, index in zip(("train", "validation", "test"), parts, strict=True)
@@ -80,7 +84,7 @@ def load_folder(
     shape = (size, size, 3)
     mean, std = pixel_statistics(train, shape)
     return Data(
-        name=f"{'folder' if labelled else 'unlabelled'}:{readable(folder)}",
+        name=f"{kind}:{readable(path)}",
         image_shape=shape,
         class_names=found.class_names,
         train=train,
@@ -94,80 +98,42 @@ def load_folder(
     )
 
 
-def _check_images(folder: Path, found: ImageFiles, labels: np.ndarray) -> None:
+FIND = {"folder": find_images, "unlabelled": find_unlabelled, "csv": find_listed}
+
+
+def _check_images(path: Path, found: ImageFiles, labels: np.ndarray) -> None:
     if len(labels) < FEWEST:
         raise ValueError(
-            f"{folder} must have at least {FEWEST} readable images "
-            f"({', '.join(sorted(SUFFIXES))}), found {len(labels)}"
+            f"{path} must have at least {FEWEST} {_READABLE}, found {len(labels)}"
         )
 
 
-def _check_classes(folder: Path, found: ImageFiles, labels: np.ndarray) -> None:
-    class_names = found.class_names
-    if len(class_names) < 2:
+def _check_classes(path: Path, found: ImageFiles, labels: np.ndarray) -> None:
+    if len(found.class_names) < 2 and path.is_dir():
         raise ValueError(
-            f"{folder} must have a sub-folder of images for each of at least two "
-            f"classes, found {list(class_names)}"
+            f"{path} must have a sub-folder of images for each of at least two "
+            f"classes, found {list(found.class_names)}"
         )
-    counts = np.bincount(labels, minlength=len(class_names))
-    for name, count in zip(class_names, counts, strict=True):
-        if count < FEWEST:
-            raise ValueError(
-                f"class {name!r} in {folder} must have at least {FEWEST} readable "
-                f"images ({', '.join(sorted(SUFFIXES))}), found {count}"
-            )
+    check_classes(readable(path), found.class_names, labels, _READABLE)
+
+
+_READABLE = f"readable images ({', '.join(sorted(SUFFIXES))})"
 
 
 def _cut(
-    folder: Path, found: ImageFiles, kept: np.ndarray, validation: int | None
+    path: Path, found: ImageFiles, kept: np.ndarray, validation: int | None
 ) -> list[np.ndarray]:
-    """Positions of the train, validation and test images among all that were found.
-
-    Those that are split already stay so; without test images, the validation images
-    are those, and without validation images, they are cut from the train images.
-    """
+    """Positions of the train, validation and test images among all that were found."""
     labels = found.labels[kept]
-    if not found.class_names:  # nothing will be measured on them
-        if validation is None:
-            validation = max(1, round(len(kept) * VALIDATION_SHARE))
-        check_validation(validation, len(kept))
-        return [*_in_two(kept, found.labels, validation), kept[:0]]
-    if found.parts is None:
-        parts = seventy_ten_twenty(labels, validation=validation)
-        return [kept[index] for index in parts]
-    train, held_out, test = (
-        kept[found.parts[kept] == part] for part in ("train", "validation", "test")
-    )
-    if not len(test):
-        held_out, test = test, held_out
-    if len(held_out) and validation is not None:
-        raise ValueError(
-            f"{folder} has validation images of its own: leave out validation, "
-            f"got {validation}"
-        )
-    if not len(held_out):
-        if validation is None:
-            validation = max(1, round(len(train) * VALIDATION_SHARE))
-        check_validation(validation, len(train))
-        train, held_out = _in_two(train, found.labels, validation)
-    parts = [_in_two(part, found.labels, 0)[0] for part in (train, held_out, test)]
-    lacking = set(range(len(found.class_names))) - set(found.labels[train])
-    if lacking:
-        name = found.class_names[min(lacking)]
-        raise ValueError(f"class {name!r} in {folder} has no readable train image")
-    return parts
-
-
-def _in_two(
-    index: np.ndarray, labels: np.ndarray, second: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """`index` in a mixed order, and `second` of it cut off, of all classes alike."""
-    of_class = np.bincount(labels[index])
-    none = np.zeros_like(of_class)
-    rest, cut_off, _ = stratified_cut(
-        labels[index], validation=spread(of_class, second), test=none
-    )
-    return index[rest], index[cut_off]
+    if found.class_names:
+        parts = None if found.parts is None else found.parts[kept]
+        cut = three_parts(readable(path), found.class_names, labels, parts, validation)
+        return [kept[index] for index in cut]
+    if validation is None:
+        validation = max(1, round(len(kept) * VALIDATION_SHARE))
+    check_validation(validation, len(kept))
+    train, held_out = in_two(kept, found.labels, validation)
+    return [train, held_out, kept[:0]]  # nothing will be measured on them
 
 
 def _short_sides(paths: list[Path]) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+from compression.nearest import did_you_mean
 from experiments.data.decoding import fitted
 from experiments.data.download import download, quiet
 from experiments.data.splits import (
@@ -126,14 +127,22 @@ def _builder(name: str) -> tfds.core.DatasetBuilder:
     )
     if not known:
         raise ValueError(
-            f"no data called {name!r}; choose from mnist5k, digits, a TFDS name such "
-            "as mnist or cifar10, or folder:PATH"
+            f"no data called {name!r}{_nearest(name)}; choose from mnist5k, digits, a "
+            "TFDS name such as mnist or cifar10, folder:PATH, csv:PATH or npz:PATH"
         )
     try:
         return tfds.builder(name, data_dir=str(_data_dir()))
     except (AssertionError, ValueError, tfds.core.DatasetNotFoundError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise ValueError(f"no data called {name!r}: {reason}") from error
+
+
+def _nearest(name):
+    kind, colon, _ = name.partition(":")
+    if colon:
+        return did_you_mean(f"{kind}:", ("folder:", "csv:", "npz:", "unlabelled:"))
+    names = tfds.list_builders(with_community_datasets=False)
+    return did_you_mean(name, ("mnist5k", "digits", *names))
 
 
 def _source(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compression.nearest import did_you_mean
 from experiments.data.splits import Data, Split, pixel_statistics
 
 NAME = re.compile(r"(?P<base>.+?)(?P<classes>\[[^\[\]]*\])", re.DOTALL)
@@ -61,7 +62,8 @@ def _label(data, word):
     if word.isdecimal() and int(word) < len(data.class_names):
         return int(word)
     raise ValueError(
-        f"{data.name} has no class {word!r}; choose from "
+        f"{data.name} has no class {word!r}{did_you_mean(word, data.class_names)}; "
+        "choose from "
         f"{', '.join(data.class_names[:20])}, or 0 to {len(data.class_names) - 1}"
     )
 

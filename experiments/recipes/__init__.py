@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
+from compression.nearest import did_you_mean
+
 # For `limbeck reproduce NAME`.
 REPRODUCIBLE = (
     *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
@@ -82,6 +84,7 @@ def experiment_of(recipe: str | None) -> str | None:
 def _known(name):
     if name not in EXPERIMENTS:
         raise ValueError(
-            f"no experiment called {name!r}; choose from {', '.join(EXPERIMENTS)}"
+            f"no experiment called {name!r}{did_you_mean(name, EXPERIMENTS)}; choose "
+            f"from {', '.join(EXPERIMENTS)}"
         )
     return name

@@ -5,13 +5,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.data import Data
+from experiments.data.fingerprint import content
 from experiments.data.some_classes import parsed
 from experiments.recipe import Recipe
 from experiments.runs.former import upgraded
 from experiments.runs.layout import RunFolder
 
 OWN = "stages"  # in data.json: datasets of stages that have their own
-FOLDERS = ("folder:", "unlabelled:")  # how names of folders of images begin
+CONTENT = "content"  # there: a fingerprint of images and labels
+# How names of images begin that lie anywhere.
+ANYWHERE = ("folder:", "unlabelled:", "csv:", "npz:")
 
 
 def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
@@ -55,7 +58,9 @@ def require_same_data(data: Data, own: Mapping[str, Data], folder: RunFolder) ->
     # A stage that is new, or gone, is no change of the data.
     common = there.get(OWN, {}).keys() & here.get(OWN, {}).keys()
     different = sorted(
-        differences(_data_anywhere(there, common), _data_anywhere(here, common))
+        differences(
+            _data_anywhere(there, common, here), _data_anywhere(here, common, there)
+        )
     )
     if different:
         raise ValueError(
@@ -83,6 +88,7 @@ def _described(data):
         "note": data.note,
         "bad_images": list(data.bad_images),
         "left_out": list(data.left_out),
+        CONTENT: content(data),
     }
 
 
@@ -101,16 +107,25 @@ def _or_less(different: list[str]) -> str:
     return f", or in its stages folder only {' and '.join(names)}"
 
 
-def _data_anywhere(record, stages):
-    own = {name: _anywhere(record[OWN][name], "name") for name in stages}
-    return _anywhere(record, "name") | {OWN: own}
+def _data_anywhere(record, stages, other):
+    """A record of data as it is compared to another: what both say, wherever it lies.
+
+    Earlier versions did not note the content.
+    """
+    own = {
+        name: _data_anywhere(record[OWN][name], (), other[OWN][name]) for name in stages
+    }
+    found = _anywhere(record, "name") | {OWN: own}
+    if other.get(CONTENT) is None:
+        found.pop(CONTENT, None)
+    return found
 
 
 def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
     name = record.get(key) or ""
-    if kind := next((kind for kind in FOLDERS if name.startswith(kind)), None):
+    if kind := next((kind for kind in ANYWHERE if name.startswith(kind)), None):
         record[key] = kind + parsed(name).classes
         bad = record.get("bad_images", [])
         record |= {"bad_images": ["/".join(p.split("/")[-2:]) for p in bad]}

@@ -15,7 +15,7 @@ import keras
 from compression import export
 from compression.atomic import replacing
 from experiments import data as datasets
-from experiments.data import Data
+from experiments.data import Data, normalisation
 from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs.alone import alone
@@ -121,6 +121,8 @@ def _data(recipe, name):
     )
     if recipe.normalisation is None:
         return found
+    if isinstance(recipe.normalisation, str):
+        return normalisation.normalised(found, recipe.normalisation)
     mean, std = recipe.normalisation
     return dataclasses.replace(found, mean=mean, std=std)
 
@@ -210,6 +212,8 @@ def _measure(recipe, data, folder, seed):
         for stage in recipe.stages
         if stage.exports and (home := _home(stage, folder, seed)).path.exists()
     }
+    if not finished:
+        return
     done = folder.measure(seed)
     if done.rows.exists() and _files_of(done.read_rows()) == [
         of_file(home.exported(form.format, form.precision))

@@ -7,24 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from compression.nearest import did_you_mean
 from experiments.data import Data
+from experiments.data.normalisation import AS_STORED, of_application, statistics
 from experiments.stages.heads import with_head
-
-# What the ImageNet weights of a family expect as (mean, std) of pixels from 0 to 1;
-# where it is not listed the channels are in another order (blue, green, red).
-MINUS_ONE_TO_ONE = ((0.5,) * 3, (0.5,) * 3)
-AS_STORED = ((0.0,) * 3, (1 / 255,) * 3)  # 0 to 255: normalised inside the net
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-EXPECTED = {
-    "ConvNeXt": AS_STORED,
-    "DenseNet": IMAGENET,
-    "EfficientNet": AS_STORED,
-    "Inception": MINUS_ONE_TO_ONE,
-    "MobileNetV3": AS_STORED,
-    "MobileNet": MINUS_ONE_TO_ONE,
-    "NASNet": MINUS_ONE_TO_ONE,
-    "Xception": MINUS_ONE_TO_ONE,
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +34,8 @@ class Application:
     def __post_init__(self):
         if self.name not in _names():
             raise ValueError(
-                f"keras.applications has no net called {self.name!r}; choose from "
+                f"keras.applications has no net called {self.name!r}"
+                f"{did_you_mean(self.name, _names())}; choose from "
                 f"{', '.join(_names())}"
             )
         if self.weights not in (None, "imagenet"):
@@ -56,7 +43,7 @@ class Application:
                 f'weights must be None or "imagenet", got {self.weights!r}; load your '
                 "own with File"
             )
-        if self.weights and self._expected() is None:
+        if self.weights and of_application(self.name) is None:
             raise ValueError(
                 f"the ImageNet weights of {self.name} expect blue before red, which "
                 "no normalisation gives; choose another net, or weights=None"
@@ -86,22 +73,24 @@ class Application:
 
     source = built
 
+    @property
+    def normalisation(self) -> str | None:
+        """What its weights expect, as `Recipe.normalisation` takes it; None: anything.
+
+        Of random ones too, where the net normalises pixels itself.
+        """
+        expected = of_application(self.name)
+        return expected if self.weights or expected == AS_STORED else None
+
     def _require_normalisation(self, data):
-        expected = self._expected()
+        name = of_application(self.name)
+        expected = statistics(name, data)
         if not np.allclose((data.mean, data.std), expected, atol=1e-3):
             raise ValueError(
                 f"the ImageNet weights of {self.name} expect pixels less "
                 f"{expected[0]} and divided by {expected[1]}: set normalisation to "
-                "these"
+                f"{name}"
             )
-
-    def _expected(self):
-        """The longest family's name that fits: MobileNetV3 before MobileNet."""
-        families = [name for name in EXPECTED if self.name.startswith(name)]
-        # ResNet50V2 and the like are scaled, ResNet50 is in another order.
-        if self.name.startswith("ResNet") and self.name.endswith("V2"):
-            return MINUS_ONE_TO_ONE
-        return EXPECTED[max(families, key=len)] if families else None
 
 
 def _names():

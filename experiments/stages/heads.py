@@ -6,6 +6,7 @@ import keras
 
 from compression.distillation.taps import stages, tap
 from compression.graph import all_layers, last_call, read
+from compression.nearest import did_you_mean
 
 
 def backbone(model: keras.Model, head: str | None = None) -> keras.Model:
@@ -77,8 +78,8 @@ def by_depth(
     for end in ends:
         if end not in names:
             raise ValueError(
-                f"{model.name!r} has no layer called {end!r}; choose from "
-                f"{', '.join(paths)}"
+                f"{model.name!r} has no layer called {end!r}"
+                f"{did_you_mean(end, paths)}; choose from {', '.join(paths)}"
             )
     closed = {names[end] for end in ends}
     before: list[set[int]] = []  # the ends that lie before each call
@@ -113,7 +114,7 @@ def _given_to(model, head):
     layers = [name for name, call in calls.items() if call.inputs]
     if head not in layers:
         raise ValueError(
-            f"{model.name!r} has no layer called {head!r}; choose from "
-            f"{', '.join(layers)}"
+            f"{model.name!r} has no layer called {head!r}"
+            f"{did_you_mean(head, layers)}; choose from {', '.join(layers)}"
         )
     return calls[head].inputs[0]

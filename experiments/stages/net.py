@@ -8,6 +8,7 @@ import keras
 
 import architectures
 from experiments.data import Data
+from experiments.data.normalisation import IMAGENET
 from experiments.stages import published_weights
 
 
@@ -28,6 +29,14 @@ class Net:
 
     def __post_init__(self):
         architectures.card(self.name)  # or the error lists the nets
+
+    @property
+    def normalisation(self) -> str | None:
+        """What its weights expect, as `Recipe.normalisation` takes it; None: anything.
+
+        Those that the catalogue publishes expect ImageNet's, CIFAR's too.
+        """
+        return IMAGENET if self.weights else None
 
     def built(self, data: Data) -> keras.Model:
         """A new net for the images and classes of `data`.

@@ -79,6 +79,7 @@ class Transfer(TrainingStage):
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         model = super().check(data, models)
+        self._rate(model)  # can its feature stages be told?
         parts = len(self._learning(model))
         if self.training.epochs < parts:
             raise ValueError(

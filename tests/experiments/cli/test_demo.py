@@ -8,9 +8,9 @@ from PIL import Image
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--data", "mnits"], "no data called 'mnits'; choose from mnist5k"),
-        (["--stages", "teach"], "no stage called 'teach'; choose from teacher, stud"),
-        (["--set", "teacher.net.name=resnet21"], "no net called 'resnet21'; choose fr"),
+        (["--data", "mnits"], "no data called 'mnits' (did you mean mnist?); choose"),
+        (["--stages", "teach"], "no stage called 'teach' (did you mean teacher?); ch"),
+        (["--set", "teacher.net.name=resnet21"], "'resnet21' (did you mean resnet20?)"),
         (["--set", "teacher.epochs=3"], "no field called 'epochs'"),
         (["--set", "student.net.options.widht=1"], "unexpected keyword argument 'wid"),
         (["--data", "digits"], "alexnet_small takes images of 28 to 64 px"),

@@ -14,7 +14,10 @@ def test_without_a_name_all_experiments_are_listed(capsys):
 
 def test_refusals(refusal):
     line = refusal("reproduce", "hinton2105")
-    assert "no published experiment called 'hinton2105'; choose from " in line
+    assert (
+        "no published experiment called 'hinton2105' (did you mean hinton2015?); ch"
+        in line
+    )
     assert "hinton2015" in line
     line = refusal("reproduce", "hinton2015", "--full")
     assert "hinton2015 has no longer setting" in line

@@ -35,9 +35,11 @@ def test_unknown_name(name, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(ValueError) as caught:
         load(name)
+    meant = {"mnist5": "mnist5k", "MNIST": "mnist"}.get(name)
+    meant = f" (did you mean {meant}?)" if meant else ""
     assert str(caught.value) == (
-        f"no data called {name!r}; choose from mnist5k, digits, a TFDS name such as "
-        "mnist or cifar10, or folder:PATH"
+        f"no data called {name!r}{meant}; choose from mnist5k, digits, a TFDS name "
+        "such as mnist or cifar10, folder:PATH, csv:PATH or npz:PATH"
     )
 
 

@@ -98,7 +98,7 @@ def test_draw(suffix, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["resnet21"], "no net called 'resnet21'; choose from alexnet, alexnet_owt"),
+        (["resnet21"], "no net called 'resnet21' (did you mean resnet20?); choose "),
         (["resnet20", "--draw", "net.jpg"], "is a .png or .svg file, got net.jpg"),
         (["resnet20", "--set", "depth=3"], "has no option 'depth=3'; give NAME=VALUE"),
         (["resnet20", "--set", "shortcut"], "has no option 'shortcut'; give NAME=VAL"),

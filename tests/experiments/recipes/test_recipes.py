@@ -42,7 +42,7 @@ def test_the_papers_experiments_have_tables_of_their_own():
     [recipes.recipe_module, recipes.tables_module, recipes.title, recipes.folder],
 )
 def test_an_unknown_experiment_is_refused(function):
-    message = "no experiment called 'hinton2105'; choose from demo, hinton2015, d"
+    message = "no experiment called 'hinton2105' .did you mean hinton2015.*demo, h"
     with pytest.raises(ValueError, match=message):
         function("hinton2105")
 

@@ -85,11 +85,11 @@ def test_every_published_experiment_is_offered(capsys):
     [
         (
             ["hinton2105"],
-            "no published experiment called 'hinton2105'; choose from ",
+            "no published experiment called 'hinton2105' (did you mean hinton2015?); ",
         ),
         (
             ["hinton2015", "--stages", "teach"],
-            "no stage called 'teach'; choose from t",
+            "no stage called 'teach' (did you mean teacher?); choose ",
         ),
         (
             ["hinton2015", "--set", "only_7_8.classes=(7, 18)", "--set", "data=digits"],

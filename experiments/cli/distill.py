@@ -1,0 +1,68 @@
+"""`limbeck distill`: a student learns from a teacher."""
+
+from experiments.cli import model_names, small_recipe
+from experiments.cli.options import start_tensorflow
+from experiments.cli.running import data_in_paths, run_recipe
+from experiments.cli.train import EPOCHS, USUAL
+
+EXAMPLES = """
+limbeck distill --teacher net.keras --student resnet20 --data folder:photos
+limbeck distill --teacher resnet56 --student resnet20 --data cifar10 --alone
+limbeck distill --teacher runs/a:train --student lenet5_caffe --data mnist5k
+"""
+
+
+def add(commands):
+    command = commands.add_parser(
+        "distill",
+        help="a student learns from a teacher",
+        description="A teacher that comes in a file, or from a run, teaches as it is; "
+        "a net by name is trained first. The student learns from its soft targets "
+        "(temperature 4, weight 0.9) and from the labels (0.1), with the settings of "
+        "limbeck train. What the teacher answers for 8 views of each image is computed "
+        "once. Both are exported and measured. Run it again to go on where it was "
+        "stopped.",
+        examples=EXAMPLES,
+    )
+    command.add_argument(
+        "--teacher", metavar="MODEL", required=True, help=model_names.HELP
+    )
+    command.add_argument(
+        "--student", metavar="MODEL", required=True, help="likewise, to be trained"
+    )
+    command.add_argument(
+        "--alone",
+        action="store_true",
+        help="train the student without its teacher, too, to compare",
+    )
+    small_recipe.add_options(command, epochs=EPOCHS)
+    command.set_defaults(run=run)
+
+
+def run(options):
+    start_tensorflow()
+    from experiments.stages.distill import Distill
+    from experiments.stages.file import File
+    from experiments.stages.load import Load
+    from experiments.stages.teaching import Teaching
+    from experiments.stages.train import Train
+    from experiments.training.settings import Training
+
+    teacher = model_names.start(options.teacher)
+    student = model_names.start(options.student)
+    training = Training(epochs=options.epochs, **USUAL)
+    stages = [
+        Load("teacher", teacher, once=True)
+        if isinstance(teacher, File)
+        else Train("teacher", teacher, training)
+    ]
+    if options.alone:
+        stages.append(Train("student", student, training))
+    stages.append(Distill("distill", student, training, Teaching("teacher")))
+    recipe = small_recipe.made("distill", stages, options, like=teacher, must_know=True)
+    names = map(model_names.in_paths, (options.teacher, options.student))
+    run_recipe(
+        recipe,
+        options,
+        lambda recipe: "-".join([recipe.name, *names, data_in_paths(recipe.data)]),
+    )
