@@ -42,7 +42,9 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
         path: where the int8 .tflite file is written.
         preserve_zeros: whether weights that are zero stay so (PQAT).
         preserve_clusters: whether weights that share a value go on sharing one (CQAT);
-            with `preserve_zeros`, both (PCQAT).
+            with `preserve_zeros`, both (PCQAT). In a convolution those of one channel
+            do: tfmot takes each for clustered by channel, so that the channels of a
+            shared value part, and the layer has more values than before.
         configs: a `QuantizeConfig` of tfmot by patterns of layers' names, instead of
             what tfmot does with such a layer; the first that matches counts.
         exempt: patterns of names of layers that stay in floats.
@@ -62,7 +64,7 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
         _check_path(path, model)
     twin, data = to_tf_keras(model), how.data(train)
     exempt = names("exempt", exempt)
-    _check_names(model, [*configs, *exempt])
+    require_names(model, [*configs, *exempt])
     _refuse_operations(twin, exempt)
     with naming_the_layer(model, "quantizes", "quantization.quantize_aware"):
         aware = _fake_quantized(
@@ -85,7 +87,8 @@ def _check_path(path, model):
     check_model(model, 1)
 
 
-def _check_names(model, patterns):
+def require_names(model: keras.Model, patterns: Sequence[str]) -> None:
+    """Raises ValueError where no layer has a name like one of the `patterns`."""
     there = [name for name, _ in layer_names(model)]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in there):
