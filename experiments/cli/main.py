@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.cli import (
     bench,
+    cluster,
     demo,
     export,
     measure,
@@ -28,7 +29,19 @@ from experiments.cli.version import ShowVersion
 # One more verb is one more file here and its name in this tuple. The file has
 # `add(commands)`, which adds its parser and sets `run=`, a function of the options.
 # It imports Keras, TensorFlow and Matplotlib in `run` only: `--help` is quick.
-VERBS = (demo, reproduce, nets, prune, quantize, measure, export, report, table, bench)
+VERBS = (
+    demo,
+    reproduce,
+    nets,
+    prune,
+    cluster,
+    quantize,
+    measure,
+    export,
+    report,
+    table,
+    bench,
+)
 
 EXAMPLES = """
 limbeck demo                        # the main job on 5,000 real digits

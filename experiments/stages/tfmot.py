@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 
 from compression import tfmot
 from compression.tfmot.clustering import require_biases, require_sharing
 from compression.tfmot.pruning import kernel_layers, pattern_options, require_matrices
 from compression.tfmot.quantizing import require_names
+from compression.weights import kernels
 from experiments.data import Data, pipeline
 from experiments.stages import fitting, writing
 from experiments.stages.base import Export, Job
@@ -192,20 +194,22 @@ class TfmotCluster(Tfmot):
         clusters: the most values of a kernel; a zero that stays is one.
         initialisation: "linear", "kmeans++", "density" or "random".
         scope: who shares values: "layer", or each "channel" of a convolution.
-        preserve_zeros: whether zeros, such as a pruned net has, stay.
+        preserve_zeros: whether zeros, such as a pruned net has, stay; None: where
+            there are any. tfmot makes one of the values zero then, and keeps what is
+            near it there.
         gradient: of a value: the "sum" of its weights' gradients, or the "mean".
     """
 
     clusters: int = field(default=16, kw_only=True)
     initialisation: str = field(default="linear", kw_only=True)
     scope: str = field(default="layer", kw_only=True)
-    preserve_zeros: bool = field(default=False, kw_only=True)
+    preserve_zeros: bool | None = field(default=None, kw_only=True)
     gradient: str = field(default="sum", kw_only=True)
 
     facts = OurCluster.facts
 
     def require_settings(self) -> None:
-        require_sharing(**self._sharing)
+        require_sharing(**self._sharing(bool(self.preserve_zeros)))
 
     def require_layers(self, model: keras.Model) -> None:
         chosen = kernel_layers(model, self.exempt)
@@ -220,18 +224,21 @@ class TfmotCluster(Tfmot):
         )
 
     def engine(self, model: keras.Model, steps: int, int8: Path) -> partial:
-        return partial(tfmot.cluster, model, exempt=self.exempt, **self._sharing)
+        stay = self.preserve_zeros
+        if stay is None:
+            stay = any((np.asarray(kernel) == 0).any() for kernel in kernels(model))
+        options = self._sharing(stay)
+        return partial(tfmot.cluster, model, exempt=self.exempt, **options)
 
     def facts_of(self, model: keras.Model) -> dict[str, Any]:
         return value_facts(model)
 
-    @property
-    def _sharing(self) -> dict[str, Any]:
+    def _sharing(self, preserve_zeros: bool) -> dict[str, Any]:
         return {
             "clusters": self.clusters,
             "initialisation": self.initialisation,
             "scope": self.scope,
-            "preserve_zeros": self.preserve_zeros,
+            "preserve_zeros": preserve_zeros,
             "gradient": self.gradient,
         }
 
