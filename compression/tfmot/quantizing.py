@@ -16,6 +16,7 @@ from compression.tfmot.bridge import (
     to_tf_keras,
     weights_back,
 )
+from compression.tfmot.fused_relus import with_fused_relus
 from compression.tfmot.int8_file import write_fake_quantized
 from compression.tfmot.own_layers import own
 from compression.tfmot.packages import tf_keras, tfmot
@@ -62,7 +63,7 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
     how, configs = Training(**training), dict(configs or {})
     if path is not None:
         _check_path(path, model)
-    twin, data = to_tf_keras(model), how.data(train)
+    twin, data = with_fused_relus(to_tf_keras(model)), how.data(train)
     exempt = names("exempt", exempt)
     require_names(model, [*configs, *exempt])
     _refuse_operations(twin, exempt)
@@ -138,8 +139,13 @@ def _fake_quantized(twin, configs, exempt, scheme):
             config = _output_alone()
         return quantization.quantize_annotate_layer(layer, config)
 
-    classes = {type(config).__name__: type(config) for config in configs.values()}
-    with quantization.quantize_scope(own().classes | classes):
+    strange = [
+        layer
+        for layer in twin.layers
+        if type(layer).__module__.split(".")[0] != "tf_keras"
+    ]
+    classes = {type(x).__name__: type(x) for x in [*strange, *configs.values()]}
+    with quantization.quantize_scope(classes | own().classes):
         model = tf_keras().models.clone_model(twin, clone_function=annotated)
         options = {} if scheme is None else {"scheme": scheme}
         return quantization.quantize_apply(model, **options)

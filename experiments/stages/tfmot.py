@@ -262,6 +262,10 @@ class TfmotQuantize(Tfmot):
 
     trains_int8 = True
 
+    def require_settings(self) -> None:
+        if INT8 not in self.exports:
+            raise ValueError("what tfmot trained for is the int8 file: export it")
+
     def require_layers(self, model: keras.Model) -> None:
         require_names(model, self.exempt)
 
