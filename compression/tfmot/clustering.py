@@ -72,11 +72,11 @@ def cluster(  # noqa: PLR0913, each is a choice of tfmot's
         ValueError: an argument is not as above, or tfmot does not take a layer.
     """
     how = Training(**training)
-    _check(clusters, initialisation, scope, gradient, preserve_zeros)
+    require_sharing(clusters, initialisation, scope, gradient, preserve_zeros)
     twin, data = to_tf_keras(model), how.data(train)
     chosen = kernel_layers(model, exempt)
     if scope == "channel":
-        _require_biases(model, chosen)
+        require_biases(model, chosen)
     begun = dict.fromkeys(chosen, INITIALISATIONS[initialisation])
     if initialisation == "kmeans++":
         begun |= _too_small(model, chosen, clusters, scope)
@@ -106,7 +106,10 @@ def cluster(  # noqa: PLR0913, each is a choice of tfmot's
     return result
 
 
-def _check(clusters, initialisation, scope, gradient, preserve_zeros):
+def require_sharing(
+    clusters: int, initialisation: str, scope: str, gradient: str, preserve_zeros: bool
+) -> None:
+    """Raises ValueError unless `cluster` takes these arguments."""
     require_number("clusters", clusters, whole=True)
     least = 3 if preserve_zeros else 2
     if clusters < least:
@@ -123,8 +126,11 @@ def _check(clusters, initialisation, scope, gradient, preserve_zeros):
             )
 
 
-def _require_biases(model, chosen):
-    """tfmot takes the size of a convolution's last variable for its channels."""
+def require_biases(model: keras.Model, chosen: set[str]) -> None:
+    """Raises ValueError where one of the `chosen` convolutions has no bias.
+
+    tfmot takes the size of a convolution's last variable for its channels.
+    """
     for name, layer in layer_names(model):
         if name in chosen and isinstance(layer, keras.layers.Conv2D):
             if layer.use_bias:

@@ -66,11 +66,11 @@ def prune(  # noqa: PLR0913, each is a choice of tfmot's
         ValueError: an argument is not as above, the schedule would prune at no step,
             or tfmot does not take a layer.
     """
-    how, options = Training(**training), _pattern_options(pattern, pooling)
+    how, options = Training(**training), pattern_options(pattern, pooling)
     twin, data = to_tf_keras(model), how.data(train)
     chosen = kernel_layers(model, exempt)
     if "block_size" in options:
-        _require_matrices(model, chosen)
+        require_matrices(model, chosen)
     keras_of_tfmot = tfmot().sparsity.keras
     schedule = schedule_of(schedule, how.epochs * data.steps)
     wrap = partial(
@@ -121,7 +121,12 @@ def kernel_layers(model: keras.Model, exempt: Sequence[str]) -> set[str]:
     return chosen
 
 
-def _pattern_options(pattern, pooling):
+def pattern_options(pattern: str, pooling: str) -> dict[str, Any]:
+    """What tfmot's wrapper is given for a pattern, as `prune` takes it.
+
+    Raises:
+        ValueError: it is none of tfmot's, or there is no such pooling.
+    """
     if pooling not in POOLING:
         raise ValueError(
             f"no pooling called {pooling!r}; choose from {', '.join(POOLING)}"
@@ -141,7 +146,8 @@ def _pattern_options(pattern, pooling):
     )
 
 
-def _require_matrices(model, chosen):
+def require_matrices(model: keras.Model, chosen: set[str]) -> None:
+    """Raises ValueError where one of the `chosen` layers is not dense."""
     for name, layer in layer_names(model):
         if name in chosen and len(layer.kernel.shape) != 2:
             raise ValueError(

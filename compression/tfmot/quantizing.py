@@ -16,6 +16,7 @@ from compression.tfmot.bridge import (
     to_tf_keras,
     weights_back,
 )
+from compression.tfmot.fused_relus import with_fused_relus
 from compression.tfmot.int8_file import write_fake_quantized
 from compression.tfmot.own_layers import own
 from compression.tfmot.packages import tf_keras, tfmot
@@ -42,7 +43,9 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
         path: where the int8 .tflite file is written.
         preserve_zeros: whether weights that are zero stay so (PQAT).
         preserve_clusters: whether weights that share a value go on sharing one (CQAT);
-            with `preserve_zeros`, both (PCQAT).
+            with `preserve_zeros`, both (PCQAT). In a convolution those of one channel
+            do: tfmot takes each for clustered by channel, so that the channels of a
+            shared value part, and the layer has more values than before.
         configs: a `QuantizeConfig` of tfmot by patterns of layers' names, instead of
             what tfmot does with such a layer; the first that matches counts.
         exempt: patterns of names of layers that stay in floats.
@@ -60,9 +63,9 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
     how, configs = Training(**training), dict(configs or {})
     if path is not None:
         _check_path(path, model)
-    twin, data = to_tf_keras(model), how.data(train)
+    twin, data = with_fused_relus(to_tf_keras(model)), how.data(train)
     exempt = names("exempt", exempt)
-    _check_names(model, [*configs, *exempt])
+    require_names(model, [*configs, *exempt])
     _refuse_operations(twin, exempt)
     with naming_the_layer(model, "quantizes", "quantization.quantize_aware"):
         aware = _fake_quantized(
@@ -85,7 +88,8 @@ def _check_path(path, model):
     check_model(model, 1)
 
 
-def _check_names(model, patterns):
+def require_names(model: keras.Model, patterns: Sequence[str]) -> None:
+    """Raises ValueError where no layer has a name like one of the `patterns`."""
     there = [name for name, _ in layer_names(model)]
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in there):
@@ -135,8 +139,13 @@ def _fake_quantized(twin, configs, exempt, scheme):
             config = _output_alone()
         return quantization.quantize_annotate_layer(layer, config)
 
-    classes = {type(config).__name__: type(config) for config in configs.values()}
-    with quantization.quantize_scope(own().classes | classes):
+    strange = [
+        layer
+        for layer in twin.layers
+        if type(layer).__module__.split(".")[0] != "tf_keras"
+    ]
+    classes = {type(x).__name__: type(x) for x in [*strange, *configs.values()]}
+    with quantization.quantize_scope(classes | own().classes):
         model = tf_keras().models.clone_model(twin, clone_function=annotated)
         options = {} if scheme is None else {"scheme": scheme}
         return quantization.quantize_apply(model, **options)

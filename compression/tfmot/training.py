@@ -14,8 +14,12 @@ from keras import tree
 
 from compression.arguments import require_number, shown
 from compression.logits import ending
+from compression.tfmot.onlookers import looking_on
+from compression.tfmot.optimizers import optimizer_of
 from compression.tfmot.packages import tf_keras
 
+LEAST = {"epochs": 0, "batch_size": 1, "steps_per_epoch": 1, "best_from": 0}
+OPTIONAL = ("steps_per_epoch", "best_from")
 FROM_PROBABILITIES = ("softmax", "sigmoid", "probabilities")
 
 
@@ -34,8 +38,19 @@ class Training:
         batch_size: of training data that are arrays.
         validation_data: as the training data.
         callbacks: of tf_keras, beside tfmot's own.
+        onlookers: callbacks of Keras 3 that read the logs and no more: progress, a
+            record.
+        steps_per_epoch: of training data that never end, which go on from epoch to
+            epoch; None: an epoch is all of them.
+        best_from: of the epochs from this one on (the first is 0), the weights of that
+            with the best validation accuracy are kept, the first of equals; None:
+            those of the last epoch.
+        jit_compile: XLA. All that tfmot does trains with it.
         seed: of shuffling arrays.
         verbose: as in `fit`.
+
+    Raises:
+        ValueError: a number is out of its range, or a callback is of the other Keras.
     """
 
     epochs: int = 1
@@ -46,26 +61,50 @@ class Training:
     batch_size: int = 32
     validation_data: Any = None
     callbacks: Sequence[Any] = ()
+    onlookers: Sequence[keras.callbacks.Callback] = ()
+    steps_per_epoch: int | None = None
+    best_from: int | None = None
+    jit_compile: bool = False
     seed: int = 0
     verbose: int = 0
 
     def __post_init__(self):
-        for name, least in (("epochs", 0), ("batch_size", 1)):
+        for name, least in LEAST.items():
             value = getattr(self, name)
+            if value is None and name in OPTIONAL:
+                continue
             require_number(name, value, whole=True)
             if value < least:
                 raise ValueError(f"{name} must be at least {least}, got {value}")
+        if self.best_from is not None:
+            self._check_best()
         for callback in self.callbacks:
             if isinstance(callback, keras.callbacks.Callback):
                 raise ValueError(
                     f"{type(callback).__name__} is a callback of Keras 3, and tf_keras "
-                    "trains here: take that of tf_keras"
+                    "trains here: take that of tf_keras, or let it look on as one of "
+                    "the onlookers"
                 )
+
+    def _check_best(self):
+        if self.validation_data is None or "accuracy" not in self.metrics:
+            raise ValueError(
+                "the best epoch is that of the best validation accuracy: best_from "
+                'needs validation_data and metrics=["accuracy"]'
+            )
+        if self.best_from >= max(self.epochs, 1):
+            raise ValueError(
+                f"best_from must be one of {self.epochs} epochs, the first being 0, "
+                f"got {self.best_from}"
+            )
 
     def compile(self, trained, model: keras.Model) -> None:
         """Compiles `trained`, a twin of `model` in tf_keras."""
         trained.compile(
-            self._optimizer(), loss_of(self.loss, model), metrics=list(self.metrics)
+            self._optimizer(),
+            loss_of(self.loss, model),
+            metrics=list(self.metrics),
+            jit_compile=self.jit_compile,
         )
 
     def fit(self, trained, data: "Batches", callbacks: Sequence[Any] = ()) -> None:
@@ -74,14 +113,34 @@ class Training:
         trained.fit(
             data.dataset,
             epochs=self.epochs,
-            callbacks=[*callbacks, *self.callbacks],
-            validation_data=None if held_out is None else self.data(held_out).dataset,
+            steps_per_epoch=self.steps_per_epoch,
+            callbacks=[
+                *callbacks,  # masks are in force before anyone keeps the weights
+                *self.callbacks,
+                *self._keeper(),
+                *map(looking_on, self.onlookers),
+            ],
+            validation_data=None
+            if held_out is None
+            else batches(held_out, self.batch_size, self.seed).dataset,
             verbose=self.verbose,
         )
 
     def data(self, given: Any) -> "Batches":
         """Training data as tf_keras takes them, see `batches`."""
-        return batches(given, self.batch_size, self.seed)
+        return batches(given, self.batch_size, self.seed, self.steps_per_epoch)
+
+    def _keeper(self):
+        """Keeps the weights of the best epoch."""
+        if self.best_from is None:
+            return
+        yield tf_keras().callbacks.EarlyStopping(
+            "val_accuracy",
+            mode="max",
+            patience=self.epochs,  # it never stops
+            restore_best_weights=True,
+            start_from_epoch=self.best_from,
+        )
 
     def _optimizer(self):
         optimizer = optimizer_of(self.optimizer)
@@ -113,7 +172,9 @@ class Batches:
         return found
 
 
-def batches(given: Any, batch_size: int, seed: int = 0) -> Batches:
+def batches(
+    given: Any, batch_size: int, seed: int = 0, steps: int | None = None
+) -> Batches:
     """Data as tf_keras takes them.
 
     Args:
@@ -122,9 +183,11 @@ def batches(given: Any, batch_size: int, seed: int = 0) -> Batches:
             gone through again, such as a list.
         batch_size: of arrays.
         seed: of their order.
+        steps: of an epoch of data that never end; None: all of them.
 
     Raises:
-        ValueError: it is none of these, there is no batch, or there is no end.
+        ValueError: it is none of these, there is no batch, or there is no end, or one
+            before so many steps.
     """
     import tensorflow as tf
 
@@ -143,14 +206,27 @@ def batches(given: Any, batch_size: int, seed: int = 0) -> Batches:
         )
     if dataset.element_spec is None or not isinstance(dataset.element_spec, tuple):
         raise ValueError("training data must be batches (images, labels)")
+    if steps is not None:
+        return Batches(_endless(dataset), steps)
     steps = int(dataset.cardinality())
     if steps == tf.data.INFINITE_CARDINALITY:
-        raise ValueError("the training data never end: give dataset.take(steps)")
+        raise ValueError(
+            "the training data never end: give steps_per_epoch, or dataset.take(steps)"
+        )
     if steps == tf.data.UNKNOWN_CARDINALITY:
         steps = sum(1 for _ in dataset)
     if not steps:
         raise ValueError("the training data hold no batch")
     return Batches(dataset, steps)
+
+
+def _endless(dataset):
+    if int(dataset.cardinality()) >= 0:
+        raise ValueError(
+            f"the training data end after {int(dataset.cardinality())} batches: leave "
+            "steps_per_epoch out, or give dataset.repeat()"
+        )
+    return dataset
 
 
 def _same_length(images, labels):
@@ -176,20 +252,6 @@ def _generated(given):
     return tf.data.Dataset.from_generator(arrays, output_signature=signature)
 
 
-def optimizer_of(given: Any):
-    """An optimizer of tf_keras: one given by name, or like one of Keras 3.
-
-    Raises:
-        ValueError: tf_keras has none like it.
-    """
-    if isinstance(given, keras.optimizers.Optimizer):
-        return _again(given, tf_keras().optimizers, "optimizer")
-    try:
-        return tf_keras().optimizers.get(given)
-    except Exception as error:
-        raise ValueError(f"tf_keras knows no optimizer {shown(given)}") from error
-
-
 def loss_of(given: Any, model: keras.Model) -> Any:
     """A loss as tf_keras takes it; None: the one that `Training` describes."""
     if given is None:
@@ -209,21 +271,3 @@ def _called(loss: Callable):
         return loss(labels, outputs)
 
     return function
-
-
-def _again(given, there, what):
-    """An object of Keras 3 in a module of tf_keras, by class and config."""
-    name = type(given).__name__
-    kind = getattr(there, name, None)
-    if kind is None:
-        raise ValueError(f"tf_keras has no {what} {name}")
-    config = kind().get_config()
-    for key, value in given.get_config().items():
-        if isinstance(value, dict) and "class_name" in value:
-            schedule = keras.saving.deserialize_keras_object(value)
-            value = getattr(
-                tf_keras().optimizers.schedules, type(schedule).__name__
-            ).from_config(schedule.get_config())
-        if key in config:
-            config[key] = value
-    return kind.from_config(config)

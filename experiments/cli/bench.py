@@ -42,6 +42,11 @@ limbeck bench archive
 limbeck bench archive --files net.keras other.keras
 limbeck bench archive --quick       # does everything run?
 """
+COMPRESSION_EXAMPLES = """
+limbeck bench compression
+limbeck bench compression --only lenet5_caffe --seeds 5
+limbeck bench compression --quick   # does everything run?
+"""
 EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
@@ -49,6 +54,7 @@ limbeck bench prune                 # pruning: training, cutting, files
 limbeck bench quantize              # quantization-aware training
 limbeck bench runtimes              # one image in each runtime
 limbeck bench archive               # bytes of pruned and clustered weights
+limbeck bench compression           # nets made small by limbeck and by tfmot
 """
 
 
@@ -126,20 +132,45 @@ def add(commands):
     )
     _add_rounds_options(archive)
     archive.set_defaults(run=_archive)
+    compression = kinds.add_parser(
+        "compression",
+        help="nets pruned, clustered and quantized by limbeck and by tfmot",
+        description="The same trained nets made small by both, with the same data and "
+        "budget: accuracy on the test images, bytes, seconds an epoch, memory. Under "
+        "an hour on two cores.",
+        examples=COMPRESSION_EXAMPLES,
+    )
+    compression.add_argument("--only", metavar="A,B", help="nets (all)")
+    compression.add_argument(
+        "--seeds", dest="rounds", metavar="N", type=positive, help="of each way (3)"
+    )
+    _add_threads_options(compression)
+    _add_output_options(compression)
+    compression.set_defaults(run=_compression)
 
 
 def _add_turns_options(command):
+    """The options of every benchmark that times frameworks in turns."""
+    _add_threads_options(command)
+    _add_rounds_options(command)
+
+
+def _add_threads_options(command):
     """The options of every benchmark of frameworks."""
     command.add_argument(
         "--threads", metavar="N", type=positive, help="of each framework (all cores)"
     )
     command.add_argument("--batch", metavar="N", type=positive, help="images at once")
-    _add_rounds_options(command)
 
 
 def _add_rounds_options(command):
-    """The options of every benchmark."""
+    """The options of every benchmark that takes turns."""
     command.add_argument("--rounds", metavar="N", type=positive, help="turns of each")
+    _add_output_options(command)
+
+
+def _add_output_options(command):
+    """The options of every benchmark."""
     command.add_argument("--quick", action="store_true", help="does everything run?")
     add_json(command)
 
@@ -187,6 +218,14 @@ def _archive(options):
 
     benchmark = partial(archive.run, names(options.only), files=options.files)
     _show(benchmark, archive_table.as_text, options, on_threads=False)
+
+
+def _compression(options):
+    start_tensorflow()
+    from experiments.benchmarks import compression, compression_table
+
+    benchmark = partial(compression.run, names(options.only))
+    _show(benchmark, compression_table.as_text, options)
 
 
 def _show(benchmark, as_text, options, *, on_threads=True):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from experiments.cli import (
     bench,
+    cluster,
     compress,
     demo,
     distill,
@@ -36,7 +37,7 @@ from experiments.cli.version import ShowVersion
 VERBS = (
     *(demo, reproduce, nets, compress),
     *(train, pretrain, transfer, distill),
-    *(prune, quantize, measure, export),
+    *(prune, cluster, quantize, measure, export),
     *(report, table, bench),
 )
 

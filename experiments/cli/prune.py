@@ -1,6 +1,6 @@
-"""`limbeck prune`: a .keras file without channels that it can do without."""
+"""`limbeck prune`: a .keras file without channels, or weights, it can do without."""
 
-from experiments.cli import model_data
+from experiments.cli import model_data, prune_weights, training
 from experiments.cli.options import model_file, names, path, positive, start_tensorflow
 
 EXAMPLES = """
@@ -11,6 +11,7 @@ limbeck prune net.keras --latency 0.6 --round-to 8 --out faster.keras
 limbeck prune net.keras --ram 0.7 --saliency wanda --data digits --out b.keras
 limbeck prune net.keras --macs 0.5 --data mnist5k --reestimate --out c.keras
 limbeck prune net.keras --plan smaller.plan.json --out edited.keras
+limbeck prune net.keras --sparsity 0.8 --data mnist5k --out sparse.keras
 """
 BUDGETS = {
     "macs": "multiply-accumulates",
@@ -20,16 +21,23 @@ BUDGETS = {
     "latency": "milliseconds an image, measured by LiteRT",
 }
 CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS)
+# What only a cut of channels knows.
+OF_CHANNELS = (
+    *("explain", "draw", "plan", "saliency", "round_to", "reestimate", "reconstruct"),
+    *BUDGETS,
+)
 IMAGES, BATCH = 512, 64  # of train, that saliencies and repairs are shown
 
 
 def add(commands):
     command = commands.add_parser(
         "prune",
-        help="remove channels from a .keras model; or explain which go together",
+        help="remove channels from a .keras model, or weights while it trains; or "
+        "explain which channels go together",
         description="Writes a smaller .keras file, ready to be trained on, and beside "
         "it NAME.plan.json: which channels of which layers it keeps. Budgets are the "
-        "fractions that may be left.",
+        "fractions that may be left. With --sparsity no channel goes: the model is "
+        "trained on while single weights become zero, so that it zips to less.",
         examples=EXAMPLES,
     )
     command.add_argument(
@@ -48,28 +56,27 @@ def add(commands):
     )
     command.add_argument(
         "--saliency",
-        default="l2",
         metavar="NAME",
         help="l1, l2, fpgm, batch_norm, random; with --data hrank, wanda, taylor, "
         "fisher (l2)",
     )
     command.add_argument(
         "--scope",
-        default="global",
         metavar="NAME",
-        help="global, local or isomorphic (global)",
+        help="global, local or isomorphic; of --sparsity global or layer (global)",
     )
     command.add_argument(
         "--round-to",
         metavar="N",
         type=positive,
-        default=1,
         help="a group keeps a multiple of N channels (1)",
     )
     command.add_argument(
         "--exempt", metavar="A,B", help="layers, or patterns, that keep all of theirs"
     )
-    model_data.add_options(command, "train images to rank channels or to repair by, of")
+    model_data.add_options(
+        command, "train images to rank channels, to repair or to train by, of"
+    )
     command.add_argument(
         "--reestimate",
         action="store_true",
@@ -80,6 +87,7 @@ def add(commands):
         action="store_true",
         help="fit what is left to what the whole net computes on the images",
     )
+    prune_weights.add_options(command)
     command.add_argument(
         "--out", metavar="FILE", type=path, help="the .keras file to write"
     )
@@ -102,6 +110,12 @@ def fraction(text: str) -> float:
 
 
 def run(options):
+    if options.sparsity is not None:
+        _refuse(OF_CHANNELS, options, "--sparsity removes no channels")
+        prune_weights.run(options)
+        return
+    trained = [*prune_weights.OPTIONS, *training.DEFAULTS]
+    _refuse(trained, options, "nothing is trained without --sparsity")
     (_check_explaining if options.explain else _check_cutting)(options)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
@@ -114,10 +128,18 @@ def run(options):
         _cut(model, options)
 
 
-def _check_explaining(options):
-    given = [f"--{name}" for name in CUTTING if vars(options)[name]]
+def _refuse(names_of, options, why):
+    given = [
+        f"--{name.replace('_', '-')}"
+        for name in names_of
+        if vars(options)[name] not in (None, False)
+    ]
     if given:
-        raise ValueError(f"--explain cuts nothing: leave out {', '.join(given)}")
+        raise ValueError(f"{why}: leave out {', '.join(given)}")
+
+
+def _check_explaining(options):
+    _refuse(CUTTING, options, "--explain cuts nothing")
     if options.draw:
         from experiments.nets.picture_file import check_path
 
@@ -165,7 +187,8 @@ def _cut(model, options):
     from compression.pruning.channels.saliency import OF_DATA, OF_LABELS
     from experiments import deployment
 
-    ranks_by_images = options.saliency in OF_DATA and not options.plan
+    saliency = options.saliency or "l2"
+    ranks_by_images = saliency in OF_DATA and not options.plan
     if options.data and not (
         ranks_by_images or options.reestimate or options.reconstruct
     ):
@@ -175,7 +198,7 @@ def _cut(model, options):
         )
     if ranks_by_images and not options.data:
         raise ValueError(
-            f"--saliency {options.saliency} looks at images: give --data, such as "
+            f"--saliency {saliency} looks at images: give --data, such as "
             "--data cifar10 or --data folder:PATH"
         )
     batches = _batches(model, options) if options.data else None
@@ -183,11 +206,11 @@ def _cut(model, options):
         plan = pruning.load_plan(options.plan)
     else:
         plan = pruning.plan_channels(
-            as_logits(model) if options.saliency in OF_LABELS else model,
+            as_logits(model) if saliency in OF_LABELS else model,
             **{name: vars(options)[name] for name in BUDGETS},
-            saliency=options.saliency,
-            scope=options.scope,
-            round_to=options.round_to,
+            saliency=saliency,
+            scope=options.scope or "global",
+            round_to=options.round_to or 1,
             exempt=names(options.exempt) or (),
             data=batches,
         )

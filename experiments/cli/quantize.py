@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from experiments.cli import model_data
+from experiments.cli import model_data, quantize_aware, training
 from experiments.cli.agreement import agreement_on_stderr
 from experiments.cli.options import model_file, names, path, positive, start_tensorflow
 
@@ -13,6 +13,7 @@ limbeck quantize net.keras --data mnist5k --precision int4 --out int4.tflite
 limbeck quantize net.keras --data mnist5k --explain --draw costs.png
 limbeck quantize net.keras --data mnist5k --max-drop 0.5 --out mixed.tflite
 limbeck quantize net.keras --data mnist5k --plan plan.json --out edited.tflite
+limbeck quantize net.keras --data mnist5k --aware --epochs 5 --out trained.tflite
 """
 # int4: weights of 4 bits, activations of 8.
 CALIBRATED, UNCALIBRATED = ("int8", "int4", "int16x8"), ("dynamic", "float16")
@@ -29,7 +30,8 @@ def add(commands):
         help="write a .keras model in few bits; or explain what each layer costs",
         description="Writes a .tflite file whose ranges come from train images. With "
         "--max-drop layers get 4 or 8 bits, or stay float, as validation images allow, "
-        "and NAME.plan.json beside the file says which; it may be edited.",
+        "and NAME.plan.json beside the file says which; it may be edited. With --aware "
+        "the model is trained on with its rounding first.",
         examples=EXAMPLES,
     )
     command.add_argument(
@@ -74,8 +76,13 @@ def add(commands):
     command.add_argument(
         "--engine",
         metavar="NAME",
-        help="converter, or litert-quantizer (int8, dynamic) (converter)",
+        help="converter, or litert-quantizer (int8, dynamic) (converter); of --aware "
+        "limbeck, or tfmot through tf_keras (limbeck)",
     )
+    command.add_argument(
+        "--aware", action="store_true", help="train on with the rounding of the file"
+    )
+    training.add_options(command)
     command.add_argument(
         "--out", metavar="FILE", type=path, help="the .tflite file to write"
     )
@@ -96,6 +103,11 @@ def points(text: str) -> float:
 
 
 def run(options):
+    if options.aware:
+        quantize_aware.run(options)
+        return
+    if given := training.given(options):
+        raise ValueError(f"nothing is trained without --aware: {', '.join(given)}")
     (_check_explaining if options.explain else _check_writing)(options)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
@@ -105,7 +117,8 @@ def run(options):
     if options.engine not in (None, *export.ENGINES):
         raise ValueError(
             f"no engine called {options.engine!r}; choose from "
-            f"{', '.join(export.ENGINES)}"
+            f"{', '.join(export.ENGINES)}; with --aware from "
+            f"{', '.join(training.ENGINES)}"
         )
     plan = quantization.load_precision_plan(options.plan) if options.plan else None
     data = None

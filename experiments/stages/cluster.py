@@ -94,9 +94,14 @@ class Cluster(TrainingStage):
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
         trained, about = super().trained(model, job)
-        kernels = measure.kernel_values(model).values()
-        bits = sum(kernel.size * kernel.bits for kernel in kernels)
-        return trained, about | {
-            "most_values": max(kernel.values for kernel in kernels),
-            "value_bits": round(bits / sum(kernel.size for kernel in kernels), 4),
-        }
+        return trained, about | value_facts(model)
+
+
+def value_facts(model: keras.Model) -> dict[str, Any]:
+    """What a row says of a net whose weights share values."""
+    kernels = measure.kernel_values(model).values()
+    bits = sum(kernel.size * kernel.bits for kernel in kernels)
+    return {
+        "most_values": max(kernel.values for kernel in kernels),
+        "value_bits": round(bits / sum(kernel.size for kernel in kernels), 4),
+    }

@@ -44,9 +44,14 @@ def fit(
     """Train `model` in place; returns what came of it, and facts for the row."""
     part = part or Part()
     if stage.teaching is None:
-        loss = LabelLoss(stage.training.label_smoothing, _class_weights(stage, job))
+        loss = label_loss(stage, job)
         return _fit(stage, stage.trainer(model), job, part, loss=loss), {}
     return _distill(stage, model, job, part)
+
+
+def label_loss(stage: "TrainingStage", job: Job) -> LabelLoss:
+    """The loss of labels where nobody teaches."""
+    return LabelLoss(stage.training.label_smoothing, _class_weights(stage, job))
 
 
 def precision(stage: "TrainingStage", job: Job) -> str:

@@ -1,6 +1,7 @@
 """What a finished stage leaves: model, exports, history, and how to feed the files."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -25,6 +26,7 @@ def finish(
     *,
     calibration: Sequence[np.ndarray] | None = None,
     integer: Mapping[str, Any] | None = None,
+    written: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write everything; returns facts for the row.
 
@@ -35,6 +37,7 @@ def finish(
         trained: what a training left, for those that train.
         calibration: batches of train images that calibrate quantized exports.
         integer: options of `export.litert` for its int8 files.
+        written: exports that a training may have written already, in its own way.
     """
     with naming(job.folder.model):
         model.save(job.folder.model, include_optimizer=False)
@@ -42,6 +45,9 @@ def finish(
     deployment, exported = Deployment.of(job.data), []
     for form in stage.exports:
         path = job.folder.exported(form.format, form.precision)
+        if path in written and path.exists():
+            exported.append(path)
+            continue
         if form.format == "litert":
             options = integer if form.precision == "int8" and integer else {}
             export.litert(

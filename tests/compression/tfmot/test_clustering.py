@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from compression.quantization import Cluster
 from compression.tfmot import cluster
 from tests.compression.small_nets import small_net
 from tests.compression.tfmot.test_pruning import batches, kernels
@@ -20,6 +21,37 @@ def test_linear_centroids_are_evenly_spaced():
         even = np.linspace(kernel.min(), kernel.max(), 8)
         nearest = even[np.abs(kernel[..., None] - even).argmin(-1)]
         np.testing.assert_allclose(new, nearest, atol=1e-5)
+
+
+def test_linear_centroids_are_trained_as_ours_are():
+    """From the same values; tfmot's gradient of one is the mean, as ours always is."""
+    model, data = small_net(), batches(4)
+    for layer in model.layers:
+        if layer.weights:  # on values that are where both let them begin
+            kernel = np.array(layer.kernel)
+            low, high = kernel.min(), kernel.max()
+            step = (high - low) / 7
+            layer.kernel.assign(np.round((kernel - low) / step) * step + low)
+    theirs = cluster(model, data, 8, gradient="mean", **SGD)
+    ours = keras.models.clone_model(model)
+    ours.set_weights(model.get_weights())
+    ours.compile(
+        keras.optimizers.SGD(SGD["learning_rate"]),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    images, labels = map(np.concatenate, zip(*data, strict=True))
+    ours.fit(
+        images,
+        labels,
+        batch_size=8,
+        shuffle=False,
+        callbacks=[Cluster(8, preserve_zeros=False)],
+        verbose=0,
+    )
+    for before, a, b in zip(*map(kernels, (model, theirs, ours)), strict=True):
+        assert len(np.unique(a)) == len(np.unique(b)) == len(np.unique(before))
+        assert np.abs(a - before).max() > 1e-4  # they have moved
+        np.testing.assert_allclose(a, b, atol=1e-5)
 
 
 def test_values_are_trained_and_stay_few():

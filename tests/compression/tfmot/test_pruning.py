@@ -51,6 +51,24 @@ def test_gives_the_masks_and_weights_of_ours():
     )
 
 
+@pytest.mark.filterwarnings("ignore:tfmot keeps weights that are equal")
+def test_of_equal_weights_tfmot_keeps_all_where_ours_keeps_as_many_as_asked():
+    model = small_net()
+    for layer in model.layers:
+        if layer.weights:
+            layer.kernel.assign(np.round(np.array(layer.kernel) * 20) / 20)
+    still = keras.optimizers.SGD(0.0, momentum=0.9)
+    theirs = prune(model, batches(1), ConstantSparsity(0.6), optimizer=still)
+    ours = keras.models.clone_model(model)
+    ours.set_weights(model.get_weights())
+    Prune(ConstantSparsity(0.6), scope="layer").cut(ours, 0.6)
+    for whole, a, b in zip(*map(kernels, (model, theirs, ours)), strict=True):
+        assert (b == 0).sum() == round(0.6 * whole.size)
+        threshold = np.abs(whole[b != 0]).min()
+        np.testing.assert_array_equal(a == 0, np.abs(whole) < threshold)
+        assert (b[a == 0] == 0).all()
+
+
 def test_nothing_of_the_callers_is_changed():
     model = small_net()
     before = model.get_weights()

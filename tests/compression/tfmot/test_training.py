@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from compression.tfmot import Training
-from compression.tfmot.training import batches, loss_of, optimizer_of
+from compression.tfmot import Training, quantize
+from compression.tfmot.optimizers import optimizer_of
+from compression.tfmot.training import batches, loss_of
 from tests.compression.small_nets import on_images, small_net
 
 tf_keras = pytest.importorskip("tf_keras", reason="tf_keras is not installed")
@@ -17,9 +18,18 @@ def test_an_optimizer_of_keras_3_is_made_again():
     assert isinstance(new, tf_keras.optimizers.SGD)
     assert new.momentum == 0.9
     assert new.nesterov
-    schedule = new.get_config()["learning_rate"]
-    assert schedule["class_name"] == "CosineDecay"
-    assert schedule["config"]["decay_steps"] == 100
+    for step in (0, 10, 50, 200):
+        assert float(new._learning_rate(step)) == pytest.approx(float(rate(step)))
+
+
+def test_weight_decay_spares_what_it_spared():
+    given = keras.optimizers.AdamW(0.1, weight_decay=0.1)
+    given.exclude_from_weight_decay(var_names=["bias", "gamma"])
+    new = optimizer_of(given)
+    layer = tf_keras.layers.Dense(2, name="bias_of")  # a name that shall not mislead
+    layer.build((None, 2))
+    kernel, bias = layer.weights
+    assert new._use_weight_decay(kernel) and not new._use_weight_decay(bias)
 
 
 def test_losses_give_what_they_give_in_keras_3():
@@ -61,6 +71,21 @@ def test_data_of_every_kind_are_counted_and_can_be_gone_through_again(kind):
             "EarlyStopping is a callback of Keras 3",
         ),
         (
+            lambda: optimizer_of(keras.optimizers.SGD(gradient_accumulation_steps=2)),
+            "has gradient_accumulation_steps=2, which tf_keras does not know",
+        ),
+        (lambda: optimizer_of(keras.optimizers.Lamb()), "has no optimizer Lamb"),
+        (lambda: Training(best_from=0), "best_from needs validation_data and metrics"),
+        (
+            lambda: Training(2, metrics=["accuracy"], validation_data=[], best_from=2),
+            "best_from must be one of 2 epochs, the first being 0, got 2",
+        ),
+        (lambda: Training(steps_per_epoch=0), "steps_per_epoch must be at least 1"),
+        (
+            lambda: batches((np.zeros((6, 1)), np.zeros(6)), 2, steps=9),
+            "end after 3 ba",
+        ),
+        (
             lambda: Training(
                 optimizer=keras.optimizers.SGD(), learning_rate=1.0
             )._optimizer(),
@@ -79,3 +104,48 @@ def test_data_without_end():
     endless = tf.data.Dataset.from_tensors((0, 0)).repeat()
     with pytest.raises(ValueError, match="never end"):
         batches(endless, 4)
+
+
+class Seen(keras.callbacks.Callback):
+    """What a callback of Keras 3 is told in tf_keras."""
+
+    def __init__(self):
+        super().__init__()
+        self.hooks, self.accuracies = [], []
+
+    def on_train_begin(self, logs=None):
+        self.hooks.append(("begin", self.params["steps"], self.params["epochs"]))
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.hooks.append(batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.accuracies.append(logs["val_accuracy"])
+
+
+@pytest.mark.usefixtures("eagerly")
+def test_the_best_epoch_is_kept_of_data_without_end_while_others_look_on():
+    import tensorflow as tf
+
+    net = small_net()
+    images = np.random.default_rng(0).normal(size=(64, 6, 6, 2)).astype("f4")
+    own = np.asarray(net(images)).argmax(-1)  # all right at first, and unlearnt
+    others = tf.data.Dataset.from_tensor_slices((images, (own + 1) % 4))
+    rates = keras.optimizers.schedules.PiecewiseConstantDecay([1, 3], [0.0, 0.1, 3.0])
+    seen = Seen()
+    model = quantize(
+        net,
+        others.repeat().batch(32),
+        epochs=3,
+        steps_per_epoch=2,
+        optimizer=keras.optimizers.SGD(rates),
+        metrics=["accuracy"],
+        validation_data=[(images, own)],
+        best_from=1,
+        onlookers=[seen],
+    )
+    assert seen.hooks == [("begin", 2, 3), *[0, 1] * 3]
+    before, best, last = seen.accuracies
+    assert before > best > last + 0.08
+    got = (np.asarray(model(images)).argmax(-1) == own).mean()
+    assert got == pytest.approx(best, abs=0.04)
