@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 from experiments.cli import model_data, report
-from experiments.cli.options import add_json, path, start_tensorflow
+from experiments.cli.options import add_json, model_file, path, start_tensorflow
 
 EXAMPLES = """
 limbeck compress net.keras --data folder:photos --max-drop 0.5
@@ -27,7 +27,9 @@ def add(commands):
         "command goes on where it was interrupted.",
         examples=EXAMPLES,
     )
-    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
+    command.add_argument(
+        "model", metavar="MODEL", type=model_file, help="a .keras file, or RUN:STAGE"
+    )
     model_data.add_options(command, "trains and judges on")
     command.add_argument(
         "--max-drop",
@@ -110,6 +112,7 @@ def run(options):
         seed=options.seed,
         image_size=options.image_size,
         skip_bad_images=options.skip_bad_images,
+        normalisation=options.normalisation,
     )
     out = options.out or path(f"runs/compress-{options.model.stem}")
     found = carry_out(

@@ -25,7 +25,10 @@ class Request:
         seed: of all randomness.
         augment: what train images go through; None: a crop after padding, and
             mirroring where the data allow it.
-        image_size, skip_bad_images, normalisation: as a `Recipe` has them.
+        image_size: pixels a side; None: what the model takes, or as stored.
+        skip_bad_images: leave unreadable images of a folder out, instead of stopping.
+        normalisation: of pixels, as `experiments.data.normalisation` has it; None: as
+            what lies beside the model says, or as is found out.
 
     Raises:
         ValueError: `hours` is not positive.
@@ -39,7 +42,7 @@ class Request:
     augment: Augment | None = None
     image_size: int | None = None
     skip_bad_images: bool = False
-    normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    normalisation: str | None = None
 
     def __post_init__(self):
         if not 0 < self.hours < np.inf:

@@ -7,15 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
-import keras
-import numpy as np
-
-from compression import measure
+from compression import export, measure
 from experiments import data as datasets
-from experiments.data import Data
+from experiments import deployment
+from experiments.data import Data, normalisation
 from experiments.data.augment import Augment
-from experiments.data.pipeline import first_batches
-from experiments.deployment import beside
 from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.layout import SearchFolder
@@ -36,13 +32,12 @@ from experiments.search.request import Request
 from experiments.search.short import School
 from experiments.search.trials import Trials, Tried
 from experiments.stages.base import Export
+from experiments.stages.file import File
 from experiments.stages.load import Load
 from experiments.stages.quantize import Quantize
 from experiments.stages.teaching import Teaching
 from experiments.training.settings import Training
 
-CHANCE = 1.5  # times as often right as by chance: that is no trained model
-SHOWN = 512  # train images, on which that is seen
 WHOLE = "whole"  # stage: the given model in integers
 FULL = "full"  # stage: the chosen candidate, trained in full
 POST, AWARE = "post", "aware"  # stages: its integers, found after or while training
@@ -81,21 +76,18 @@ class Search:
         self.request, self.folder = request, folder
         self._storage = storage or folder.journal
         self._require_same()
+        self.image_size = request.image_size or _side(request.model)
         data = datasets.load(
             request.data,
-            image_size=request.image_size,
+            image_size=self.image_size,
             skip_bad_images=request.skip_bad_images,
         )
-        self.normalisation = request.normalisation or _of_file(request.model.path)
-        if self.normalisation is not None:
-            mean, std = self.normalisation
-            data = dataclasses.replace(data, mean=mean, std=std)
+        self.model = request.model.built(data)
+        self.normalisation, data = self._normalised(data)
         self.whole_data = data
         # What chooses shall not look at test images: they are not there.
         self.data = dataclasses.replace(data, test=data.validation)
-        self.model = request.model.built(self.data)
         self.augment = request.augment or _augment(data)
-        _require_trained(self.model, data)
         on_board = request.limits.arena_bytes is not None
         self.files = Files(self.data, on_board=on_board)
         self.reference = self.files.net(self.model).top1
@@ -234,10 +226,27 @@ class Search:
             data=self.request.data,
             stages=tuple(stages),
             augment=self.augment,
-            image_size=self.request.image_size,
+            image_size=self.image_size,
             normalisation=self.normalisation,
             skip_bad_images=self.request.skip_bad_images,
         )
+
+    def _normalised(self, data):
+        """What a recipe says of the pixels' normalisation, and data that have it."""
+        path = Path(self.request.model.path)
+        known, asked = deployment.of_file(path), self.request.normalisation
+        if known is not None and asked is None:
+            asked = _in_numbers(known)
+        found = normalisation.for_model(self.model, data, asked)
+        if found.is_guessing:
+            raise ValueError(found.warning(str(path), data))
+        if asked is None:
+            print(
+                f"[search] nothing beside {path} says how pixels are normalised: as "
+                f"{found.name} ({found.reason})",
+                flush=True,
+            )
+        return (found.mean, found.std), found.applied(data)
 
     def _trials(self, study: str) -> Trials:
         given = saliencies_for(self.model)
@@ -264,25 +273,16 @@ class Search:
             )
 
 
-def _require_trained(model: keras.Model, data: Data) -> None:
-    """Raises ValueError where the model knows no more than chance does."""
-    batches = first_batches(data, "train", SHOWN)
-    labels = np.concatenate([labels for _, labels in batches])
-    top1 = measure.accuracy(measure.logits(model, batches), labels)
-    chance = np.bincount(labels).max() / len(labels)
-    if top1 < max(CHANCE / len(data.class_names), chance):
-        raise ValueError(
-            f"the model is right on {top1:.1%} of {len(labels)} train images of "
-            f"{data.name}, hardly more than by chance: it is not trained for these "
-            "classes, or takes its pixels normalised otherwise; give --normalisation, "
-            "or a deploy.json beside the file"
-        )
+def _in_numbers(known) -> str:
+    """Its mean and deviation, as `normalisation.statistics` takes them."""
+    mean, std = (",".join(map(repr, part)) for part in (known.mean, known.std))
+    return f"{mean}/{std}"
 
 
-def _of_file(path):
-    """How pixels are normalised, if something beside the model says so."""
-    known = beside(Path(path))
-    return None if known is None else (known.mean, known.std)
+def _side(file: File) -> int | None:
+    """Of the square images that the model takes; None where it leaves that open."""
+    shape = export.load_model(file.path).input_shape
+    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
 
 
 def _augment(data: Data) -> Augment:
