@@ -1,7 +1,6 @@
 """A way to a smaller net: some channels of the one given, or a student in its place."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import keras
@@ -34,15 +33,17 @@ class Candidate:
     """A smaller net, and in how many bits its weights are written.
 
     Attributes:
-        net: of the catalogue, a student; None: the given model, cut.
-        keep: of a student the width; of a cut the fraction of `budget` that stays.
-        budget: one of BUDGETS, of a cut; 1 leaves the model whole.
-        saliency: by which channels of a cut are ranked.
+        net: of the catalogue, a student; None: the given model.
+        width: of a student.
+        keep: the fraction of `budget` that stays when channels are cut; 1: none are.
+        budget: one of BUDGETS.
+        saliency: by which channels are ranked.
         bits: of the weights in the file, 8 or 4.
     """
 
-    net: str | None
-    keep: float
+    net: str | None = None
+    width: float = 1.0
+    keep: float = 1.0
     budget: str = "macs"
     saliency: str = "l2"
     bits: int = 8
@@ -54,29 +55,31 @@ class Candidate:
     def words(self) -> str:
         """What it is, for a table."""
         bits = "" if self.bits == 8 else f", weights of {self.bits} bits"
-        if self.net is not None:
-            return f"{self.net} of width {self.keep:.3g}{bits}"
+        student = f"{self.net} of width {self.width:.3g}"
         if self.keep == 1:
-            return f"the model whole{bits}"
+            return f"{student if self.net else 'the model whole'}{bits}"
         name = {"macs": "MACs", "parameters": "parameters", "ram": "activations"}
-        left = f"{self.keep:.1%} of the {name[self.budget]}"
-        return f"cut to {left} by {self.saliency}{bits}"
+        left = f"{self.keep:.1%} of the {name[self.budget]} by {self.saliency}"
+        return f"{f'{student}, ' if self.net else ''}cut to {left}{bits}"
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
-    def untrained(self, model: keras.Model, data: Data) -> keras.Model:
-        """The net before any training, batch norm of a cut estimated again.
+    def untrained(
+        self, model: keras.Model, data: Data, *, repaired: bool = True
+    ) -> keras.Model:
+        """The net before any training.
 
         Args:
             model: the given one; it stays as it is.
             data: whose train images rank channels, if the saliency asks any.
+            repaired: whether batch norm of a cut is estimated again.
 
         Raises:
-            ValueError: the model cannot lose so much, or a net cannot take the images.
+            ValueError: a net cannot lose so much, or take the images.
         """
         if self.net is not None:
-            return self._net().built(data)
+            model = self._net().built(data)
         if self.keep == 1:
             return model
         batches = first_batches(data, "train", IMAGES, batch_size=BATCH)
@@ -88,21 +91,30 @@ class Candidate:
             data=batches if self.saliency == "taylor" else None,
         )
         smaller = pruning.remove_channels(model, plan)
-        pruning.reestimate_batch_norm(smaller, [images for images, _ in batches])
+        if repaired:
+            pruning.reestimate_batch_norm(smaller, [images for images, _ in batches])
         return smaller
 
     def training(
         self, name: str, settings: Training, teaching: Teaching
-    ) -> TrainingStage:
-        """The stage that trains it; the given model teaches."""
-        how: Mapping[str, Any] = {"training": settings, "teaching": teaching}
-        if self.net is not None:
-            return Distill(name, self._net(), **how)
+    ) -> tuple[TrainingStage, ...]:
+        """The stages that train it, the last one of that name; the model teaches.
+
+        A student that is cut learns whole for one half of the epochs, cut for the
+        other.
+        """
+        how: dict[str, Any] = {"training": settings, "teaching": teaching}
         if self.keep == 1:
-            return Distill(name, GIVEN, **how)
-        return Channels(
+            return (Distill(name, self._net() if self.net else GIVEN, **how),)
+        start, before = GIVEN, ()
+        if self.net:
+            half = replace(settings, epochs=max(1, settings.epochs // 2))
+            how["training"] = half
+            start = f"{name}_before"
+            before = (Distill(start, self._net(), **how, exports=()),)
+        cut = Channels(
             name,
-            GIVEN,
+            start,
             **how,
             **{self.budget: self.keep},
             saliency=self.saliency,
@@ -110,6 +122,7 @@ class Candidate:
             images=IMAGES,
             recovery="batch_norm",
         )
+        return (*before, cut)
 
     def quantizing(
         self, name: str, start: str, settings: Training, teaching: Teaching
@@ -118,7 +131,7 @@ class Candidate:
         return QuantizeAware(name, start, settings, teaching, bits=self.bits)
 
     def _net(self):
-        return Net(self.net, {"width": self.keep})
+        return Net(self.net, {"width": self.width})
 
 
 def students_for(data: Data) -> tuple[str, ...]:

@@ -187,7 +187,7 @@ def _written(search, folder) -> Sequence[Written]:
         for tried in search.trained
         if tried.result is not None
     ]
-    candidates = {WHOLE: Candidate(None, 1.0)}
+    candidates = {WHOLE: Candidate()}
     if search.candidate is not None:
         candidates |= dict.fromkeys((POST, AWARE), search.candidate)
     for name, candidate in candidates.items():

@@ -8,6 +8,7 @@ accuracy is seen later, in the short trainings.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -26,6 +27,7 @@ MOST, FEWEST = 60, 12  # candidates
 LEAST = 0.02  # of a budget that a cut leaves
 HALVINGS = 7
 OPEN_WIDTHS = (0.125, 0.25)  # where no limit says how large a student may be
+WIDER = 4.0  # times the width that fits, of a student that is cut
 FULL = 0.97  # of a limit is taken by estimate, which may be wrong
 
 
@@ -98,33 +100,55 @@ def promising(tried: Sequence[Tried], limits: Limits, count: int) -> list[Candid
 
 
 def students(data: Data, estimates: Estimates, limits: Limits) -> list[Candidate]:
-    """Students of the catalogue, as wide as the limits allow."""
+    """Students of the catalogue that fit: as wide as may be, and wider ones, cut.
+
+    A student that learned as a wider net and was cut then often knows more than one
+    that was as narrow from the beginning.
+    """
+    nets = students_for(data)
     if not limits.of_files():
-        return [
-            Candidate(net, width) for net in students_for(data) for width in OPEN_WIDTHS
-        ]
+        return [Candidate(net, width) for net in nets for width in OPEN_WIDTHS]
+    budget = _budget(limits)
     found = []
-    for net in students_for(data):
-        width = _widest(net, data, estimates, limits)
+    for net in nets:
+
+        def fits(candidate):
+            made = candidate.untrained(None, data, repaired=False)
+            return limits.used(estimates.of(made, 8, candidate.net)) <= FULL
+
+        width = _largest(WIDTHS, lambda width, net=net: fits(Candidate(net, width)))
         if width is not None:
             found.append(Candidate(net, width))
+        wide = min(WIDER * (width or WIDTHS[0]), WIDTHS[1])
+        whole = Candidate(net, wide, budget=budget)
+        keep = _largest((LEAST, 1.0), lambda x, it=whole: fits(replace(it, keep=x)))
+        if keep is not None and keep < 1:
+            found.append(replace(whole, keep=keep))
     return found
 
 
-def _widest(net, data, estimates, limits):
-    """The widest net that fits, found by halving; None where the narrowest does not."""
+def _budget(limits):
+    """What a cut must leave less of, to meet the limits."""
+    first = next(iter(limits.of_files()))
+    return {"bytes": "parameters", "arena_bytes": "ram"}.get(first, "macs")
 
-    def fits(width):
-        made = Candidate(net, width).untrained(None, data)
-        return limits.used(estimates.of(made, 8, net)) <= FULL
 
-    low, high = np.log(WIDTHS)
-    if not fits(float(np.exp(low))):
+def _largest(bounds, fits):
+    """The largest value that fits, by halving; None where not even the least does."""
+    low, high = np.log(bounds)
+    if not _fits(fits, low):
         return None
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if fits(float(np.exp(middle))) else (low, middle)
+        low, high = (middle, high) if _fits(fits, middle) else (low, middle)
     return round(float(np.exp(low)), 4)
+
+
+def _fits(fits, logarithm):
+    try:
+        return fits(float(np.exp(logarithm)))
+    except ValueError:  # a net cannot lose so much
+        return False
 
 
 def _say(number, tried):

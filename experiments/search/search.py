@@ -210,13 +210,14 @@ class Search:
         if plan["candidate"] is not None:
             candidate = Candidate(**plan["candidate"])
             settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
-            full = candidate.training(FULL, settings, TEACHING)
+            *before, full = candidate.training(FULL, settings, TEACHING)
             aware = dataclasses.replace(
                 TRAINING,
                 epochs=plan["aware_epochs"],
                 learning_rate=short.AWARE_RATE * TRAINING.learning_rate,
             )
             stages += [
+                *before,
                 dataclasses.replace(full, exports=LITERT),
                 Quantize(POST, FULL, bits=candidate.bits, exports=INT8),
                 candidate.quantizing(AWARE, FULL, aware, TEACHING),

@@ -1,9 +1,9 @@
 """Promising candidates, each trained for a short time; the given model teaches."""
 
 import dataclasses
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import optuna
@@ -59,29 +59,27 @@ class School:
 
 
 def suggest(trial: optuna.Trial, saliencies, nets) -> Candidate:
-    """A cut of the given model or a student."""
+    """The given model or a student, perhaps cut."""
     net = trial.suggest_categorical("net", ("given", *nets))
-    bits = trial.suggest_categorical("bits", (8, 4))
-    if net != "given":
+    width = 1.0
+    if net == "given":
+        saliency = trial.suggest_categorical("saliency", tuple(saliencies))
+    else:
         width = trial.suggest_float("width", *WIDTHS, log=True)
-        return Candidate(net, width, bits=bits)
+        saliency = "l2"
     return Candidate(
-        net=None,
+        net=None if net == "given" else net,
+        width=width,
         keep=trial.suggest_float("keep", LEAST, 1.0, log=True),
         budget=trial.suggest_categorical("budget", BUDGETS),
-        saliency=trial.suggest_categorical("saliency", tuple(saliencies)),
-        bits=bits,
+        saliency=saliency,
+        bits=trial.suggest_categorical("bits", (8, 4)),
     )
 
 
 def settings_of(candidate: Candidate) -> dict:
     """The candidate, as `suggest` asks for it."""
-    if candidate.net is not None:
-        return {"net": candidate.net, "bits": candidate.bits, "width": candidate.keep}
-    return {"net": "given"} | {
-        name: getattr(candidate, name)
-        for name in ("bits", "keep", "budget", "saliency")
-    }
+    return candidate.as_dict() | {"net": candidate.net or "given"}
 
 
 def train(  # noqa: PLR0913, what a search is made of
@@ -99,7 +97,7 @@ def train(  # noqa: PLR0913, what a search is made of
     each = max(clock.left(UNTIL), 0) / TRAININGS
 
     def cost_of(number, candidate):
-        net = candidate.untrained(model, school.data)
+        net = candidate.untrained(model, school.data, repaired=False)
         estimated = estimates.of(net, candidate.bits, candidate.net)
         path = folder.trial(number).exported("litert", "int8")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,15 +106,14 @@ def train(  # noqa: PLR0913, what a search is made of
         return cost
 
     def result_of(number, candidate, cost):
-        home = folder.trial(number)
         share = cost.macs / whole
         epochs = min(pace.epochs(share, each), LONGEST)
         print(f"  {candidate.words}: {epochs} epochs", flush=True)
         start = clock.used
-        trained(candidate, f"trial{number}", epochs, school, home)
+        home = trained(candidate, epochs, school, folder.trial(number).path)
         seconds = clock.used - start
         pace.observe(share, epochs, seconds)
-        path = home.exported("litert", "int8")
+        path = folder.trial(number).exported("litert", "int8")
         files.write(export.load(home.model).model, candidate.bits, path)
         return dataclasses.replace(
             files.whole(path), epochs=epochs, seconds=round(seconds, 1)
@@ -142,42 +139,47 @@ def _again_smaller(trials, tried):
     over = trials.limits.used(tried.cost)
     if not 1 < over < NEARLY:
         return "takes too much"
-    smaller = dataclasses.replace(
-        tried.candidate, keep=max(LEAST, SAFE * tried.candidate.keep / over)
-    )
-    trials.add(settings_of(smaller))
+    smaller = max(LEAST, SAFE * tried.candidate.keep / over)
+    trials.add(settings_of(dataclasses.replace(tried.candidate, keep=smaller)))
     return "takes a little too much"
 
 
 def trained(
-    candidate: Candidate, name: str, epochs: int, school: School, home: StageFolder
-) -> None:
-    """Train the candidate in its folder, of 4 bits with their rounding at the end."""
+    candidate: Candidate, epochs: int, school: School, folder: Path
+) -> StageFolder:
+    """Train a candidate, of 4 bits with their rounding at the end.
+
+    Returns:
+        The folder of its last stage, in `folder`.
+    """
     aware = 0 if candidate.bits == 8 else max(1, round(AWARE_SHARE * epochs))
     settings = school.settings(max(1, epochs - aware))
-    _run(candidate.training(name, settings, school.teaching), school, home, {})
-    if not aware:
-        return
-    before = StageFolder(home.path / "before")
-    shutil.rmtree(before.path, ignore_errors=True)
-    before.path.mkdir()
-    home.model.rename(before.model)
-    settings = dataclasses.replace(
-        school.settings(aware),
-        learning_rate=AWARE_RATE * school.training.learning_rate,
-    )
-    stage = candidate.quantizing(f"{name}_aware", name, settings, school.teaching)
-    _run(stage, school, home, {name: before.model})
+    stages = candidate.training("trained", settings, school.teaching)
+    if aware:
+        rate = AWARE_RATE * school.training.learning_rate
+        settings = dataclasses.replace(school.settings(aware), learning_rate=rate)
+        how = settings, school.teaching
+        stages += (candidate.quantizing("aware", "trained", *how),)
+    homes: dict[str, StageFolder] = {}
+    for stage in stages:
+        homes[stage.name] = StageFolder(folder / stage.name)
+        _run(dataclasses.replace(stage, exports=()), school, homes)
+    return homes[stages[-1].name]
 
 
-def _run(stage, school, home, models):
-    """Run a stage of training without exports."""
-    stage = dataclasses.replace(stage, exports=())
+def _run(stage, school, homes):
+    """Run a stage of training; what it starts from lies in `homes`, or is given."""
+    home = homes[stage.name]
+    home.path.mkdir(parents=True, exist_ok=True)
     keras.backend.clear_session()
     keras.utils.set_random_seed(school.seed)
 
     def load(name):
-        return export.load(models[name]).model if name in models else school.teacher()
+        return (
+            export.load(homes[name].model).model
+            if name in homes
+            else (school.teacher())
+        )
 
     stage.run(
         Job(

@@ -13,12 +13,12 @@ REFERENCE = 0.95
 
 def file(size, top1, keep=0.5):
     cost = Cost(size, 1.0, 10)
-    return Written("full", Path("x"), Candidate(None, keep), cost, top1)
+    return Written("full", Path("x"), Candidate(keep=keep), cost, top1)
 
 
 def tried(number, size, top1):
     result = None if top1 is None else Result(top1, 0.1, epochs=1)
-    return Tried(number, Candidate(None, 0.5), Cost(size, 1.0, 10), result)
+    return Tried(number, Candidate(keep=0.5), Cost(size, 1.0, 10), result)
 
 
 FILES = [file(100, 0.80), file(200, 0.94), file(300, 0.949), file(400, 0.96)]

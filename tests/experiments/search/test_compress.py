@@ -65,7 +65,7 @@ def _small(monkeypatch, tmp_path):
 
 def cut_in_eight_bits(trial, **_):
     """One kind of candidate: fewer graphs to build."""
-    return Candidate(None, trial.suggest_float("keep", 0.5, 0.8))
+    return Candidate(keep=trial.suggest_float("keep", 0.5, 0.8))
 
 
 def request(model_file, **limits):

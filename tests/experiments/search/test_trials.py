@@ -6,7 +6,7 @@ from experiments.search.trials import Result, Trials
 
 
 def suggest(trial):
-    return Candidate(None, trial.suggest_float("keep", 0.1, 1.0))
+    return Candidate(keep=trial.suggest_float("keep", 0.1, 1.0))
 
 
 def cost_of(number, candidate):
