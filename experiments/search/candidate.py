@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from compression import pruning
+from compression import measure, pruning
 from compression.graph import all_layers
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
@@ -21,9 +21,13 @@ from experiments.value_types import check_types
 GIVEN = "model"  # the stage that holds the model that was given, who teaches all others
 BUDGETS = ("macs", "parameters", "ram")  # of which a cut leaves a fraction
 SALIENCIES = ("l2", "batch_norm", "taylor")
-STUDENTS = ("resnet20", "alexnet_small", "vgg11_cifar")  # nets that take a width
+STUDENTS = {  # nets that take a width, and what suits narrow ones
+    "resnet20": {},
+    "alexnet_small": {"dropout": 0.1},
+    "vgg11_cifar": {},
+}
 STUDENT_SIDES = (28, 64)  # pixels of the images that these nets are made for
-WIDTHS = (1 / 32, 2.0)  # of students
+WIDTHS = (1 / 32, 1.0)  # of students
 FLOOR = 0.02  # of a group's channels that stay: searches look further than people do
 IMAGES, BATCH = 512, 128  # of train, by which channels are ranked and repaired
 
@@ -124,6 +128,17 @@ class Candidate:
         )
         return (*before, cut)
 
+    def macs(self, cost: int, data: Data) -> float:
+        """Multiply-accumulates of the net that an epoch trains, on average.
+
+        Args:
+            cost: of the net in the end.
+            data: whose images it takes.
+        """
+        if self.net is None or self.keep == 1:
+            return cost
+        return (measure.macs(self._net().built(data)) + cost) / 2
+
     def quantizing(
         self, name: str, start: str, settings: Training, teaching: Teaching
     ) -> QuantizeAware:
@@ -131,7 +146,7 @@ class Candidate:
         return QuantizeAware(name, start, settings, teaching, bits=self.bits)
 
     def _net(self):
-        return Net(self.net, {"width": self.width})
+        return _student(self.net, self.width)
 
 
 def students_for(data: Data) -> tuple[str, ...]:
@@ -143,7 +158,7 @@ def students_for(data: Data) -> tuple[str, ...]:
     found = []
     for name in STUDENTS:
         try:
-            Net(name, {"width": WIDTHS[0]}).built(data)
+            _student(name, WIDTHS[0]).built(data)
         except ValueError:  # its images are larger
             continue
         found.append(name)
@@ -156,3 +171,7 @@ def saliencies_for(model: keras.Model) -> tuple[str, ...]:
         isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model)
     )
     return tuple(name for name in SALIENCIES if normed or name != "batch_norm")
+
+
+def _student(name, width):
+    return Net(name, STUDENTS[name] | {"width": width})

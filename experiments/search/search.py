@@ -185,7 +185,8 @@ class Search:
         """For how long the chosen candidate is trained."""
         if tried is None:
             return {"candidate": None, "epochs": 0, "aware_epochs": 0}
-        share = tried.cost.macs / measure.macs(self.model)
+        macs = tried.candidate.macs(tried.cost.macs, self.data)
+        share = macs / measure.macs(self.model)
         left = max(self._clock.left(UNTIL), 0)
         epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
         aware = self._pace.epochs(

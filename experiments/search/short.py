@@ -97,6 +97,8 @@ def train(  # noqa: PLR0913, what a search is made of
     each = max(clock.left(UNTIL), 0) / TRAININGS
 
     def cost_of(number, candidate):
+        if candidate.macs(0, school.data) > whole:
+            raise ValueError(f"{candidate.words} learns longer than the given model")
         net = candidate.untrained(model, school.data, repaired=False)
         estimated = estimates.of(net, candidate.bits, candidate.net)
         path = folder.trial(number).exported("litert", "int8")
@@ -106,7 +108,7 @@ def train(  # noqa: PLR0913, what a search is made of
         return cost
 
     def result_of(number, candidate, cost):
-        share = cost.macs / whole
+        share = candidate.macs(cost.macs, school.data) / whole
         epochs = min(pace.epochs(share, each), LONGEST)
         print(f"  {candidate.words}: {epochs} epochs", flush=True)
         start = clock.used
