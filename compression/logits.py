@@ -108,7 +108,8 @@ def require_logits(model: keras.Model, role: str) -> None:
         word = found.word if found.kind == PROBABILITIES else found.kind
         raise ValueError(
             f"{role} {model.name!r} ends in a {word} (layer {found.layer.name!r}), but "
-            "distillation needs logits: build it with a linear last layer"
+            "logits are needed: give as_logits(model), or build it with a linear last "
+            "layer"
         )
 
 

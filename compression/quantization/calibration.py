@@ -37,7 +37,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
     count, size = 0, 0
     expected = _image_shape(model)
     for calls, batch in enumerate(map(images_of, batches)):
-        if not _fits(batch.shape[1:], expected):
+        if not fits(batch.shape[1:], expected):
             raise ValueError(
                 f"calibration must be batches of images {expected}, one has the shape "
                 f"{batch.shape}; an array of images is one batch: [images]"
@@ -51,7 +51,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
             )
         count, size = count + len(batch), size + batch.nbytes
         if max(count, calls) > MOST_IMAGES:
-            raise _endless(count, size)
+            raise _endless("calibration", count, size)
         yield batch
     if not count:
         raise ValueError("calibration holds no images")
@@ -71,15 +71,25 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
     for batch in checked(model, batches):
         images.append(batch)
         size += batch.nbytes
-        if size > MOST_BYTES:
-            raise _endless(sum(map(len, images)), size)
+        require_end(sum(map(len, images)), size)
     return np.concatenate(images)
 
 
-def _endless(count, size):
+def require_end(
+    count: int, size: int, name: str = "calibration", most: int = MOST_BYTES
+) -> None:
+    """Raises ValueError where images that are held in memory, in bytes, are too large.
+
+    Of data that never end nobody sees more than that.
+    """
+    if size > most:
+        raise _endless(name, count, size)
+
+
+def _endless(name, count, size):
     return ValueError(
-        f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): does it "
-        "ever end? A few hundred are enough, such as the first batches, dataset.take(8)"
+        f"{name} goes on after {count} images ({size / 2**20:.0f} MiB): does it ever "
+        "end? A few hundred are enough, such as the first batches, dataset.take(8)"
     )
 
 
@@ -92,7 +102,8 @@ def _image_shape(model):
     return tuple(model.inputs[0].shape[1:])
 
 
-def _fits(shape, expected):
+def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether images have a shape in which None is any size."""
     return len(shape) == len(expected) and all(
         wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
     )

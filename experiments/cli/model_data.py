@@ -23,6 +23,25 @@ def add_options(command, use: str) -> None:
     add_skip_bad_images(command)
 
 
+def check(options: Namespace, *, open_size: bool = False) -> None:
+    """Refuses what says how data are read where none are.
+
+    Args:
+        options: of the verb.
+        open_size: whether `--image-size` is also that of a net which leaves it open.
+
+    Raises:
+        ValueError: names the option.
+    """
+    given = {
+        "--image-size": options.image_size and not open_size,
+        "--skip-bad-images": options.skip_bad_images,
+    }
+    lonely = [name for name, is_there in given.items() if is_there]
+    if lonely and not options.data:
+        raise ValueError(f"{' and '.join(lonely)} go with --data: give that, too")
+
+
 def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Data":
     """`options.data`, fitted to the model; `larger` times its size, to be cropped.
 

@@ -1,7 +1,13 @@
 """`limbeck prune`: a .keras file without channels that it can do without."""
 
 from experiments.cli import model_data
-from experiments.cli.options import names, path, positive, start_tensorflow
+from experiments.cli.options import (
+    names,
+    path,
+    positive,
+    require_free,
+    start_tensorflow,
+)
 
 EXAMPLES = """
 limbeck prune net.keras --explain   # which channels go together, and why
@@ -19,7 +25,8 @@ BUDGETS = {
     "ram": "activations held at once",
     "latency": "milliseconds an image, measured by LiteRT",
 }
-CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS)
+RANKING = ("saliency", "scope", "round_to", "exempt")
+CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS, *RANKING)
 IMAGES, BATCH = 512, 64  # of train, that saliencies and repairs are shown
 
 
@@ -32,7 +39,9 @@ def add(commands):
         "fractions that may be left.",
         examples=EXAMPLES,
     )
-    command.add_argument("model", metavar="MODEL", type=path, help="a .keras file")
+    command.add_argument(
+        "model", metavar="MODEL", type=path, help="a .keras or .limbeck file"
+    )
     command.add_argument(
         "--explain", action="store_true", help="print the groups of channels, no more"
     )
@@ -46,14 +55,12 @@ def add(commands):
     )
     command.add_argument(
         "--saliency",
-        default="l2",
         metavar="NAME",
         help="l1, l2, fpgm, batch_norm, random; with --data hrank, wanda, taylor, "
         "fisher (l2)",
     )
     command.add_argument(
         "--scope",
-        default="global",
         metavar="NAME",
         help="global, local or isomorphic (global)",
     )
@@ -61,7 +68,6 @@ def add(commands):
         "--round-to",
         metavar="N",
         type=positive,
-        default=1,
         help="a group keeps a multiple of N channels (1)",
     )
     command.add_argument(
@@ -100,6 +106,7 @@ def fraction(text: str) -> float:
 
 
 def run(options):
+    model_data.check(options)
     (_check_explaining if options.explain else _check_cutting)(options)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
@@ -113,7 +120,7 @@ def run(options):
 
 
 def _check_explaining(options):
-    given = [f"--{name}" for name in CUTTING if vars(options)[name]]
+    given = _given(options, CUTTING)
     if given:
         raise ValueError(f"--explain cuts nothing: leave out {', '.join(given)}")
     if options.draw:
@@ -123,7 +130,7 @@ def _check_explaining(options):
 
 
 def _check_cutting(options):
-    budgets = [f"--{name}" for name in BUDGETS if vars(options)[name] is not None]
+    budgets = _given(options, BUDGETS)
     if options.draw:
         raise ValueError("--draw is a picture of the groups: give --explain")
     if not budgets and not options.plan:
@@ -131,16 +138,23 @@ def _check_cutting(options):
             "how much may be left? Give --macs 0.5 or another budget, --plan FILE, or "
             "--explain"
         )
-    if budgets and options.plan:
-        raise ValueError(f"--plan says what is kept: leave out {', '.join(budgets)}")
+    chosen = budgets + _given(options, RANKING)
+    if chosen and options.plan:
+        raise ValueError(f"--plan says what is kept: leave out {', '.join(chosen)}")
     if options.out is None or options.out.suffix != ".keras":
         raise ValueError(f"--out must be the .keras file to write, got {options.out}")
-    for file in (options.out, _plan_beside(options.out)):
-        if file.exists():
-            raise ValueError(f"{file} exists: give another --out, or remove it")
+    require_free(options.out, _plan_beside(options.out))
     repairs = options.reestimate or options.reconstruct
     if repairs and not options.data:
         raise ValueError("--reestimate and --reconstruct look at images: give --data")
+
+
+def _given(options, names):
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if vars(options)[name] not in (None, False)
+    ]
 
 
 def _explain(model, picture):
@@ -163,7 +177,8 @@ def _cut(model, options):
     from compression.pruning.channels.saliency import OF_DATA, OF_LABELS
     from experiments import deployment
 
-    ranks_by_images = options.saliency in OF_DATA and not options.plan
+    saliency = options.saliency or "l2"
+    ranks_by_images = saliency in OF_DATA and not options.plan
     if options.data and not (
         ranks_by_images or options.reestimate or options.reconstruct
     ):
@@ -173,7 +188,7 @@ def _cut(model, options):
         )
     if ranks_by_images and not options.data:
         raise ValueError(
-            f"--saliency {options.saliency} looks at images: give --data, such as "
+            f"--saliency {saliency} looks at images: give --data, such as "
             "--data cifar10 or --data folder:PATH"
         )
     batches = _batches(model, options) if options.data else None
@@ -181,11 +196,11 @@ def _cut(model, options):
         plan = pruning.load_plan(options.plan)
     else:
         plan = pruning.plan_channels(
-            as_logits(model) if options.saliency in OF_LABELS else model,
+            as_logits(model) if saliency in OF_LABELS else model,
             **{name: vars(options)[name] for name in BUDGETS},
-            saliency=options.saliency,
-            scope=options.scope,
-            round_to=options.round_to,
+            saliency=saliency,
+            scope=options.scope or "global",
+            round_to=options.round_to or 1,
             exempt=names(options.exempt) or (),
             data=batches,
         )
@@ -198,7 +213,7 @@ def _cut(model, options):
     with replacing(options.out) as file:
         smaller.save(file)
     plan.save(_plan_beside(options.out))
-    known = deployment.beside(options.model)
+    known = deployment.of_file(options.model)
     if known is not None:
         known.write_beside(options.out)
     _print_counts(model, smaller)

@@ -216,7 +216,7 @@ def _measure(recipe, data, folder, seed):
         for stage, home in finished.items()
         for form in stage.exports
     ]:
-        return
+        return  # `_write_rows` looks whether they are what was measured
     print(f"[seed {seed}] measure: every exported file on the test images", flush=True)
     unfinished = dataclasses.replace(done, path=partial(done.path))
     shutil.rmtree(unfinished.path, ignore_errors=True)
@@ -224,6 +224,7 @@ def _measure(recipe, data, folder, seed):
     keras.backend.clear_session()
     measured = measured_rows(finished, data, unfinished, folder)
     write_json(unfinished.rows, [row | {"seed": seed} for row in measured])
+    seal(unfinished, {})
     shutil.rmtree(done.path, ignore_errors=True)
     unfinished.path.rename(done.path)
 
@@ -238,6 +239,7 @@ def _write_rows(recipe, folder):
     order = [stage.name for stage in recipe.stages]
     gathered = []
     for measured in folder.measured():
+        require_as_written(measured)
         rows = measured.read_rows()
         strange = [row["stage"] for row in rows if row["stage"] not in order]
         if strange:
