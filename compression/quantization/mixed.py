@@ -11,7 +11,7 @@ from compression.quantization.sensitivity import (
     Examples,
     LayerCost,
     costs,
-    require_precisions,
+    known_precisions,
     scores_of,
 )
 from compression.quantization.switched import FLOAT, INT4, INT8, SwitchedNet
@@ -79,7 +79,7 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
     require_number("max_drop", max_drop)
     if not 0 <= max_drop <= 100:
         raise ValueError(f"max_drop must be 0 to 100 percentage points, got {max_drop}")
-    require_precisions(precisions)
+    precisions = known_precisions(precisions)
     skip = names("skip", skip)
     data = Examples.of(data, model)
     net = SwitchedNet(

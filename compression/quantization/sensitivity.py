@@ -130,18 +130,24 @@ def sensitivity(
             layer without integer kernel; or data do not fit.
     """
     data = Examples.of(data, model)
-    require_precisions(precisions)
+    precisions = known_precisions(precisions)
     net = SwitchedNet(
         model, [data.images] if calibration is None else calibration, skip
     )
     return costs(net, data, precisions, log)
 
 
-def require_precisions(precisions: Sequence[str]) -> None:
-    """Raises ValueError unless all are "int8" or "int4", and there is one."""
-    for precision in precisions or [None]:
+def known_precisions(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One precision or several, as a tuple.
+
+    Raises:
+        ValueError: one is neither "int8" nor "int4", or there is none.
+    """
+    found = (given,) if isinstance(given, str) else tuple(given)
+    for precision in found or [None]:
         if precision not in (INT8, INT4):
             raise ValueError(f"precisions must be of int8 and int4, got {precision!r}")
+    return found
 
 
 def costs(

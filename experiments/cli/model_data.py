@@ -57,13 +57,18 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
     from experiments import deployment
     from experiments.data import load
 
-    *sides, channels = runner.input_shape
+    *sides, channels = _shape(runner)
     size = options.image_size
-    if size is None and None not in sides:
+    if None not in sides:
         if len(set(sides)) != 1:
             raise ValueError(
                 f"{runner.path} takes images of {' x '.join(map(str, sides))} px: data "
                 "are cut to squares only"
+            )
+        if size not in (None, sides[0]):
+            raise ValueError(
+                f"{runner.path} takes images of {sides[0]} px: leave out --image-size "
+                f"{size}"
             )
         size = sides[0]
     if larger != 1 and size is None:
@@ -99,3 +104,17 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
             file=sys.stderr,
         )
     return data
+
+
+def _shape(runner):
+    """(height, width, channels) of its images."""
+    from compression.measure.scores import takes_channels_first
+
+    shape = runner.input_shape
+    if len(shape) != 3:
+        raise ValueError(f"{runner.path} takes {shape}, no images that --data has")
+    if runner.model is not None and takes_channels_first(runner):
+        raise ValueError(
+            f"{runner.path} takes images {shape}, channels first: --data has them last"
+        )
+    return shape

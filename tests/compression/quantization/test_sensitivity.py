@@ -158,6 +158,7 @@ def test_the_distance_of_large_tensors_is_that_of_some_of_their_numbers():
         ({"data": [(X, Y), (MAPS, Y[:24])]}, r"data must be .* shape \(24, 6, 6, 3\)"),
         ({"data": None}, r"data must be batches \(images, labels\), got None"),
         ({"precisions": ["int2"]}, "precisions must be of int8 and int4, got 'int2'"),
+        ({"precisions": "int2"}, "precisions must be of int8 and int4, got 'int2'"),
         ({"precisions": []}, "precisions must be of int8 and int4, got None"),
         ({"skip": ["conv"]}, "skip: no layer is called 'conv'"),
     ],

@@ -229,6 +229,33 @@ def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
     assert row["examples"] == 359
 
 
+@pytest.mark.parametrize(
+    ("shape", "layer", "words", "message"),
+    [
+        ((64,), keras.layers.Flatten(), [], r"net.keras takes (64,), no images that"),
+        (
+            (1, 8, 8),
+            keras.layers.GlobalAveragePooling2D(data_format="channels_first"),
+            [],
+            "takes images (1, 8, 8), channels first: --data has them last",
+        ),
+        (
+            (8, 8, 1),
+            keras.layers.Flatten(),
+            ["--image-size", 9],
+            "takes images of 8 px: leave out --image-size 9",
+        ),
+    ],
+)
+def test_data_that_no_net_like_this_takes(  # noqa: PLR0913, two fixtures
+    shape, layer, words, message, tmp_path, refusal
+):
+    image = keras.Input(shape)
+    net = keras.Model(image, keras.layers.Dense(10)(layer(image)))
+    net.save(file := tmp_path / "net.keras")
+    assert message in refusal("measure", file, "--data", "digits", *words)
+
+
 def test_ten_crops_of_larger_images_are_averaged(
     grey_net, model_file, photos, capsys, refusal
 ):
