@@ -93,7 +93,7 @@ def run(
                 ran = _run_stage(stage, recipe, its_data, folder, seed, here)
                 any_ran |= ran
             _measure(recipe, data, folder, seed)
-        _write_rows(recipe, folder)
+            _write_rows(recipe, folder)
         if any_ran:  # else the record of what did run stays; now with its peak memory
             write_json(folder.environment, here | peak_memory())
     return out

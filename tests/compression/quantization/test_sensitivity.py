@@ -175,6 +175,22 @@ def test_data_that_never_end_are_refused(monkeypatch):
         sensitivity(dense_net(), itertools.repeat((X, Y)))
 
 
+def test_an_open_image_size_is_that_of_the_images():
+    def net(size):
+        keras.utils.set_random_seed(3)
+        image = keras.Input((size, size, 3), name="image")
+        x = layers.Conv2D(4, 3, activation="relu", name="conv")(image)
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        return keras.Model(image, layers.Dense(4, name="logits")(x), name="net")
+
+    data = [(MAPS, Y[:24])]
+    fixed, open_ = (sensitivity(net(size), data) for size in (6, None))
+    for one, other in zip(fixed, open_, strict=True):
+        assert (one.layer, one.precision) == (other.layer, other.precision)
+        assert one.loss == pytest.approx(other.loss, abs=1e-6)
+        assert other.cosine_distance < 0.05
+
+
 def test_a_quantized_net_and_a_layer_without_kernel_are_refused():
     model = quantize_aware(dense_net(), calibration=[X])
     with pytest.raises(ValueError, match="'net' is quantized already"):
