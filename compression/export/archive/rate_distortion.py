@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from compression.answers import two_classes
-from compression.arguments import require_number
+from compression.arguments import require_number, shown
 from compression.export.archive.rounding import Rounded, bits_of, rounded
 from compression.graph import all_layers
 from compression.logits import require_logits
@@ -71,6 +71,8 @@ def coarsen(
     Raises:
         ValueError: as `coarsest`.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {shown(model)}")
     settle_batch_norm(model)
     variables = [
         variable

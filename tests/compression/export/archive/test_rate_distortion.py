@@ -176,6 +176,11 @@ def test_bounds_that_are_no_numbers(max_drop):
         rate_distortion.coarsest(net, net.trainable_variables, data, max_drop=max_drop)
 
 
+def test_what_is_no_model():
+    with pytest.raises(ValueError, match="must be a keras.Model, got 'net.keras'"):
+        rate_distortion.coarsen("net.keras", [], max_drop=0.1)
+
+
 def test_a_net_without_float32_weights_is_refused():
     image = keras.Input((8,), dtype="float64")
     net = keras.Model(image, layers.Dense(3, dtype="float64")(image), name="double")
