@@ -199,7 +199,7 @@ class Doubling(keras.Model):
         return 2 * super().call(x)
 
 
-@pytest.mark.parametrize("reader", [read, all_layers])
+@pytest.mark.parametrize("reader", [graph.read, graph.all_layers])
 def test_what_is_no_model_is_named(reader):
     for wrong in ("net.keras", None, [1]):
         with pytest.raises(ValueError, match=r"must be a keras\.Model, got"):
