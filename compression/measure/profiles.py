@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from compression.answers import agreement, require_finite
+from compression.arguments import require_batches
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
@@ -154,6 +155,7 @@ def _encoded(runner, size, asked):
 
 def _size_of(data, channels_first):
     """(height, width) of the first images, None if there are none; and all of data."""
+    require_batches("data", data, "batches (images, labels)")
     batches = iter(data)
     for first in batches:
         shape = np.shape(first[0] if isinstance(first, (tuple, list)) else first)

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from compression.answers import require_finite, two_classes
+from compression.arguments import require_batches
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
 from compression.graph import all_layers, rebuild
@@ -86,6 +87,7 @@ def logits(
         ValueError: there are no images, they do not fit, or logits are not finite.
     """
     runner = runner_of(model_or_path)
+    require_batches("batches", batches)
     outputs = [
         runner(batch[0] if isinstance(batch, (tuple, list)) else batch)
         for batch in batches

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 
-from compression.arguments import shown
+from compression.arguments import require_batches, shown
 
 # A few hundred images are enough: more than these come from data that never ends.
 MOST_IMAGES = 100_000
@@ -34,6 +34,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
         ValueError: there are none, or they are not of the model's size, not finite, or
             so many that the data may never end.
     """
+    require_batches("calibration", batches)
     count, size = 0, 0
     expected = _image_shape(model)
     for calls, batch in enumerate(map(images_of, batches)):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from compression.arguments import shown
+from compression.arguments import require_batches
 from compression.quantization.calibration import fits, images_of, require_end
 from compression.quantization.switched import INT4, INT8, SwitchedNet
 
@@ -60,10 +60,7 @@ class Examples:
             ValueError: there are none, one has no labels or other ones, images are not
                 those of the model's one input, or take too much memory.
         """
-        if not isinstance(data, Iterable):
-            raise ValueError(
-                f"data must be batches (images, labels), got {shown(data)}"
-            )
+        require_batches("data", data, "batches (images, labels)")
         inputs = getattr(model, "inputs", None) or ()
         if len(inputs) > 1:
             raise ValueError(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from compression import export, measure, pruning
+from compression import export, measure, pruning, quantization
 from compression.pruning.channels.planning import require_settings
 from compression.quantization import quantize_aware
 
@@ -75,6 +75,28 @@ def test_what_is_no_function_or_name_is_refused(asked):
         "`timed` gives must be|latencies takes",
     ):
         asked()
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "mnist", {"image": [1]}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda data: measure.logits(net(), data),
+        lambda data: measure.profile(net(), data or 3, latency=False),
+        lambda data: quantization.calibrate(net(), data),
+        lambda data: quantization.sensitivity(net(), data),
+        lambda data: export.coarsen(net(), data, max_drop=0.1),
+        lambda data: pruning.reestimate_batch_norm(net(), data),
+        lambda data: pruning.plan_channels(
+            net(), macs=0.5, saliency="wanda", data=data or 3
+        ),
+        lambda data: pruning.Wanda(data)(net(), net().trainable_variables[:1]),
+        lambda data: pruning.Taylor(data)(net(), net().trainable_variables[:1]),
+    ],
+)
+def test_what_are_no_batches_is_refused(asked, wrong):
+    with pytest.raises(ValueError, match="must be batches"):
+        asked(wrong)
 
 
 def test_one_name_needs_no_list():

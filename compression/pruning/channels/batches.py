@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from keras import ops, tree
 
+from compression.arguments import require_batches
+
 
 def images_of(name: str, data: Iterable | None) -> Iterator[Any]:
     """The images of `data`, batch by batch; labels beside them are left out.
@@ -74,6 +76,7 @@ def labelled(
 def _batches(name, data, what):
     if data is None:
         raise ValueError(f"saliency {name!r} needs data: batches {what}")
+    require_batches(f"saliency {name!r}: data", data, f"batches {what}")
     empty = True
     for batch in data:
         empty = False

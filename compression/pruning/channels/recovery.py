@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from compression.arguments import require_number
+from compression.arguments import require_batches, require_number
 from compression.graph import all_layers, read
 from compression.pruning.channels.batches import finite_images
 from compression.pruning.channels.groups import couple
@@ -31,6 +31,7 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
     Raises:
         ValueError: there is no batch, or a pixel is not finite.
     """
+    require_batches("images", images)
     norms = [x for x in all_layers(model) if isinstance(x, layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
     batches = 0
@@ -93,6 +94,7 @@ def reconstruct(
         raise ValueError(
             f"positions must be at least 1, ridge 0 or more, got {positions}, {ridge}"
         )
+    require_batches("images", images)
     batches = list(map(finite_images, images))
     if not batches:
         raise ValueError("weights are fitted on images, got no batch")
