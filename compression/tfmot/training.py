@@ -203,15 +203,22 @@ def _generated(given):
     _require_pair(first)
 
     def spec(value):
-        value = np.asarray(value)
         return tf.TensorSpec((None, *value.shape[1:]), value.dtype)
 
     def arrays():
         for batch in given:
-            yield tree.map_structure(np.asarray, tuple(batch))
+            yield tuple(map(_arrays, batch))
 
-    signature = tree.map_structure(spec, tuple(first))
+    signature = tree.map_structure(spec, tuple(map(_arrays, first)))
     return tf.data.Dataset.from_generator(arrays, output_signature=signature)
+
+
+def _arrays(value):
+    """An array; of several inputs or outputs a tuple or dict, as tf.data takes them."""
+    if isinstance(value, dict):
+        return {key: _arrays(each) for key, each in value.items()}
+    several = isinstance(value, (tuple, list)) and any(np.ndim(x) for x in value)
+    return tuple(map(_arrays, value)) if several else np.asarray(value)
 
 
 def optimizer_of(given: Any):

@@ -35,6 +35,14 @@ def test_losses_give_what_they_give_in_keras_3():
     assert float(got) == pytest.approx(np.log(4), rel=1e-5)
 
 
+def test_batches_of_two_inputs_and_of_labels_in_a_list():
+    images = np.zeros((3, 2), "f4")
+    data = batches([([images, images + 1], [0, 1, 2])], 3)
+    [((one, other), labels)] = data.dataset
+    assert one.shape == (3, 2) and (np.asarray(other) == 1).all()
+    assert list(np.asarray(labels)) == [0, 1, 2]
+
+
 def test_one_logit_is_two_classes():
     net = on_images(keras.layers.Flatten(), keras.layers.Dense(1))
     got = loss_of(None, net)(np.array([1, 0]), np.zeros((2, 1), "f4"))
