@@ -1,7 +1,7 @@
 """What users give, checked: numbers, names of layers."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -72,3 +72,10 @@ def require_batches(name: str, given: Any, what: str = "batches of images") -> N
     """
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
         raise ValueError(f"{name} must be {what}, got {shown(given)}")
+
+
+def fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
+    """Whether an array has a shape in which None is any size."""
+    return len(shape) == len(expected) and all(
+        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
+    )

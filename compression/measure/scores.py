@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from compression.answers import require_finite, two_classes
-from compression.arguments import require_batches
+from compression.arguments import require_batches, shown
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
 from compression.graph import all_layers, rebuild
@@ -113,6 +113,11 @@ def runner_of(
         return model_or_path
     if isinstance(model_or_path, keras.Model):
         return of_model(model_or_path)
+    if not isinstance(model_or_path, str | Path):
+        raise ValueError(
+            f"a keras.Model or the path of a file is measured, got "
+            f"{shown(model_or_path)}"
+        )
     return load(model_or_path, threads=threads)
 
 

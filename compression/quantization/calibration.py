@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 
-from compression.arguments import require_batches, shown
+from compression.arguments import fits, require_batches, shown
 
 # A few hundred images are enough: more than these come from data that never ends.
 MOST_IMAGES = 100_000
@@ -101,13 +101,6 @@ def _image_shape(model):
             f"{len(model.inputs)}: quantize_aware without calibration takes it"
         )
     return tuple(model.inputs[0].shape[1:])
-
-
-def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    """Whether images have a shape in which None is any size."""
-    return len(shape) == len(expected) and all(
-        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
-    )
 
 
 def samples(images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:

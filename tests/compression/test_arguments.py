@@ -99,6 +99,46 @@ def test_what_are_no_batches_is_refused(asked, wrong):
         asked(wrong)
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([np.zeros((2, 3, 4, 2))], r"images \(4, 4, 2\), one has the shape \(2, 3, 4"),
+        (np.zeros((2, 4, 4, 2)), r"images \(4, 4, 2\), one has the shape \(4, 4, 2\)"),
+        (["images"], "a batch must be images or a tuple"),
+        ([(None, None)], "a batch must be images or a tuple"),
+    ],
+)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda data: pruning.reestimate_batch_norm(net(), data),
+        lambda data: pruning.plan_channels(
+            net(), parameters=0.5, saliency="hrank", data=data
+        ),
+    ],
+)
+def test_images_that_no_net_like_this_takes(asked, data, message):
+    with pytest.raises(ValueError, match=message):
+        asked(data)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda model: pruning.plan_channels(model, macs=0.5),
+        lambda model: pruning.channel_groups(model),
+        lambda model: quantization.share_weights(model),
+        lambda model: quantization.equalise(model),
+        lambda model: measure.parameters(model),
+        lambda model: measure.logits(model, [np.zeros((1, 4, 4, 2))]),
+    ],
+)
+def test_what_is_no_model_is_named(asked):
+    for wrong in (None, 3):
+        with pytest.raises(ValueError, match=r"a keras\.Model.*got (None|3)"):
+            asked(wrong)
+
+
 def test_one_name_needs_no_list():
     plan = pruning.plan_channels(net(), macs=0.99, exempt=())
     assert plan.kept  # something may go

@@ -29,7 +29,8 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
         images: batches as `model` takes them, or tuples that begin with them.
 
     Raises:
-        ValueError: there is no batch, or a pixel is not finite.
+        ValueError: there is no batch, one is not what the model takes, or a pixel is
+            not finite.
     """
     require_batches("images", images)
     norms = [x for x in all_layers(model) if isinstance(x, layers.BatchNormalization)]
@@ -39,7 +40,7 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
         for batch in images:
             for norm in norms:
                 norm.momentum = batches / (batches + 1)
-            model(finite_images(batch), training=True)
+            model(finite_images(batch, model), training=True)
             batches += 1
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -95,7 +96,7 @@ def reconstruct(
             f"positions must be at least 1, ridge 0 or more, got {positions}, {ridge}"
         )
     require_batches("images", images)
-    batches = list(map(finite_images, images))
+    batches = [finite_images(batch, model) for batch in images]
     if not batches:
         raise ValueError("weights are fitted on images, got no batch")
     coupling = couple(model)
