@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from compression.arguments import shown
 from compression.graph import Source, called_once, has_graph, read
 from compression.quantization.ranges import ActivationRange, LeaveFloat
 
@@ -129,6 +130,8 @@ def as_logits(model: keras.Model) -> keras.Model:
         ValueError: the model is no such model, or ends in something that logits
             cannot be read from, such as a sigmoid.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {shown(model)}")
     if isinstance(model, keras.Sequential) and not model.built:
         raise ValueError(f"{model.name!r} is not built; give it an input shape first")
     if not has_graph(model):

@@ -20,6 +20,7 @@ from compression.measure.latency import Latency, latencies
 from compression.measure.macs import macs
 from compression.measure.parameters import parameters
 from compression.measure.sizes import encoded_size, model_sizes, size, zipped_size
+from compression.quantization.calibration import images_of
 
 
 @dataclass(frozen=True)
@@ -177,10 +178,11 @@ def _answers(runner, data, reference, threads, views):
     given = reference is None or isinstance(reference, np.ndarray)
     other = None if given else scores.runner_of(reference, threads=threads)
     logits, labels, other_logits = [], [], []
+    require_batches("data", data, "batches (images, labels)")
     for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError("data must be batches (images, labels)")
-        images = np.asarray(batch[0], np.float32)
+        images = images_of(batch)
         if views is None:
             logits.append(runner(images))
         else:

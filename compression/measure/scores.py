@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from compression.answers import require_finite, two_classes
-from compression.arguments import require_batches, shown
+from compression.arguments import require_batches, require_number, shown
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
 from compression.graph import all_layers, rebuild
@@ -41,6 +41,7 @@ def top_accuracy(logits: np.ndarray, labels: np.ndarray, *, k: int) -> float:
     Raises:
         ValueError: as `accuracy`, or k is not positive.
     """
+    require_number("k", k, whole=True)
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
     logits, labels = _checked(logits, labels)
@@ -133,7 +134,10 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
     """
     shape, name = list(runner.input_shape), runner.path or runner.kind
     if image_size is not None:
-        sides = (image_size,) * 2 if isinstance(image_size, int) else image_size
+        several = isinstance(image_size, (tuple, list))
+        sides = tuple(image_size) if several else (image_size,) * 2
+        for side in sides:
+            require_number("image_size", side, whole=True)
         first = takes_channels_first(runner)
         for axis, side in zip((1, 2) if first else (0, 1), sides, strict=True):
             if len(shape) != 3 or shape[axis] not in (None, side):

@@ -76,7 +76,8 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
         ValueError: as `sensitivity`; or the bound is negative, or is missed with all
             layers in float32, since images are rounded in every integer file.
     """
-    require_number("max_drop", max_drop)
+    if not isinstance(max_drop, float):
+        require_number("max_drop", max_drop)
     if not 0 <= max_drop <= 100:
         raise ValueError(f"max_drop must be 0 to 100 percentage points, got {max_drop}")
     precisions = known_precisions(precisions)

@@ -153,7 +153,7 @@ def _given(options, names):
     return [
         f"--{name.replace('_', '-')}"
         for name in names
-        if vars(options)[name] not in (None, False)
+        if vars(options)[name] is not None and vars(options)[name] is not False
     ]
 
 

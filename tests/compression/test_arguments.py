@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from compression import export, measure, pruning, quantization
+from compression import as_logits, export, measure, pruning, quantization
 from compression.pruning.channels.planning import require_settings
 from compression.quantization import quantize_aware
 
@@ -39,6 +39,7 @@ SETTINGS = {
     "min_channels": lambda v: require_settings(macs=0.5, min_channels=v),
     "rounds": lambda v: pruning.find_ticket(net(), print, final=0.5, rounds=v),
     "momentum": lambda v: quantize_aware(net(), momentum=v),
+    "k must": lambda v: measure.top_accuracy(np.eye(3), np.arange(3), k=v),
 }
 
 
@@ -61,6 +62,8 @@ def test_what_is_no_number_is_refused_by_name(name):
         lambda: pruning.Prune(HALF, floor=True),
         lambda: pruning.Prune(HALF, targets=["conv"]),
         lambda: pruning.Prune(HALF, select="conv"),
+        lambda: quantization.share_weights(net(), select="conv"),
+        lambda: quantization.quantize_by_plan(net(), "plan.json", []),
         lambda: pruning.Prune(HALF, exempt=[net().layers[1]]),
         lambda: pruning.KeepZeros(exempt=None),
         lambda: pruning.SparseChannels(pruning.Slimming(), exempt=3),
@@ -90,8 +93,8 @@ def test_what_is_no_function_or_name_is_refused(asked):
         lambda data: pruning.plan_channels(
             net(), macs=0.5, saliency="wanda", data=data or 3
         ),
-        lambda data: pruning.Wanda(data)(net(), net().trainable_variables[:1]),
-        lambda data: pruning.Taylor(data)(net(), net().trainable_variables[:1]),
+        lambda data: pruning.Wanda(data)(one := net(), one.trainable_variables[:1]),
+        lambda data: pruning.Taylor(data)(one := net(), one.trainable_variables[:1]),
     ],
 )
 def test_what_are_no_batches_is_refused(asked, wrong):
@@ -130,6 +133,8 @@ def test_images_that_no_net_like_this_takes(asked, data, message):
         lambda model: quantization.share_weights(model),
         lambda model: quantization.equalise(model),
         lambda model: measure.parameters(model),
+        lambda model: as_logits(model),
+        lambda model: pruning.reconstruct(net(), model, None, []),
         lambda model: measure.logits(model, [np.zeros((1, 4, 4, 2))]),
     ],
 )

@@ -107,7 +107,8 @@ def coarsest(
         ValueError: the model gives no logits, there are no variables, the data do not
             fit or are none, or the bound is not in [0, 1).
     """
-    require_number("max_drop", max_drop)
+    if not isinstance(max_drop, float):
+        require_number("max_drop", max_drop)
     if not 0 <= max_drop < 1:
         raise ValueError(
             "max_drop is a fraction, 0 or more and below 1 (0.01 is one point of "

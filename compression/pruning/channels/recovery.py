@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from compression.arguments import require_batches, require_number
+from compression.arguments import require_batches, require_number, shown
 from compression.graph import all_layers, read
 from compression.pruning.channels.batches import finite_images
 from compression.pruning.channels.groups import couple
@@ -84,6 +84,9 @@ def reconstruct(
             model (`compression.graph.rebuild(model, flatten=True)` takes them out);
             there is no batch, or a pixel is not finite; a number is out of its range.
     """
+    for net in (smaller, model):
+        if not isinstance(net, keras.Model):
+            raise ValueError(f"model must be a keras.Model, got {shown(net)}")
     if any(isinstance(layer, keras.Model) for layer in model.layers):
         raise ValueError(
             f"{model.name!r} has models inside: plan for and cut "
