@@ -45,7 +45,7 @@ def test_batches_of_two_inputs_and_of_labels_in_a_list():
 
 def test_one_logit_is_two_classes():
     net = on_images(keras.layers.Flatten(), keras.layers.Dense(1))
-    got = loss_of(None, net)(np.array([1, 0]), np.zeros((2, 1), "f4"))
+    got = loss_of(None, net)(np.array([[1], [0]]), np.zeros((2, 1), "f4"))
     assert float(got) == pytest.approx(np.log(2), rel=1e-5)
 
 
