@@ -1,6 +1,6 @@
 """Calibration: images from which quantization reads the ranges of activations."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -72,19 +72,28 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
     for batch in checked(model, batches):
         images.append(batch)
         size += batch.nbytes
-        require_end(sum(map(len, images)), size)
+        require_end(images, size)
     return np.concatenate(images)
 
 
 def require_end(
-    count: int, size: int, name: str = "calibration", most: int = MOST_BYTES
+    batches: Sequence[np.ndarray],
+    size: int,
+    name: str = "calibration",
+    most: int = MOST_BYTES,
 ) -> None:
-    """Raises ValueError where images that are held in memory, in bytes, are too large.
+    """Raises ValueError where batches that are held in memory are too large.
 
     Of data that never end nobody sees more than that.
+
+    Args:
+        batches: the images so far.
+        size: of all of them, in bytes.
+        name: of the argument.
+        most: bytes.
     """
     if size > most:
-        raise _endless(name, count, size)
+        raise _endless(name, sum(map(len, batches)), size)
 
 
 def _endless(name, count, size):

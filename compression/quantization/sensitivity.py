@@ -81,7 +81,7 @@ class Examples:
             expected = shape[1:]  # where a model leaves a size open, one for all
             labels.append(_classes(batch[1], shape[0]))
             size += images[-1].nbytes
-            require_end(sum(map(len, images)), size, "data", MOST_LABELLED)
+            require_end(images, size, "data", MOST_LABELLED)
         if not images:
             raise ValueError("data holds no batches")
         return cls(np.concatenate(images), np.concatenate(labels))
