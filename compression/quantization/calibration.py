@@ -92,7 +92,7 @@ def require_end(
         name: of the argument.
         most: bytes.
     """
-    if size > most:
+    if size > most or len(batches) > MOST_IMAGES:
         raise _endless(name, sum(map(len, batches)), size)
 
 

@@ -173,6 +173,8 @@ def test_data_that_never_end_are_refused(monkeypatch):
     monkeypatch.setattr(examples, "MOST_LABELLED", 5 * X.nbytes)
     with pytest.raises(ValueError, match="data goes on after 240 images.* ever end"):
         sensitivity(dense_net(), itertools.repeat((X, Y)))
+    with pytest.raises(ValueError, match="data goes on after 0 images"):
+        sensitivity(dense_net(), itertools.repeat((X[:0], Y[:0])))
 
 
 def test_an_open_image_size_is_that_of_the_images():
