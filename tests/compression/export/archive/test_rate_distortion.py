@@ -193,7 +193,7 @@ def test_a_net_without_float32_weights_is_refused():
 def test_nets_as_training_leaves_them_are_archived(named, tmp_path):
     """Compiled with a loss, and one that names its output."""
     net, data = classifier()
-    output = {"answer": net.output} if named else net.output
+    output = {"answer": net.outputs[0]} if named else net.outputs[0]
     net = keras.Model(net.inputs, output)
     net.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     path = tmp_path / "net.limbeck"
