@@ -1,7 +1,7 @@
 """What users give, checked: numbers, names of layers."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -57,3 +57,25 @@ def names(setting: str, given: str | Iterable[str]) -> tuple[str, ...]:
             f"{shown(given)}"
         )
     return found
+
+
+def require_batches(name: str, given: Any, what: str = "batches of images") -> None:
+    """Check that batches can be gone through; what is in them is the caller's matter.
+
+    Args:
+        name: of the argument.
+        given: for it.
+        what: it must be.
+
+    Raises:
+        ValueError: it is no iterable, or a text, or one dict.
+    """
+    if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
+        raise ValueError(f"{name} must be {what}, got {shown(given)}")
+
+
+def fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:
+    """Whether an array has a shape in which None is any size."""
+    return len(shape) == len(expected) and all(
+        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
+    )

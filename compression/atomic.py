@@ -1,5 +1,6 @@
 """A file or folder takes its place at once, complete, or not at all."""
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     When the block raises, whatever was at `path` is still there and nothing else is.
     An existing folder cannot be replaced in one step: it is moved aside first and
-    moved back should the second step fail. Errors of a full disk name `path`.
+    moved back should the second step fail. A folder is not replaced by a file, nor a
+    file by a folder. Errors of a full disk name `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A folder of our own, so that the new file has the usual permissions.
@@ -41,6 +43,10 @@ def replacing(path: Path) -> Iterator[Path]:
     with naming(path), unfinished as folder:
         new = Path(folder) / path.name
         yield new
+        if path.is_dir() and not new.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder: not replaced", str(path))
+        if path.exists() and new.is_dir() and not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a file: not replaced", str(path))
         if not path.is_dir():
             new.replace(path)
             return

@@ -18,6 +18,8 @@ from typing import Any
 import keras
 from keras import tree
 
+from compression.arguments import shown
+
 LEFT_OUT = object()  # what `replace` answers for a call whose input shall pass it by
 
 
@@ -187,7 +189,12 @@ def all_layers(layer: keras.Layer) -> list[keras.Layer]:
 
     For a model: its layers, those of models inside it and what these are made of. No
     graph is needed.
+
+    Raises:
+        ValueError: it is neither a layer nor a model.
     """
+    if not isinstance(layer, keras.Layer):
+        raise ValueError(f"model must be a keras.Model, got {shown(layer)}")
     return layer._flatten_layers()
 
 
@@ -298,6 +305,8 @@ def _walk(model, given, around, flatten, calls, flattened):  # noqa: PLR0913
     whose inputs are calls of their own.
     """
     function = _function_of(model)
+    if function is None and not isinstance(model, keras.Operation):
+        raise ValueError(f"model must be a keras.Model, got {shown(model)}")
     if function is None:
         raise ValueError(
             "this needs a built functional or Sequential model, got "

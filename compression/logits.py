@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import layers
 
+from compression.arguments import shown
 from compression.graph import Source, called_once, has_graph, read
 from compression.quantization.ranges import ActivationRange, LeaveFloat
 
@@ -108,7 +109,8 @@ def require_logits(model: keras.Model, role: str) -> None:
         word = found.word if found.kind == PROBABILITIES else found.kind
         raise ValueError(
             f"{role} {model.name!r} ends in a {word} (layer {found.layer.name!r}), but "
-            "distillation needs logits: build it with a linear last layer"
+            "logits are needed: give as_logits(model), or build it with a linear last "
+            "layer"
         )
 
 
@@ -128,6 +130,8 @@ def as_logits(model: keras.Model) -> keras.Model:
         ValueError: the model is no such model, or ends in something that logits
             cannot be read from, such as a sigmoid.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {shown(model)}")
     if isinstance(model, keras.Sequential) and not model.built:
         raise ValueError(f"{model.name!r} is not built; give it an input shape first")
     if not has_graph(model):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import shown
 from compression.graph import all_layers, own_trainable_variables
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
@@ -37,6 +38,8 @@ def learned_variables(layer: keras.Layer) -> list[keras.Variable]:
 
 def require_finite_weights(model: keras.Model) -> None:
     """Raises ValueError, with the name of a variable, where `model` has NaN or inf."""
+    if not isinstance(model, keras.Layer):
+        raise ValueError(f"model must be a keras.Model, got {shown(model)}")
     for variable in model.variables:
         value = ops.convert_to_numpy(variable.value)
         if "float" in variable.dtype and not np.isfinite(value).all():

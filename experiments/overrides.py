@@ -98,7 +98,7 @@ def _fitting(hint, text, path):
     """`text` as the first kind of value that it can be, or an error."""
     kinds = typing.get_args(hint) if is_union(hint) else (hint,)
     for kind in kinds:
-        with contextlib.suppress(ValueError, TypeError):
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
             return _as(kind, text)
     wanted = " or ".join(_in_words(kind) for kind in kinds)
     raise ValueError(f"{path} must be {wanted}, got {text!r}")
@@ -138,5 +138,5 @@ def _parsed(text):
         return words[text.strip().lower()]
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return text  # all of these are of texts that are no Python value

@@ -14,6 +14,7 @@ from compression.atomic import replacing
 from experiments import recipes, report
 from experiments.files import read_json, read_text, write_json
 from experiments.runs.contents import Record
+from experiments.runs.fingerprints import rows_as_measured
 from experiments.runs.layout import RunFolder
 
 README = Path(__file__).resolve().parents[1] / "README.md"  # of a checkout
@@ -41,7 +42,7 @@ def record(run: Path, root: Path = recipes.ROOT) -> list[Path]:
         ValueError: its recipe belongs to no experiment; lists them.
     """
     folder = RunFolder(run)
-    rows = folder.read_rows()
+    rows = rows_as_measured(folder)
     about = {
         "recipe": folder.read_recipe(),
         "environment": folder.read_environment(),

@@ -6,7 +6,7 @@ no JSON, as numpy's numbers are, would be refused by the record of a finished ru
 
 import dataclasses
 import functools
-import math
+import sys
 import types
 import typing
 from typing import Any
@@ -51,7 +51,7 @@ def _fits(hint, value):
         return any(_fits(kind, value) for kind in typing.get_args(hint))
     if hint is float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        return number and math.isfinite(value)
+        return number and -sys.float_info.max <= value <= sys.float_info.max
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint in WORDS:

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from compression.answers import agreement, require_finite
+from compression.arguments import require_batches
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
@@ -19,6 +20,7 @@ from compression.measure.latency import Latency, latencies
 from compression.measure.macs import macs
 from compression.measure.parameters import parameters
 from compression.measure.sizes import encoded_size, model_sizes, size, zipped_size
+from compression.quantization.calibration import images_of
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,7 @@ def _encoded(runner, size, asked):
 
 def _size_of(data, channels_first):
     """(height, width) of the first images, None if there are none; and all of data."""
+    require_batches("data", data, "batches (images, labels)")
     batches = iter(data)
     for first in batches:
         shape = np.shape(first[0] if isinstance(first, (tuple, list)) else first)
@@ -175,10 +178,11 @@ def _answers(runner, data, reference, threads, views):
     given = reference is None or isinstance(reference, np.ndarray)
     other = None if given else scores.runner_of(reference, threads=threads)
     logits, labels, other_logits = [], [], []
+    require_batches("data", data, "batches (images, labels)")
     for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError("data must be batches (images, labels)")
-        images = np.asarray(batch[0], np.float32)
+        images = images_of(batch)
         if views is None:
             logits.append(runner(images))
         else:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from compression.answers import require_finite, two_classes
+from compression.arguments import require_batches, require_number, shown
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
 from compression.graph import all_layers, rebuild
@@ -40,6 +41,7 @@ def top_accuracy(logits: np.ndarray, labels: np.ndarray, *, k: int) -> float:
     Raises:
         ValueError: as `accuracy`, or k is not positive.
     """
+    require_number("k", k, whole=True)
     if k < 1:
         raise ValueError(f"k must be positive, got {k}")
     logits, labels = _checked(logits, labels)
@@ -86,6 +88,7 @@ def logits(
         ValueError: there are no images, they do not fit, or logits are not finite.
     """
     runner = runner_of(model_or_path)
+    require_batches("batches", batches)
     outputs = [
         runner(batch[0] if isinstance(batch, (tuple, list)) else batch)
         for batch in batches
@@ -111,6 +114,11 @@ def runner_of(
         return model_or_path
     if isinstance(model_or_path, keras.Model):
         return of_model(model_or_path)
+    if not isinstance(model_or_path, str | Path):
+        raise ValueError(
+            f"a keras.Model or the path of a file is measured, got "
+            f"{shown(model_or_path)}"
+        )
     return load(model_or_path, threads=threads)
 
 
@@ -126,7 +134,10 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
     """
     shape, name = list(runner.input_shape), runner.path or runner.kind
     if image_size is not None:
-        sides = (image_size,) * 2 if isinstance(image_size, int) else image_size
+        several = isinstance(image_size, (tuple, list))
+        sides = tuple(image_size) if several else (image_size,) * 2
+        for side in sides:
+            require_number("image_size", side, whole=True)
         first = takes_channels_first(runner)
         for axis, side in zip((1, 2) if first else (0, 1), sides, strict=True):
             if len(shape) != 3 or shape[axis] not in (None, side):

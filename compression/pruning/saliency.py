@@ -15,7 +15,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.arguments import shown
+from compression.arguments import require_batches, shown
 from compression.pruning.gradients import gradients, mean_loss
 
 Scores = list[np.ndarray]
@@ -271,7 +271,13 @@ def pairs(data: Data) -> Iterable:
         ValueError: no batch came.
     """
     batch = None
-    for batch in data() if callable(data) else data:
+    batches = data() if callable(data) else data
+    require_batches("a saliency's data", batches, "batches (x, y)")
+    for batch in batches:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ValueError(
+                f"a saliency's data must be batches (x, y), got {shown(batch)}"
+            )
         yield batch[0], batch[1]
     if batch is None:
         raise ValueError(

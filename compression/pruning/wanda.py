@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from keras import layers, ops
 
+from compression.arguments import require_batches
 from compression.graph import all_layers
 from compression.pruning.saliency import Data
 from compression.weights import KERNELS
@@ -47,8 +48,10 @@ class Wanda:
                 found = _sums_of_squares(inputs, layer)
                 squares[id(variable)] = squares.get(id(variable), 0) + found
 
+        batches = self.data() if callable(self.data) else self.data
+        require_batches("Wanda's data", batches, "batches x or (x, y)")
         with _watched(owners, note):
-            for batch in self.data() if callable(self.data) else self.data:
+            for batch in batches:
                 x = batch[0] if isinstance(batch, (tuple, list)) else batch
                 model(x, training=False)
         missing = [v.path for v in variables if id(v) not in squares]

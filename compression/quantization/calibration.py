@@ -1,11 +1,11 @@
 """Calibration: images from which quantization reads the ranges of activations."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import keras
 import numpy as np
 
-from compression.arguments import shown
+from compression.arguments import fits, require_batches, shown
 
 # A few hundred images are enough: more than these come from data that never ends.
 MOST_IMAGES = 100_000
@@ -34,10 +34,11 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
         ValueError: there are none, or they are not of the model's size, not finite, or
             so many that the data may never end.
     """
+    require_batches("calibration", batches)
     count, size = 0, 0
     expected = _image_shape(model)
     for calls, batch in enumerate(map(images_of, batches)):
-        if not _fits(batch.shape[1:], expected):
+        if not fits(batch.shape[1:], expected):
             raise ValueError(
                 f"calibration must be batches of images {expected}, one has the shape "
                 f"{batch.shape}; an array of images is one batch: [images]"
@@ -51,7 +52,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
             )
         count, size = count + len(batch), size + batch.nbytes
         if max(count, calls) > MOST_IMAGES:
-            raise _endless(count, size)
+            raise _endless("calibration", count, size)
         yield batch
     if not count:
         raise ValueError("calibration holds no images")
@@ -71,15 +72,34 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
     for batch in checked(model, batches):
         images.append(batch)
         size += batch.nbytes
-        if size > MOST_BYTES:
-            raise _endless(sum(map(len, images)), size)
+        require_end(images, size)
     return np.concatenate(images)
 
 
-def _endless(count, size):
+def require_end(
+    batches: Sequence[np.ndarray],
+    size: int,
+    name: str = "calibration",
+    most: int = MOST_BYTES,
+) -> None:
+    """Raises ValueError where batches that are held in memory are too large.
+
+    Of data that never end nobody sees more than that.
+
+    Args:
+        batches: the images so far.
+        size: of all of them, in bytes.
+        name: of the argument.
+        most: bytes.
+    """
+    if size > most or len(batches) > MOST_IMAGES:
+        raise _endless(name, sum(map(len, batches)), size)
+
+
+def _endless(name, count, size):
     return ValueError(
-        f"calibration goes on after {count} images ({size / 2**20:.0f} MiB): does it "
-        "ever end? A few hundred are enough, such as the first batches, dataset.take(8)"
+        f"{name} goes on after {count} images ({size / 2**20:.0f} MiB): does it ever "
+        "end? A few hundred are enough, such as the first batches, dataset.take(8)"
     )
 
 
@@ -90,12 +110,6 @@ def _image_shape(model):
             f"{len(model.inputs)}: quantize_aware without calibration takes it"
         )
     return tuple(model.inputs[0].shape[1:])
-
-
-def _fits(shape, expected):
-    return len(shape) == len(expected) and all(
-        wanted in (None, size) for size, wanted in zip(shape, expected, strict=True)
-    )
 
 
 def samples(images: np.ndarray, batch: int) -> Iterator[list[np.ndarray]]:

@@ -128,13 +128,18 @@ def learned_steps(x, step, *, least: int, most: int, features: int):
         least: lowest code, -Q_N in the paper.
         most: highest code, Q_P.
         features: of a tensor of activations for each image, or weights, that have the
-            step.
+            step; a number, or an integer tensor.
     """
-    weight = 1 / math.sqrt(features * most)
+    root = math.sqrt if isinstance(features, int) else _root
+    weight = 1 / root(features * most)
     step = positive(step)
     step = ops.stop_gradient(step * (1 - weight)) + step * weight
     codes = ops.clip(x / step, least, most)
     return (codes + ops.stop_gradient(rounded(codes) - codes)) * step
+
+
+def _root(number):
+    return ops.sqrt(ops.cast(number, "float32"))
 
 
 def positive(learnt):

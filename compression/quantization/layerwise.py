@@ -9,7 +9,7 @@ from keras import ops
 
 from compression.arguments import names
 from compression.graph import Call, Graph, Source, called_once, read
-from compression.quantization.placement import skipped
+from compression.quantization.placement import require_channels_last, skipped
 from compression.quantization.twins import Quantized, twin_class
 
 BATCH = 64  # images that go through a net together
@@ -35,15 +35,21 @@ def kernels(graph: Graph, skip: str | Sequence[str] = ()) -> list[int]:
     """Numbers of the calls of layers with kernels that are called once, in their order.
 
     Less those that `skip` names.
+
+    Raises:
+        ValueError: one of them has its channels first.
     """
     kept = skipped(graph, names("skip", skip))
-    return [
+    found = [
         number
         for number, call in enumerate(graph.calls)
         if (isinstance(call.operation, Quantized) or twin_class(call.operation))
         and id(call.operation) not in kept
         and called_once(graph, call)
     ]
+    for number in found:
+        require_channels_last(graph.calls[number])
+    return found
 
 
 def visits(

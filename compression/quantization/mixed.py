@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import keras
 
-from compression.arguments import names
+from compression.arguments import names, require_number
 from compression.quantization.precision_plan import PrecisionPlan, weight_bytes
 from compression.quantization.sensitivity import (
     Examples,
     LayerCost,
     costs,
-    require_precisions,
+    known_precisions,
     scores_of,
 )
 from compression.quantization.switched import FLOAT, INT4, INT8, SwitchedNet
@@ -76,11 +76,13 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
         ValueError: as `sensitivity`; or the bound is negative, or is missed with all
             layers in float32, since images are rounded in every integer file.
     """
+    if not isinstance(max_drop, float):
+        require_number("max_drop", max_drop)
     if not 0 <= max_drop <= 100:
         raise ValueError(f"max_drop must be 0 to 100 percentage points, got {max_drop}")
-    require_precisions(precisions)
+    precisions = known_precisions(precisions)
     skip = names("skip", skip)
-    data = Examples.of(data)
+    data = Examples.of(data, model)
     net = SwitchedNet(
         model, [data.images] if calibration is None else calibration, skip
     )

@@ -277,11 +277,16 @@ def kind_of(call: Call, floats: Collection[int]) -> str:
             f"float32 with skip=({layer.name!r},); a layer of your own says by an "
             'attribute output_range, "kept" or "own", what its kernel does'
         )
-    if getattr(layer, "data_format", None) == "channels_first":
+    require_channels_last(call)
+    return kind
+
+
+def require_channels_last(call: Call) -> None:
+    """Raises ValueError where a layer has its channels first."""
+    if getattr(call.operation, "data_format", None) == "channels_first":
         raise ValueError(
             f"{call.path!r} has its channels first: integer kernels take them last"
         )
-    return kind
 
 
 def _kind(layer):  # noqa: PLR0911, a table

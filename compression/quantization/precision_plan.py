@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from compression.arguments import shown
 from compression.plan_files import listed, read_plan, text, write_plan
 from compression.quantization.apart import kernels_apart
 from compression.quantization.aware import quantize_aware
@@ -70,6 +71,11 @@ def quantize_by_plan(
         ValueError: the plan is of another net, or holds a precision that a file cannot
             mix with others.
     """
+    if not isinstance(plan, PrecisionPlan):
+        raise ValueError(
+            f"plan must be a PrecisionPlan, such as load_precision_plan reads, got "
+            f"{shown(plan)}"
+        )
     net = kernels_apart(model, plan.skip)
     _require(plan, net)
     return quantize_aware(

@@ -232,7 +232,7 @@ class StepRange(ActivationRange):
         if not training:
             return super().call(x)
         least, most = self._codes
-        features = math.prod(x.shape[1:])
+        features = math.prod(ops.shape(x)[1:])  # a tensor, of maps of open size
         wide = ops.cast(x, "float32")
         found = learned_steps(
             wide, self.step, least=least, most=most, features=features

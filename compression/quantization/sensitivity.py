@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from compression.quantization.calibration import images_of
+from compression.arguments import fits, require_batches
+from compression.quantization.calibration import images_of, require_end
 from compression.quantization.switched import INT4, INT8, SwitchedNet
+
+MOST_LABELLED = 2**32  # bytes of images in memory: 7,000 of 224 px
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,35 @@ class Examples:
     labels: np.ndarray
 
     @classmethod
-    def of(cls, data: Iterable) -> "Examples":
-        """All of batches (images, labels).
+    def of(cls, data: Iterable, model: keras.Model) -> "Examples":
+        """All of batches (images, labels), for `model`.
 
         Raises:
-            ValueError: there are none, or one has no labels or other ones.
+            ValueError: there are none, one has no labels or other ones, images are not
+                those of the model's one input, or take too much memory.
         """
-        images, labels = [], []
+        require_batches("data", data, "batches (images, labels)")
+        inputs = getattr(model, "inputs", None) or ()
+        if len(inputs) > 1:
+            raise ValueError(
+                f"data are images of one input, {model.name!r} has {len(inputs)}"
+            )
+        expected = tuple(inputs[0].shape[1:]) if inputs else None
+        images, labels, size = [], [], 0
         for batch in data:
             if not isinstance(batch, (tuple, list)) or len(batch) < 2:
                 raise ValueError("data must be batches (images, labels)")
             images.append(images_of(batch))
-            labels.append(_classes(batch[1], len(images[-1])))
+            shape = images[-1].shape
+            if expected is not None and not fits(shape[1:], expected):
+                raise ValueError(
+                    f"data must be batches of images {expected} with labels, one has "
+                    f"the shape {shape}"
+                )
+            expected = shape[1:]  # where a model leaves a size open, one for all
+            labels.append(_classes(batch[1], shape[0]))
+            size += images[-1].nbytes
+            require_end(images, size, "data", MOST_LABELLED)
         if not images:
             raise ValueError("data holds no batches")
         return cls(np.concatenate(images), np.concatenate(labels))
@@ -106,19 +126,25 @@ def sensitivity(
         ValueError: an argument is not one of those above; the model has no graph, or a
             layer without integer kernel; or data do not fit.
     """
-    data = Examples.of(data)
-    require_precisions(precisions)
+    data = Examples.of(data, model)
+    precisions = known_precisions(precisions)
     net = SwitchedNet(
         model, [data.images] if calibration is None else calibration, skip
     )
     return costs(net, data, precisions, log)
 
 
-def require_precisions(precisions: Sequence[str]) -> None:
-    """Raises ValueError unless all are "int8" or "int4", and there is one."""
-    for precision in precisions or [None]:
+def known_precisions(given: str | Iterable[str]) -> tuple[str, ...]:
+    """One precision or several, as a tuple.
+
+    Raises:
+        ValueError: one is neither "int8" nor "int4", or there is none.
+    """
+    found = (given,) if isinstance(given, str) else tuple(given)
+    for precision in found or [None]:
         if precision not in (INT8, INT4):
             raise ValueError(f"precisions must be of int8 and int4, got {precision!r}")
+    return found
 
 
 def costs(

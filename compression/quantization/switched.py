@@ -68,19 +68,31 @@ class Switch(keras.Layer):
 
 
 class Sample(keras.Layer):
-    """Some numbers of each image, at places drawn once; all of a small tensor."""
+    """Some numbers of each image, at places drawn once; all of a small tensor.
+
+    Of maps whose size is open, places are fractions of it.
+    """
 
     def build(self, input_shape):
+        random = np.random.default_rng(0)
+        if None in input_shape[1:]:
+            self.size, self.places = None, np.sort(random.random(SAMPLED, "float32"))
+            return
         self.size = int(np.prod(input_shape[1:]))
         places = np.arange(self.size)
         if self.size > SAMPLED:
-            random = np.random.default_rng(0)
             places = np.sort(random.choice(self.size, SAMPLED, replace=False))
         self.places = places.astype("int32")
 
     def call(self, x):
-        flat = ops.reshape(ops.cast(x, "float32"), (-1, self.size))
-        return ops.take(flat, self.places, axis=1)
+        x = ops.cast(x, "float32")
+        if self.size is not None:
+            flat = ops.reshape(x, (-1, self.size))
+            return ops.take(flat, self.places, axis=1)
+        flat = ops.reshape(x, (ops.shape(x)[0], -1))
+        size = ops.cast(ops.shape(flat)[1], "float32")
+        places = ops.minimum(self.places * size, size - 1)
+        return ops.take(flat, ops.cast(places, "int32"), axis=1)
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,10 @@ def share_weights(
             finite; a name matches no layer; or an argument is not one of those above.
     """
     how = Sharing(clusters, **options)
+    if select is not None and not callable(select):
+        raise ValueError(
+            f"select must be a function of a variable, got {shown(select)}"
+        )
     net = rebuild(model)
     found = [v for v in net.variables if v.name in KERNELS]
     chosen = kernels_to_share(

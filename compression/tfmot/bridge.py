@@ -15,6 +15,7 @@ import numpy as np
 from keras import tree
 
 from compression.graph import Call, Graph, Source, has_graph, read, rebuild
+from compression.layer_names import require_compilable_names
 from compression.tfmot.layer_twins import twin
 from compression.tfmot.packages import tf_keras
 from compression.weights import require_finite_weights
@@ -44,6 +45,7 @@ def to_tf_keras(model: keras.Model):
             twin, weights are not finite, or the twin does not compute the same.
     """
     require_keras_3(model)
+    require_compilable_names(model)
     require_finite_weights(model)
     from compression.export.serving import float32_twin  # imports TensorFlow
 

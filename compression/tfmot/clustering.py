@@ -12,7 +12,7 @@ import numpy as np
 
 from compression.arguments import require_number
 from compression.tfmot.bridge import layer_names, to_tf_keras, weights_back
-from compression.tfmot.int8_file import write_int8
+from compression.tfmot.int8_file import require_path, write_int8
 from compression.tfmot.packages import tf_keras, tfmot
 from compression.tfmot.pruning import kernel_layers
 from compression.tfmot.refusals import naming_the_layer
@@ -73,6 +73,7 @@ def cluster(  # noqa: PLR0913, each is a choice of tfmot's
     """
     how = Training(**training)
     require_sharing(clusters, initialisation, scope, gradient, preserve_zeros)
+    require_path(path, model)
     twin, data = to_tf_keras(model), how.data(train)
     chosen = kernel_layers(model, exempt)
     if scope == "channel":

@@ -9,7 +9,7 @@ import numpy as np
 
 from compression.answers import agreement
 from compression.atomic import replacing
-from compression.export.checks import check_file
+from compression.export.checks import check_file, check_model
 from compression.export.litert import litert
 from compression.export.outputs import output_name
 from compression.export.quantized import FEW, LEAST_AGREEMENT
@@ -18,6 +18,23 @@ from compression.quiet import quiet
 from compression.tfmot.training import Batches
 
 IMAGES = 256  # of calibration: more changes little
+
+
+def require_path(path: str | Path | None, model: keras.Model) -> None:
+    """Checks, before anything is trained, that a file of `model` can be written.
+
+    Raises:
+        IsADirectoryError: `path` is a folder.
+        ValueError: it does not end in .tflite, or `model` can have no such file.
+    """
+    if path is None:
+        return
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"path must end in .tflite, got {path}")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: not replaced")
+    check_model(model, 1)
 
 
 def write_int8(model: keras.Model, path: str | Path, data: Batches) -> Path:

@@ -13,7 +13,7 @@ from compression.choice import exempted, layer_path
 from compression.pruning.patterns import Block, Element, OfM
 from compression.pruning.patterns import pattern as pattern_of
 from compression.tfmot.bridge import layer_names, to_tf_keras, weights_back
-from compression.tfmot.int8_file import write_int8
+from compression.tfmot.int8_file import require_path, write_int8
 from compression.tfmot.packages import tf_keras, tfmot
 from compression.tfmot.refusals import naming_the_layer
 from compression.tfmot.schedules import final_sparsity, schedule_of
@@ -67,6 +67,7 @@ def prune(  # noqa: PLR0913, each is a choice of tfmot's
             or tfmot does not take a layer.
     """
     how, options = Training(**training), pattern_options(pattern, pooling)
+    require_path(path, model)
     twin, data = to_tf_keras(model), how.data(train)
     chosen = kernel_layers(model, exempt)
     if "block_size" in options:

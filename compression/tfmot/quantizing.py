@@ -9,7 +9,6 @@ from typing import Any
 import keras
 
 from compression.arguments import names
-from compression.export.checks import check_model
 from compression.tfmot.bridge import (
     layer_names,
     require_layers,
@@ -17,7 +16,7 @@ from compression.tfmot.bridge import (
     weights_back,
 )
 from compression.tfmot.fused_relus import with_fused_relus
-from compression.tfmot.int8_file import write_fake_quantized
+from compression.tfmot.int8_file import require_path, write_fake_quantized
 from compression.tfmot.own_layers import own
 from compression.tfmot.packages import tf_keras, tfmot
 from compression.tfmot.refusals import naming_the_layer
@@ -61,8 +60,7 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
         ValueError: an argument is not as above, or tfmot does not take a layer.
     """
     how, configs = Training(**training), dict(configs or {})
-    if path is not None:
-        _check_path(path, model)
+    require_path(path, model)
     twin, data = with_fused_relus(to_tf_keras(model)), how.data(train)
     exempt = names("exempt", exempt)
     require_names(model, [*configs, *exempt])
@@ -80,12 +78,6 @@ def quantize(  # noqa: PLR0913, each is a choice of tfmot's
     if path is not None:
         write_fake_quantized(aware, model, path, data)
     return weights_back(aware, model)
-
-
-def _check_path(path, model):
-    if Path(path).suffix != ".tflite":
-        raise ValueError(f"path must end in .tflite, got {path}")
-    check_model(model, 1)
 
 
 def require_names(model: keras.Model, patterns: Sequence[str]) -> None:

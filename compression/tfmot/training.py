@@ -20,6 +20,7 @@ from compression.tfmot.packages import tf_keras
 
 LEAST = {"epochs": 0, "batch_size": 1, "steps_per_epoch": 1, "best_from": 0}
 OPTIONAL = ("steps_per_epoch", "best_from")
+MOST_STEPS = 10_000_000  # of an epoch: more come from data that never end
 FROM_PROBABILITIES = ("softmax", "sigmoid", "probabilities")
 
 
@@ -33,7 +34,7 @@ class Training:
         learning_rate: of an optimizer given by name; None: as tf_keras has it.
         loss: of tf_keras or Keras 3, its name, or a function of (labels, outputs).
             None: cross-entropy of integer classes, of logits or probabilities as the
-            model gives them.
+            model gives them; of one output that of two classes.
         metrics: of tf_keras, or names.
         batch_size: of training data that are arrays.
         validation_data: as the training data.
@@ -108,8 +109,14 @@ class Training:
         )
 
     def fit(self, trained, data: "Batches", callbacks: Sequence[Any] = ()) -> None:
-        """Trains `trained`, which is compiled."""
+        """Trains `trained`, which is compiled.
+
+        Raises:
+            ValueError: no loss was given, and the labels are no integer classes.
+        """
         held_out = self.validation_data
+        if self.loss is None:
+            _require_classes(data, trained)
         trained.fit(
             data.dataset,
             epochs=self.epochs,
@@ -204,8 +211,7 @@ def batches(
             "training data must be a tf.data.Dataset, a tuple (images, labels) of "
             f"arrays, or a list of batches, got {shown(type(given))}"
         )
-    if dataset.element_spec is None or not isinstance(dataset.element_spec, tuple):
-        raise ValueError("training data must be batches (images, labels)")
+    _require_pair(dataset.element_spec)
     if steps is not None:
         return Batches(_endless(dataset), steps)
     steps = int(dataset.cardinality())
@@ -214,7 +220,11 @@ def batches(
             "the training data never end: give steps_per_epoch, or dataset.take(steps)"
         )
     if steps == tf.data.UNKNOWN_CARDINALITY:
-        steps = sum(1 for _ in dataset)
+        steps = sum(1 for _ in dataset.take(MOST_STEPS))
+        if steps == MOST_STEPS:
+            raise ValueError(
+                f"the training data go on after {steps} batches: do they ever end?"
+            )
     if not steps:
         raise ValueError("the training data hold no batch")
     return Batches(dataset, steps)
@@ -229,6 +239,33 @@ def _endless(dataset):
     return dataset
 
 
+def _require_pair(batch):
+    if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+        raise ValueError("training data must be batches (images, labels)")
+
+
+def _require_classes(data, trained):
+    """Cross-entropy of other labels is an error of tf_keras's, or a number of none."""
+    shape = trained.output_shape
+    if not isinstance(shape, tuple):
+        return  # of several outputs
+    classes = max(shape[-1], 2)
+    for batch in data.dataset.take(1):
+        labels = np.asarray(batch[1])
+        flat = labels.ndim == 1 or (labels.ndim == 2 and labels.shape[1] == 1)
+        if not flat or labels.dtype.kind not in "iu":
+            raise ValueError(
+                "labels must be integer classes (n,), as the loss takes them, got "
+                f"{labels.shape} of {labels.dtype}; of one-hot labels give "
+                "labels.argmax(-1), or give a loss"
+            )
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(
+                f"labels must be 0 to {classes - 1}, of {classes} classes, "
+                f"got {labels.min()} to {labels.max()}"
+            )
+
+
 def _same_length(images, labels):
     return hasattr(images, "shape") and len(images) == len(labels)
 
@@ -239,26 +276,37 @@ def _generated(given):
     first = next(iter(given), None)
     if first is None:
         raise ValueError("the training data hold no batch")
+    _require_pair(first)
 
     def spec(value):
-        value = np.asarray(value)
         return tf.TensorSpec((None, *value.shape[1:]), value.dtype)
 
     def arrays():
         for batch in given:
-            yield tree.map_structure(np.asarray, tuple(batch))
+            yield tuple(map(_arrays, batch))
 
-    signature = tree.map_structure(spec, tuple(first))
+    signature = tree.map_structure(spec, tuple(map(_arrays, first)))
     return tf.data.Dataset.from_generator(arrays, output_signature=signature)
+
+
+def _arrays(value):
+    """An array; of several inputs or outputs a tuple or dict, as tf.data takes them."""
+    if isinstance(value, dict):
+        return {key: _arrays(each) for key, each in value.items()}
+    several = isinstance(value, (tuple, list)) and any(np.ndim(x) for x in value)
+    return tuple(map(_arrays, value)) if several else np.asarray(value)
 
 
 def loss_of(given: Any, model: keras.Model) -> Any:
     """A loss as tf_keras takes it; None: the one that `Training` describes."""
     if given is None:
         kinds = {"linear"} if len(model.outputs) != 1 else {ending(model).kind}
-        return tf_keras().losses.SparseCategoricalCrossentropy(
-            from_logits=not kinds & set(FROM_PROBABILITIES)
+        losses = tf_keras().losses
+        one = len(model.outputs) == 1 and model.outputs[0].shape[-1] == 1
+        kind = (
+            losses.BinaryCrossentropy if one else losses.SparseCategoricalCrossentropy
         )
+        return kind(from_logits=not kinds & set(FROM_PROBABILITIES))
     if isinstance(given, keras.losses.Loss):
         return _called(given)
     return given

@@ -60,7 +60,8 @@ def run(  # noqa: PLR0913, as the other benchmarks
     names = list(only or (() if files else NETS[1:2] if quick else NETS))
     nets = {name: archive_nets.made(name, small=quick) for name in names}
     for path in files:
-        nets[path.name] = archive_nets.of_file(path)
+        name = str(path) if path.name in nets else path.name
+        nets[name] = archive_nets.of_file(path)
     codecs, skipped = _codecs()
     rows = []
     for name, arrays in nets.items():

@@ -4,7 +4,7 @@ import sys
 
 from experiments.cli import model_data
 from experiments.cli.agreement import agreement_on_stderr
-from experiments.cli.options import model_file, path, start_tensorflow
+from experiments.cli.options import model_file, path, points, start_tensorflow
 
 EXAMPLES = """
 limbeck export net.keras net.tflite
@@ -21,6 +21,7 @@ OTHER_FILES = {
     *(".tflite", ".lite", ".tfl", ".mlmodel", ".mlpackage"),
     *(".engine", ".xml", ".bin", ".zip"),
 }
+UNCALIBRATED = ("float32", "float16", "dynamic")
 
 
 def add(commands):
@@ -46,7 +47,10 @@ def add(commands):
         "folder",
     )
     command.add_argument(
-        "--precision", default="float32", metavar="NAME", help="(float32)"
+        "--precision",
+        metavar="NAME",
+        help="of .tflite: float32, float16, dynamic, int8, int16x8; of a SavedModel: "
+        "float32, float16, int8 (float32)",
     )
     command.add_argument(
         "--float-ends",
@@ -59,11 +63,11 @@ def add(commands):
         help="of int8: minmax, percentile, mse, kl (the converter's own, of minmax)",
     )
     command.add_argument(
-        "--weight-bits", type=int, default=8, metavar="N", help="of int8: 8, 4 (8)"
+        "--weight-bits", type=int, metavar="N", help="of int8: 8, 4 (8)"
     )
     command.add_argument(
         "--max-drop",
-        type=float,
+        type=points,
         metavar="POINTS",
         help="of .limbeck: weights are rounded, and at most so many points of top-1 "
         "accuracy are lost on the validation images of --data",
@@ -72,68 +76,49 @@ def add(commands):
     command.set_defaults(run=run)
 
 
+# Options that only some kinds of OUT have.
+CHOICES = ("precision", "float_ends", "calibration_method", "weight_bits", "max_drop")
+
+
 def run(options):
+    model_data.check(options)
+    writer, check = {
+        ".h": (_write_header, _check_header),
+        ".limbeck": (_write_archive, _check_archive),
+        ".tflite": (_write_litert, _check_litert),
+    }.get(options.out.suffix, (_write_saved_model, _check_saved_model))
+    check(options)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
-    from compression import export
-    from experiments import deployment
-    from experiments.data import pipeline
 
-    if options.out.suffix == ".h":
-        _write_header(options)
-        return
-    if options.out.suffix == ".limbeck":
-        _write_archive(options)
-        return
-    if options.max_drop is not None:
-        raise ValueError(
-            f"--max-drop is of archives: OUT must end in .limbeck, got {options.out}"
-        )
-    lite = options.out.suffix == ".tflite"
-    if not lite and options.out.suffix.lower() in OTHER_FILES:
-        raise ValueError(
-            f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite, .h "
-            f"or .limbeck, or be the folder of a SavedModel, got {options.out}"
-        )
-    model = export.load_model(options.model)
-    calibration = None
-    if options.data:
-        data = model_data.load_for(export.of_model(model, options.model), options)
-        train = pipeline.evaluation_batches(data, "train", batch_size=64)
-        calibration = train.take(4)
-    if lite:
-        with agreement_on_stderr():
-            export.litert(
-                model,
-                options.out,
-                precision=options.precision,
-                calibration=calibration,
-                float_ends=options.float_ends,
-                calibration_method=options.calibration_method,
-                weight_bits=options.weight_bits,
-            )
-    else:
-        if options.float_ends:
-            raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
-        if options.calibration_method or options.weight_bits != 8:
-            raise ValueError(
-                "--calibration-method and --weight-bits are of .tflite files: a "
-                "SavedModel holds int8 weights only, which need no calibration"
-            )
-        export.saved_model(model, options.out, weights=options.precision)
-    known = deployment.of_file(options.model)
-    if known is not None:
-        known.write_beside(options.out)
+    writer(options)
     print(options.out)
 
 
-def _write_archive(options):
-    from compression import export
-    from experiments import deployment
-    from experiments.data import pipeline
+def _given(options, *names):
+    """Those of the options that were given, as they are typed."""
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if vars(options)[name] is not None and vars(options)[name] is not False
+    ]
 
-    chosen = options.precision != "float32" or options.float_ends
-    if chosen or options.calibration_method or options.weight_bits != 8:
+
+def _check_header(options):
+    given = _given(options, *CHOICES, "data")
+    if given:
+        raise ValueError(
+            f"a C header holds a .tflite file as it is: leave out {', '.join(given)}"
+        )
+    if options.model.suffix != ".tflite":
+        raise ValueError(
+            f"a C header is made of a .tflite file, got {options.model}: export that "
+            "first"
+        )
+
+
+def _check_archive(options):
+    if _given(options, *(name for name in CHOICES if name != "max_drop")):
         raise ValueError(
             "an archive holds the weights as they are, or rounded by --max-drop: "
             "--precision and the rest are of other files"
@@ -143,6 +128,84 @@ def _write_archive(options):
             "--max-drop and --data go together: accuracy is counted on the validation "
             "images of --data"
         )
+
+
+def _check_litert(options):
+    _refuse_max_drop(options)
+    precision = options.precision or "float32"
+    if options.data and precision in UNCALIBRATED:
+        raise ValueError(f"{precision} looks at no images: leave out --data")
+
+
+def _check_saved_model(options):
+    _refuse_max_drop(options)
+    if options.out.suffix.lower() in OTHER_FILES:
+        raise ValueError(
+            f"limbeck writes no {options.out.suffix} file: OUT must end in .tflite, .h "
+            f"or .limbeck, or be the folder of a SavedModel, got {options.out}"
+        )
+    if options.float_ends:
+        raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
+    if options.calibration_method or options.weight_bits:
+        raise ValueError(
+            "--calibration-method and --weight-bits are of .tflite files: a "
+            "SavedModel holds int8 weights only, which need no calibration"
+        )
+    if options.data:
+        raise ValueError("a SavedModel looks at no images: leave out --data")
+
+
+def _refuse_max_drop(options):
+    if options.max_drop is not None:
+        raise ValueError(
+            f"--max-drop is of archives: OUT must end in .limbeck, got {options.out}"
+        )
+
+
+def _write_litert(options):
+    from compression import export
+    from experiments.data import pipeline
+
+    model = export.load_model(options.model)
+    calibration = None
+    if options.data:
+        data = model_data.load_for(export.of_model(model, options.model), options)
+        train = pipeline.evaluation_batches(data, "train", batch_size=64)
+        calibration = train.take(4)
+    with agreement_on_stderr():
+        export.litert(
+            model,
+            options.out,
+            precision=options.precision or "float32",
+            calibration=calibration,
+            float_ends=options.float_ends,
+            calibration_method=options.calibration_method,
+            weight_bits=options.weight_bits or 8,
+        )
+    _write_deployment(options)
+
+
+def _write_saved_model(options):
+    from compression import export
+
+    model = export.load_model(options.model)
+    export.saved_model(model, options.out, weights=options.precision or "float32")
+    _write_deployment(options)
+
+
+def _write_deployment(options):
+    from experiments import deployment
+
+    known = deployment.of_file(options.model)
+    if known is not None:
+        known.write_beside(options.out)
+
+
+def _write_archive(options):
+    from compression import export
+    from experiments import deployment
+    from experiments.data import pipeline
+
     model = export.load_model(options.model)
     known = deployment.of_file(options.model)
     about = {} if known is None else known.of_archive()
@@ -154,20 +217,13 @@ def _write_archive(options):
             "log": lambda line: print(f"  {line}", file=sys.stderr),
         }
     export.archive(model, options.out, **about)
-    print(options.out)
 
 
 def _write_header(options):
     from compression import export, measure
 
-    if options.model.suffix != ".tflite":
-        raise ValueError(
-            f"a C header is made of a .tflite file, got {options.model}: export that "
-            "first"
-        )
     runner = export.load(options.model)
     board = measure.board(runner)
     if board.arena_bytes is None:
         print(f"limbeck: the arena is not known: {board.refusal}", file=sys.stderr)
     export.micro(options.model, options.out, arena_bytes=board.arena_bytes)
-    print(options.out)

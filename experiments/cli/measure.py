@@ -39,7 +39,6 @@ def add(commands):
     command.add_argument(
         "--split",
         choices=(*SPLITS, ALL),
-        default="test",
         help="which of the images (test)",
     )
     command.add_argument(
@@ -56,18 +55,18 @@ def add(commands):
 
 
 def run(options):
+    _check(options)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export, measure
 
     runner = export.load(options.model)
     batches = views = None
-    if options.crops and not options.data:
-        raise ValueError("--crops are of images: give --data")
     if options.data:
         larger = LARGER if options.crops else 1
         data = model_data.load_for(runner, options, larger=larger)
-        batches = _batches(data, SPLITS if options.split == ALL else [options.split])
+        split = options.split or "test"
+        batches = _batches(data, SPLITS if split == ALL else [split])
         views = _ten_crops(data) if options.crops else None
     profile = measure.profile(
         runner,
@@ -83,6 +82,16 @@ def run(options):
     for name, value in row.items():
         if value is not None:
             print(f"{name:<16} {value}")
+
+
+def _check(options):
+    model_data.check(options, open_size=True)
+    if options.data:
+        return
+    if options.crops:
+        raise ValueError("--crops are of images: give --data")
+    if options.split:
+        raise ValueError("--split is of images: give --data")
 
 
 def _ten_crops(data):

@@ -29,6 +29,26 @@ def add_options(command, use: str) -> None:
     add_skip_bad_images(command)
 
 
+def check(options: Namespace, *, open_size: bool = False) -> None:
+    """Refuses what says how data are read where none are.
+
+    Args:
+        options: of the verb.
+        open_size: whether `--image-size` is also that of a net which leaves it open.
+
+    Raises:
+        ValueError: names the option.
+    """
+    given = {
+        "--image-size": options.image_size and not open_size,
+        "--skip-bad-images": options.skip_bad_images,
+        "--normalisation": options.normalisation,
+    }
+    lonely = [name for name, is_there in given.items() if is_there]
+    if lonely and not options.data:
+        raise ValueError(f"{' and '.join(lonely)} go with --data: give that, too")
+
+
 def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Data":
     """`options.data`, fitted to the model; `larger` times its size, to be cropped.
 
@@ -45,13 +65,18 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
     from experiments import deployment
     from experiments.data import load, normalisation
 
-    *sides, channels = runner.input_shape
+    *sides, channels = _shape(runner)
     size = options.image_size
-    if size is None and None not in sides:
+    if None not in sides:
         if len(set(sides)) != 1:
             raise ValueError(
                 f"{runner.path} takes images of {' x '.join(map(str, sides))} px: data "
                 "are cut to squares only"
+            )
+        if size not in (None, sides[0]):
+            raise ValueError(
+                f"{runner.path} takes images of {sides[0]} px: leave out --image-size "
+                f"{size}"
             )
         size = sides[0]
     if larger != 1 and size is None:
@@ -102,3 +127,17 @@ def _found_out(runner, data, asked, size):
         warning = found.warning(str(runner.path), data)
         print(f"limbeck: warning: {warning}", file=sys.stderr)
     return found.applied(data)
+
+
+def _shape(runner):
+    """(height, width, channels) of its images."""
+    from compression.measure.scores import takes_channels_first
+
+    shape = runner.input_shape
+    if len(shape) != 3:
+        raise ValueError(f"{runner.path} takes {shape}, no images that --data has")
+    if runner.model is not None and takes_channels_first(runner):
+        raise ValueError(
+            f"{runner.path} takes images {shape}, channels first: --data has them last"
+        )
+    return shape

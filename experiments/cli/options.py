@@ -1,6 +1,8 @@
 """What the verbs share: options of the same name, and what a value may be."""
 
 import argparse
+import errno
+import os
 from pathlib import Path
 
 from experiments.cli import model_names
@@ -96,6 +98,38 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {value}")
     return value
+
+
+def points(text: str) -> float:
+    """Percentage points, 0 to 100."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(
+            f"must be 0 to 100 percentage points, got {text}"
+        )
+    return value
+
+
+def require_free(*files: Path) -> None:
+    """Check, before any work is done, that files can be made there.
+
+    Raises:
+        ValueError: one is there already.
+        OSError: its folder is none, or cannot be written.
+    """
+    for file in files:
+        if file.exists():
+            raise ValueError(f"{file} exists: give another --out, or remove it")
+        folder = file.parent
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(folder))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "cannot be written to", str(folder))
 
 
 def path(text: str) -> Path:

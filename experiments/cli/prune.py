@@ -1,7 +1,14 @@
 """`limbeck prune`: a .keras file without channels, or weights, it can do without."""
 
 from experiments.cli import model_data, prune_weights, training
-from experiments.cli.options import model_file, names, path, positive, start_tensorflow
+from experiments.cli.options import (
+    model_file,
+    names,
+    path,
+    positive,
+    require_free,
+    start_tensorflow,
+)
 
 EXAMPLES = """
 limbeck prune net.keras --explain   # which channels go together, and why
@@ -20,7 +27,8 @@ BUDGETS = {
     "ram": "activations held at once",
     "latency": "milliseconds an image, measured by LiteRT",
 }
-CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS)
+RANKING = ("saliency", "scope", "round_to", "exempt")
+CUTTING = ("out", "plan", "data", "reestimate", "reconstruct", *BUDGETS, *RANKING)
 # What only a cut of channels knows.
 OF_CHANNELS = (
     *("explain", "draw", "plan", "saliency", "round_to", "reestimate", "reconstruct"),
@@ -41,7 +49,7 @@ def add(commands):
         examples=EXAMPLES,
     )
     command.add_argument(
-        "model", metavar="MODEL", type=model_file, help="a .keras file"
+        "model", metavar="MODEL", type=model_file, help="a .keras or .limbeck file"
     )
     command.add_argument(
         "--explain", action="store_true", help="print the groups of channels, no more"
@@ -110,6 +118,7 @@ def fraction(text: str) -> float:
 
 
 def run(options):
+    model_data.check(options)
     if options.sparsity is not None:
         _refuse(OF_CHANNELS, options, "--sparsity removes no channels")
         prune_weights.run(options)
@@ -129,11 +138,7 @@ def run(options):
 
 
 def _refuse(names_of, options, why):
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in names_of
-        if vars(options)[name] not in (None, False)
-    ]
+    given = _given(options, names_of)
     if given:
         raise ValueError(f"{why}: leave out {', '.join(given)}")
 
@@ -147,7 +152,7 @@ def _check_explaining(options):
 
 
 def _check_cutting(options):
-    budgets = [f"--{name}" for name in BUDGETS if vars(options)[name] is not None]
+    budgets = _given(options, BUDGETS)
     if options.draw:
         raise ValueError("--draw is a picture of the groups: give --explain")
     if not budgets and not options.plan:
@@ -155,16 +160,23 @@ def _check_cutting(options):
             "how much may be left? Give --macs 0.5 or another budget, --plan FILE, or "
             "--explain"
         )
-    if budgets and options.plan:
-        raise ValueError(f"--plan says what is kept: leave out {', '.join(budgets)}")
+    chosen = budgets + _given(options, RANKING)
+    if chosen and options.plan:
+        raise ValueError(f"--plan says what is kept: leave out {', '.join(chosen)}")
     if options.out is None or options.out.suffix != ".keras":
         raise ValueError(f"--out must be the .keras file to write, got {options.out}")
-    for file in (options.out, _plan_beside(options.out)):
-        if file.exists():
-            raise ValueError(f"{file} exists: give another --out, or remove it")
+    require_free(options.out, _plan_beside(options.out))
     repairs = options.reestimate or options.reconstruct
     if repairs and not options.data:
         raise ValueError("--reestimate and --reconstruct look at images: give --data")
+
+
+def _given(options, names):
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if vars(options)[name] is not None and vars(options)[name] is not False
+    ]
 
 
 def _explain(model, picture):
@@ -223,7 +235,7 @@ def _cut(model, options):
     with replacing(options.out) as file:
         smaller.save(file)
     plan.save(_plan_beside(options.out))
-    known = deployment.beside(options.model)
+    known = deployment.of_file(options.model)
     if known is not None:
         known.write_beside(options.out)
     _print_counts(model, smaller)

@@ -1,11 +1,18 @@
 """`limbeck quantize`: an integer file of a .keras model; or what each layer costs."""
 
-import argparse
 import sys
 
 from experiments.cli import model_data, quantize_aware, training
 from experiments.cli.agreement import agreement_on_stderr
-from experiments.cli.options import model_file, names, path, positive, start_tensorflow
+from experiments.cli.options import (
+    model_file,
+    names,
+    path,
+    points,
+    positive,
+    require_free,
+    start_tensorflow,
+)
 
 EXAMPLES = """
 limbeck quantize net.keras --data mnist5k --out int8.tflite
@@ -35,7 +42,7 @@ def add(commands):
         examples=EXAMPLES,
     )
     command.add_argument(
-        "model", metavar="MODEL", type=model_file, help="a .keras file"
+        "model", metavar="MODEL", type=model_file, help="a .keras or .limbeck file"
     )
     model_data.add_options(command, "images of")
     command.add_argument(
@@ -67,7 +74,6 @@ def add(commands):
         "--images",
         metavar="N",
         type=positive,
-        default=IMAGES,
         help=f"of validation, on which costs are measured ({IMAGES})",
     )
     command.add_argument(
@@ -89,20 +95,8 @@ def add(commands):
     command.set_defaults(run=run)
 
 
-def points(text: str) -> float:
-    """Percentage points, 0 to 100."""
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
-    if not 0 <= value <= 100:
-        raise argparse.ArgumentTypeError(
-            f"must be 0 to 100 percentage points, got {text}"
-        )
-    return value
-
-
 def run(options):
+    model_data.check(options)
     if options.aware:
         quantize_aware.run(options)
         return
@@ -158,6 +152,15 @@ def _check_writing(options):
         _check_plan(options)
     elif options.skip and precision != "int4":
         raise ValueError("--skip goes with --explain, --max-drop or --precision int4")
+    elif options.images:
+        raise ValueError(
+            "--images are those on which --explain, --max-drop and --plan measure: "
+            "leave it out"
+        )
+    if options.float_ends and precision in (*UNCALIBRATED, "int16x8"):
+        raise ValueError(
+            f"{precision} takes and gives float32 already: leave out --float-ends"
+        )
     if not options.data and (by_plan or precision in CALIBRATED):
         raise ValueError(
             "ranges are read from train images: give --data, such as --data cifar10 or "
@@ -168,9 +171,7 @@ def _check_writing(options):
     if options.out is None or options.out.suffix != ".tflite":
         raise ValueError(f"--out must be the .tflite file to write, got {options.out}")
     beside = [_plan_beside(options.out)] if options.max_drop is not None else []
-    for file in (options.out, *beside):
-        if file.exists():
-            raise ValueError(f"{file} exists: give another --out, or remove it")
+    require_free(options.out, *beside)
 
 
 def _check_plan(options):
@@ -286,7 +287,7 @@ def _write_by_plan(model, data, plan, options):
 def _finish(options):
     from experiments import deployment
 
-    known = deployment.beside(options.model)
+    known = deployment.of_file(options.model)
     if known is not None:
         known.write_beside(options.out)
     print(f"{options.out.stat().st_size:,} bytes\n{options.out}")
@@ -302,4 +303,6 @@ def _train(data):
 def _validation(data, options):
     from experiments.data import pipeline
 
-    return pipeline.first_batches(data, "validation", options.images, batch_size=BATCH)
+    return pipeline.first_batches(
+        data, "validation", options.images or IMAGES, batch_size=BATCH
+    )

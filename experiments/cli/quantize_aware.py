@@ -7,7 +7,7 @@ from experiments.cli import training
 from experiments.cli.options import names
 
 BITS = {None: 8, "int8": 8, "int4": 4}  # of weights, by --precision
-ELSEWHERE = ("explain", "draw", "max_drop", "plan", "float_ends")
+ELSEWHERE = ("explain", "draw", "max_drop", "plan", "float_ends", "images")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -32,10 +32,12 @@ def add(commands):
 def run(options):
     from experiments import records
 
+    if options.check and options.record:
+        raise ValueError("--check changes nothing: leave out --record")
+    if options.file and not options.file.is_file():
+        raise FileNotFoundError(f"there is no file {options.file}")
     if options.record:
         for path in records.record(options.record):
             print(path)
     for file in [options.file] if options.file else records.texts():
-        if not file.exists():
-            raise FileNotFoundError(f"there is no file {file}")
         records.update(file, check=options.check)

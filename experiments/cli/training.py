@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.cli import model_data
-from experiments.cli.options import positive, start_tensorflow
+from experiments.cli.options import positive, require_free, start_tensorflow
 
 if TYPE_CHECKING:  # they need Keras
     import keras
@@ -64,8 +64,7 @@ def require(options: Namespace, suffix: str) -> None:
     out = options.out
     if out is None or out.suffix != suffix:
         raise ValueError(f"--out must be the {suffix} file to write, got {out}")
-    if out.exists():
-        raise ValueError(f"{out} exists: give another --out, or remove it")
+    require_free(out)
     engine(options)
 
 

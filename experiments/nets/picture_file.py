@@ -18,10 +18,12 @@ def check_path(path: Path) -> None:
     """Refuses a file that is no picture.
 
     Raises:
-        ValueError: `path` ends neither in .png nor in .svg.
+        ValueError: `path` ends neither in .png nor in .svg, or is a folder.
     """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"a drawing is a {' or '.join(SUFFIXES)} file, got {path}")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: give another file for the drawing")
 
 
 def save(path: Path, net: str, draw: Callable[[], "Figure"]) -> None:

@@ -13,6 +13,7 @@ from experiments.arrays import read_arrays
 from experiments.report.comparison import teacher_of
 from experiments.report.papers import paper_of
 from experiments.runs import former
+from experiments.runs.fingerprints import is_as_written, rows_as_measured
 from experiments.runs.layout import RunFolder
 from experiments.tables.summary import (
     Summary,
@@ -121,10 +122,11 @@ def read(path: Path) -> Run:
 
     Raises:
         FileNotFoundError: it is none; the message names the command that makes one.
-        ValueError: a record is not JSON, or a stage's rows mix nets or data.
+        ValueError: a record is not JSON, a stage's rows mix nets or data, or are not
+            what was measured.
     """
     folder, gaps = RunFolder(path), []
-    rows = folder.read_rows()
+    rows = rows_as_measured(folder)
     recipe = _record(folder.recipe, folder.read_recipe, gaps)
     environment = _record(folder.environment, folder.read_environment, gaps)
     data = _record(folder.data, folder.read_data, gaps)
@@ -193,6 +195,9 @@ def _histories(folder, summary, gaps):
                 gaps.append(f"no {which}")
             continue
         try:
+            if not is_as_written(home, home.history):
+                gaps.append(f"altered {which}, which is left out")
+                continue
             found[row["seed"]] = {
                 key: [np.nan if number(v) is None else v for v in values]
                 for key, values in home.read_history().items()

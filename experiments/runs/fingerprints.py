@@ -2,7 +2,8 @@
 
 A folder that is there may have been changed, or made from a model that was since
 replaced. Each finished stage keeps the SHA-256 of its files, and that of the models
-that it was made from; rows keep those of the files that they measured.
+that it was made from; rows keep those of the files that they measured, and beside the
+rows of a seed stands their own.
 """
 
 import hashlib
@@ -10,20 +11,26 @@ import json
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from experiments.files import write_json
-from experiments.runs.layout import StageFolder
+from experiments.runs.layout import (
+    MADE_AGAIN,
+    MeasureFolder,
+    RunFolder,
+    StageFolder,
+)
 
 # Parts of a .keras file that differ each time one and the same model is saved: the
 # date, how it was compiled, and the addresses that objects had in memory.
 DATED, COMPILED, ADDRESS = "metadata.json", "compile_config", "shared_object_id"
 
 
-def seal(folder: StageFolder, read: dict[str, str]) -> None:
-    """Record what a stage has written, and the models that it was made from.
+def seal(folder: StageFolder | MeasureFolder, read: dict[str, str]) -> None:
+    """Record what was written in a folder, and the models that a stage was made from.
 
     Args:
-        folder: of the stage, all of it written.
+        folder: of a stage or of measurements, all of it written.
         read: fingerprints of the models that it read, by the stage's name.
     """
     write_json(
@@ -39,20 +46,52 @@ def seal(folder: StageFolder, read: dict[str, str]) -> None:
     )
 
 
-def require_as_written(folder: StageFolder) -> None:
-    """Check every file of a finished stage; stages of earlier versions have no seal.
+def require_as_written(folder: StageFolder | MeasureFolder) -> None:
+    """Check every file of a finished folder; those of earlier versions have no seal.
 
     Raises:
         ValueError: a file is missing or has changed; names it and the way out.
     """
-    for name, wrote in folder.read_fingerprints()["wrote"].items():
+    for name in folder.read_fingerprints()["wrote"]:
         path = folder.path / name
-        if not path.is_file() or of_file(path) != wrote:
-            state = "is not what its stage wrote" if path.is_file() else "is missing"
-            raise ValueError(
-                f"{path} {state}; delete the folder {folder.path} to run that stage "
-                "again"
-            )
+        if not is_as_written(folder, path):
+            state = f"is not what {folder.author} wrote"
+            if not path.is_file():
+                state = "is missing"
+            raise ValueError(f"{path} {state}; {folder.way_out}")
+
+
+def is_as_written(folder: StageFolder | MeasureFolder, path: Path) -> bool:
+    """Whether a file of a finished folder has not changed, as far as its seal says."""
+    wrote = folder.read_fingerprints()["wrote"].get(str(path.relative_to(folder.path)))
+    return wrote is None or path.is_file() and of_file(path) == wrote
+
+
+def rows_as_measured(folder: RunFolder) -> list[dict[str, Any]]:
+    """The rows of a run, which are those that were measured.
+
+    A run folder that has lost its stages, or that earlier versions measured, has
+    nothing to compare them with: they are taken as they are.
+
+    Raises:
+        FileNotFoundError: as `RunFolder.read_rows`.
+        ValueError: as there; or a row, or what it was gathered from, has changed since.
+    """
+    rows = folder.read_rows()
+    for measured in folder.measured():
+        if not measured.fingerprints.is_file():
+            continue
+        require_as_written(measured)
+        there = measured.read_rows()
+        known = {json.dumps(row, sort_keys=True) for row in there}
+        seeds = {row["seed"] for row in there}
+        for row in rows:
+            if row["seed"] in seeds and json.dumps(row, sort_keys=True) not in known:
+                raise ValueError(
+                    f"{folder.rows}: the row of stage {row['stage']!r}, seed "
+                    f"{row['seed']}, is not what was measured; {MADE_AGAIN}"
+                )
+    return rows
 
 
 def outdated(folder: StageFolder, inputs: Mapping[str, StageFolder]) -> list[str]:

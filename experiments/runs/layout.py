@@ -36,6 +36,11 @@ class StageFolder:
     """What a stage leaves: its model, its exported files, and facts about them."""
 
     path: Path
+    author = "its stage"  # of the files, in messages
+
+    @property
+    def way_out(self) -> str:
+        return f"delete the folder {self.path} to run that stage again"
 
     @property
     def model(self) -> Path:
@@ -108,7 +113,7 @@ class StageFolder:
         Raises:
             ValueError: the file cannot be read; names it and the way out.
         """
-        return read_json(self.about, contents.About, way_out=self._again)
+        return read_json(self.about, contents.About, way_out=self.way_out)
 
     def read_fingerprints(self) -> dict[str, dict[str, str]]:
         """The fingerprints of what it "read" and "wrote"; none of older versions.
@@ -116,9 +121,7 @@ class StageFolder:
         Raises:
             ValueError: the file cannot be read; names it and the way out.
         """
-        if not self.fingerprints.is_file():
-            return {"read": {}, "wrote": {}}
-        return read_json(self.fingerprints, contents.Fingerprints, way_out=self._again)
+        return _read_fingerprints(self)
 
     def read_begun(self) -> dict[str, Any]:
         """The "settings" of the stage and what it has "read".
@@ -126,7 +129,7 @@ class StageFolder:
         Raises:
             ValueError: the file cannot be read; names it and the way out.
         """
-        return read_json(self.begun, contents.Begun, way_out=self._again)
+        return read_json(self.begun, contents.Begun, way_out=self.way_out)
 
     def read_precision(self) -> str:
         """The precision that was found to be faster.
@@ -134,7 +137,7 @@ class StageFolder:
         Raises:
             ValueError: the file cannot be read; names it and the way out.
         """
-        return read_json(self.precision, contents.Precision, way_out=self._again)
+        return read_json(self.precision, contents.Precision, way_out=self.way_out)
 
     def read_history(self) -> dict[str, list[Any]]:
         """Every logged value; what is no number there was not measured.
@@ -143,11 +146,7 @@ class StageFolder:
             FileNotFoundError: the stage has not trained.
             ValueError: the file cannot be read; names it and the way out.
         """
-        return read_json(self.history, contents.History, way_out=self._again)
-
-    @property
-    def _again(self):
-        return f"delete the folder {self.path} to run that stage again"
+        return read_json(self.history, contents.History, way_out=self.way_out)
 
 
 @dataclass(frozen=True)
@@ -155,6 +154,11 @@ class MeasureFolder:
     """The measurements of one seed's finished stages."""
 
     path: Path
+    author = "the measurement"
+
+    @property
+    def way_out(self) -> str:
+        return f"delete the folder {self.path} to measure again"
 
     @property
     def rows(self) -> Path:
@@ -165,6 +169,15 @@ class MeasureFolder:
         """Test images that a student sees unlike its teacher."""
         return self.path / "disagreements.npz"
 
+    @property
+    def fingerprints(self) -> Path:
+        """What was written, by content; see `fingerprints.py`."""
+        return self.path / "fingerprints.json"
+
+    def read_fingerprints(self) -> dict[str, dict[str, str]]:
+        """As `StageFolder.read_fingerprints`."""
+        return _read_fingerprints(self)
+
     def read_rows(self) -> list[dict[str, Any]]:
         """The rows of that seed.
 
@@ -172,8 +185,7 @@ class MeasureFolder:
             FileNotFoundError: it has not been measured.
             ValueError: the file cannot be read; names it and the way out.
         """
-        way_out = f"delete the folder {self.path} to measure again"
-        return read_json(self.rows, list[contents.MeasuredRow], way_out=way_out)
+        return read_json(self.rows, list[contents.MeasuredRow], way_out=self.way_out)
 
 
 @dataclass(frozen=True)
@@ -332,6 +344,13 @@ class RunFolder:
     def read_declared(self) -> Mapping[str, Mapping[str, Any]]:
         """What each stage declares, by its name; raises as `read_recipe`."""
         return read_json(self.declared, contents.Declared, way_out=MADE_AGAIN)
+
+
+def _read_fingerprints(folder):
+    if not folder.fingerprints.is_file():
+        return {"read": {}, "wrote": {}}
+    way_out = folder.way_out
+    return read_json(folder.fingerprints, contents.Fingerprints, way_out=way_out)
 
 
 def partial(folder: Path) -> Path:

@@ -93,7 +93,7 @@ def run(
                 ran = _run_stage(stage, recipe, its_data, folder, seed, here)
                 any_ran |= ran
             _measure(recipe, data, folder, seed)
-        _write_rows(recipe, folder)
+            _write_rows(recipe, folder)
         if any_ran:  # else the record of what did run stays; now with its peak memory
             write_json(folder.environment, here | peak_memory())
     return out
@@ -220,7 +220,7 @@ def _measure(recipe, data, folder, seed):
         for stage, home in finished.items()
         for form in stage.exports
     ]:
-        return
+        return  # `_write_rows` looks whether they are what was measured
     print(f"[seed {seed}] measure: every exported file on the test images", flush=True)
     unfinished = dataclasses.replace(done, path=partial(done.path))
     shutil.rmtree(unfinished.path, ignore_errors=True)
@@ -228,6 +228,7 @@ def _measure(recipe, data, folder, seed):
     keras.backend.clear_session()
     measured = measured_rows(finished, data, unfinished, folder)
     write_json(unfinished.rows, [row | {"seed": seed} for row in measured])
+    seal(unfinished, {})
     shutil.rmtree(done.path, ignore_errors=True)
     unfinished.path.rename(done.path)
 
@@ -242,6 +243,7 @@ def _write_rows(recipe, folder):
     order = [stage.name for stage in recipe.stages]
     gathered = []
     for measured in folder.measured():
+        require_as_written(measured)
         rows = measured.read_rows()
         strange = [row["stage"] for row in rows if row["stage"] not in order]
         if strange:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from compression import export, measure, pruning
+from compression import as_logits, export, measure, pruning, quantization
 from compression.pruning.channels.planning import require_settings
 from compression.quantization import quantize_aware
 
@@ -39,6 +39,7 @@ SETTINGS = {
     "min_channels": lambda v: require_settings(macs=0.5, min_channels=v),
     "rounds": lambda v: pruning.find_ticket(net(), print, final=0.5, rounds=v),
     "momentum": lambda v: quantize_aware(net(), momentum=v),
+    "k must": lambda v: measure.top_accuracy(np.eye(3), np.arange(3), k=v),
 }
 
 
@@ -61,6 +62,8 @@ def test_what_is_no_number_is_refused_by_name(name):
         lambda: pruning.Prune(HALF, floor=True),
         lambda: pruning.Prune(HALF, targets=["conv"]),
         lambda: pruning.Prune(HALF, select="conv"),
+        lambda: quantization.share_weights(net(), select="conv"),
+        lambda: quantization.quantize_by_plan(net(), "plan.json", []),
         lambda: pruning.Prune(HALF, exempt=[net().layers[1]]),
         lambda: pruning.KeepZeros(exempt=None),
         lambda: pruning.SparseChannels(pruning.Slimming(), exempt=3),
@@ -75,6 +78,70 @@ def test_what_is_no_function_or_name_is_refused(asked):
         "`timed` gives must be|latencies takes",
     ):
         asked()
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "mnist", {"image": [1]}])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda data: measure.logits(net(), data),
+        lambda data: measure.profile(net(), data or 3, latency=False),
+        lambda data: quantization.calibrate(net(), data),
+        lambda data: quantization.sensitivity(net(), data),
+        lambda data: export.coarsen(net(), data, max_drop=0.1),
+        lambda data: pruning.reestimate_batch_norm(net(), data),
+        lambda data: pruning.plan_channels(
+            net(), macs=0.5, saliency="wanda", data=data or 3
+        ),
+        lambda data: pruning.Wanda(data)(one := net(), one.trainable_variables[:1]),
+        lambda data: pruning.Taylor(data)(one := net(), one.trainable_variables[:1]),
+    ],
+)
+def test_what_are_no_batches_is_refused(asked, wrong):
+    with pytest.raises(ValueError, match="must be batches"):
+        asked(wrong)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ([np.zeros((2, 3, 4, 2))], r"images \(4, 4, 2\), one has the shape \(2, 3, 4"),
+        (np.zeros((2, 4, 4, 2)), r"images \(4, 4, 2\), one has the shape \(4, 4, 2\)"),
+        (["images"], "a batch must be images or a tuple"),
+        ([(None, None)], "a batch must be images or a tuple"),
+    ],
+)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda data: pruning.reestimate_batch_norm(net(), data),
+        lambda data: pruning.plan_channels(
+            net(), parameters=0.5, saliency="hrank", data=data
+        ),
+    ],
+)
+def test_images_that_no_net_like_this_takes(asked, data, message):
+    with pytest.raises(ValueError, match=message):
+        asked(data)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda model: pruning.plan_channels(model, macs=0.5),
+        lambda model: pruning.channel_groups(model),
+        lambda model: quantization.share_weights(model),
+        lambda model: quantization.equalise(model),
+        lambda model: measure.parameters(model),
+        lambda model: as_logits(model),
+        lambda model: pruning.reconstruct(net(), model, None, []),
+        lambda model: measure.logits(model, [np.zeros((1, 4, 4, 2))]),
+    ],
+)
+def test_what_is_no_model_is_named(asked):
+    for wrong in (None, 3):
+        with pytest.raises(ValueError, match=r"a keras\.Model.*got (None|3)"):
+            asked(wrong)
 
 
 def test_one_name_needs_no_list():

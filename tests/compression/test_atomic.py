@@ -57,6 +57,22 @@ def test_a_folder_is_replaced_by_the_new_one(tmp_path):
     assert [p.name for p in path.iterdir()] == ["new"]
 
 
+def test_a_file_does_not_replace_a_folder_nor_a_folder_a_file(tmp_path):
+    folder, file = tmp_path / "a.json", tmp_path / "b"
+    folder.mkdir()
+    (folder / "mine").touch()
+    file.write_text("mine")
+    with (
+        pytest.raises(IsADirectoryError, match=r"a\.json") as caught,
+        replacing(folder) as beside,
+    ):
+        beside.write_text("{}")
+    assert caught.value.filename == str(folder) and (folder / "mine").exists()
+    with pytest.raises(NotADirectoryError) as caught, replacing(file) as beside:
+        beside.mkdir()
+    assert caught.value.filename == str(file) and file.read_text() == "mine"
+
+
 def test_only_leftovers_of_killed_writers_are_removed(tmp_path):
     """Hidden folders of others stay, and links, also those that look like ours."""
     writer = replacing(tmp_path / "stages/seed0/rows.json")

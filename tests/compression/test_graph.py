@@ -199,6 +199,13 @@ class Doubling(keras.Model):
         return 2 * super().call(x)
 
 
+@pytest.mark.parametrize("reader", [graph.read, graph.all_layers])
+def test_what_is_no_model_is_named(reader):
+    for wrong in ("net.keras", None, [1]):
+        with pytest.raises(ValueError, match=r"must be a keras\.Model, got"):
+            reader(wrong)
+
+
 def test_what_has_no_graph_is_named_or_one_call():
     message = r"built functional or Sequential model, got {} without a graph"
     for model in (keras.Sequential([layers.Dense(1)], name="s"), Subclassed(name="s")):

@@ -125,6 +125,8 @@ def test_commands_of_earlier_versions_name_the_same_settings():
         ("teacher.training.drops=0.5", r"must be a tuple, as \(1, 2\), got '0.5'"),
         ("image_size=96px", "image_size must be a whole number or none, got '96px'"),
         ("augment.flip=no", "flip must be true or false or none, got 'no'"),
+        ("teacher.training.learning_rate={[]: 1}", "must be a number, got '{"),
+        (f"teacher.training.learning_rate={10**400}", "must be a number, got '1"),
         ("augment=3", "augment must be a record whose fields are set one by one"),
         ("teacher.training.epochs=0", "^teacher.training.epochs: epochs must be posi"),
         ("teacher.training.epochs.x=0", "'epochs' in .* has no fields"),

@@ -9,6 +9,7 @@ from keras import ops
 
 from compression.arguments import require_number, shown
 from compression.atomic import replacing
+from compression.export.archive.config_packing import packed, unpacked
 from compression.export.archive.contents import SUFFIX, Contents, from_bytes, to_bytes
 from compression.export.archive.keys import numpy_dtype
 from compression.export.archive.rate_distortion import coarsen
@@ -76,6 +77,11 @@ def archive(  # noqa: PLR0913, all but two by keyword
         "mean": _numbers("mean", mean),
         "std": _numbers("std", std),
     }
+    if len(about["mean"]) != len(about["std"]):
+        raise ValueError(
+            "mean and std must be of the same channels, got "
+            f"{len(about['mean'])} and {len(about['std'])} numbers"
+        )
     if max_drop is not None:
         model = _coarser(model, data, max_drop, log)
     elif data is not None:
@@ -154,9 +160,9 @@ def _coarser(model, data, max_drop, log):
             "accuracy is counted"
         )
     _require_model(model)
-    twin = rebuilt(
-        keras.saving.serialize_keras_object(model), _values(model, True), "copy"
-    )
+    # As a file has it: without the losses that the model was compiled with.
+    config = unpacked(packed(keras.saving.serialize_keras_object(model)))
+    twin = rebuilt(config, _values(model, True), f"a copy of {model.name!r}")
     found = coarsen(twin, data, max_drop=max_drop, log=log)
     log(
         f"top-1 {100 * found.exact_top1:.2f} % before, {100 * found.top1:.2f} % after "
@@ -198,12 +204,20 @@ def _value(variable):
 
 
 def _class_names(given):
-    if isinstance(given, str) or not all(isinstance(name, str) for name in given):
+    found = _list("class_names", "strings", given)
+    if not all(isinstance(name, str) for name in found):
         raise ValueError(f"class_names must be a list of strings, got {shown(given)}")
-    return tuple(given)
+    return found
 
 
 def _numbers(name, given):
-    for number in given:
+    found = _list(name, "numbers", given)
+    for number in found:
         require_number(name, number)
-    return tuple(float(number) for number in given)
+    return tuple(map(float, found))
+
+
+def _list(name, what, given):
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise ValueError(f"{name} must be a list of {what}, got {shown(given)}")
+    return tuple(given)

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from compression.answers import two_classes
+from compression.arguments import require_number, shown
 from compression.export.archive.rounding import Rounded, bits_of, rounded
 from compression.graph import all_layers
 from compression.logits import require_logits
@@ -70,6 +71,8 @@ def coarsen(
     Raises:
         ValueError: as `coarsest`.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"model must be a keras.Model, got {shown(model)}")
     settle_batch_norm(model)
     variables = [
         variable
@@ -101,16 +104,23 @@ def coarsest(
         log: called with each line of progress.
 
     Raises:
-        ValueError: the model gives no logits, the data do not fit or are none, or the
-            bound is not in [0, 1).
+        ValueError: the model gives no logits, there are no variables, the data do not
+            fit or are none, or the bound is not in [0, 1).
     """
+    if not isinstance(max_drop, float):
+        require_number("max_drop", max_drop)
     if not 0 <= max_drop < 1:
         raise ValueError(
             "max_drop is a fraction, 0 or more and below 1 (0.01 is one point of "
             f"accuracy), got {max_drop}"
         )
     require_logits(model, "model")
-    data = Examples.of(data)
+    if not variables:
+        raise ValueError(
+            f"{model.name!r} has no float32 weights that are learnt, and others are "
+            "not rounded: leave out max_drop"
+        )
+    data = Examples.of(data, model)
     before = [ops.convert_to_numpy(v) for v in variables]
     try:
         return _Search(model, variables, data, max_drop, log).found()
@@ -209,7 +219,8 @@ class _Search:
             variable.assign(each.values)
         from compression.measure.scores import accuracy  # which imports this room
 
-        logits = self.model.predict(self.data.images, batch_size=256, verbose=0)
+        outputs = self.model.predict(self.data.images, batch_size=256, verbose=0)
+        [logits] = keras.tree.flatten(outputs)  # of a dict, too
         return accuracy(logits, self.data.labels)
 
 
@@ -232,12 +243,12 @@ def fisher(
     total = [np.zeros(variable.shape) for variable in variables]
     for first in range(0, len(order), BATCH):
         batch = images[order[first : first + BATCH]]
-        answers = two_classes(ops.convert_to_numpy(model(batch, training=False)))
+        answers = two_classes(ops.convert_to_numpy(_answers(model, batch)))
         noise = random.gumbel(size=answers.shape)
         labels = (answers + noise).argmax(-1)
 
         def loss(batch=batch, labels=labels):
-            logits = _two_classes(ops.cast(model(batch, training=False), "float32"))
+            logits = _two_classes(ops.cast(_answers(model, batch), "float32"))
             losses = keras.losses.sparse_categorical_crossentropy(
                 labels, logits, from_logits=True
             )
@@ -246,6 +257,12 @@ def fisher(
         for sum_, found in zip(total, gradients(loss, variables), strict=True):
             sum_ += ops.convert_to_numpy(found).astype("float64") ** 2
     return [sum_ / len(order) for sum_ in total]
+
+
+def _answers(model, images):
+    """The one output, also where it stands in a dict."""
+    [logits] = keras.tree.flatten(model(images, training=False))
+    return logits
 
 
 def _two_classes(logits):

@@ -66,7 +66,7 @@ def hrank(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.n
     A map without two axes is one row: its rank is 1 unless it is all zeros.
     """
     maps, by_layer = made_maps(coupling), {}
-    for images in images_of("hrank", data):
+    for images in images_of("hrank", data, model):
         walk = Walk(coupling.graph, model, [images])
         for at in range(len(coupling.graph.calls)):
             [[tensor, *_]] = walk.step(at)
@@ -95,7 +95,7 @@ def wanda(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.n
     readers, squares = {}, {}
     for part, axis in coupling.axes(READ):
         readers.setdefault(id(part.layer), (part, axis))
-    for images in images_of("wanda", data):
+    for images in images_of("wanda", data, model):
         walk = Walk(coupling.graph, model, [images])
         for at, call in enumerate(coupling.graph.calls):
             if id(call.operation) in readers:

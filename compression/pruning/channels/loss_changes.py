@@ -27,7 +27,7 @@ def taylor(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.
     loss = _loss(logits)
     variables = [axis.variable for axis in gates]
     total, batches = zeros(coupling), 0
-    for images, labels in labelled("taylor", data, logits):
+    for images, labels in labelled("taylor", data, model):
         gradients = _gradients(model, loss, variables, images, labels)
         change = zeros(coupling)
         for axis, gradient in zip(gates, gradients, strict=True):
@@ -54,7 +54,7 @@ def fisher(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.
     loss = _loss(logits, reduction="sum")
     maps, [output] = made_maps(coupling), coupling.graph.outputs
     total, examples = zeros(coupling), 0
-    for images, labels in labelled("fisher", data, logits):
+    for images, labels in labelled("fisher", data, model):
         walk, seen = Walk(coupling.graph, model, [images]), []
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             for at in range(len(coupling.graph.calls)):

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from compression.arguments import require_number
+from compression.arguments import require_batches, require_number, shown
 from compression.graph import all_layers, read
 from compression.pruning.channels.batches import finite_images
 from compression.pruning.channels.groups import couple
@@ -29,8 +29,10 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
         images: batches as `model` takes them, or tuples that begin with them.
 
     Raises:
-        ValueError: there is no batch, or a pixel is not finite.
+        ValueError: there is no batch, one is not what the model takes, or a pixel is
+            not finite.
     """
+    require_batches("images", images)
     norms = [x for x in all_layers(model) if isinstance(x, layers.BatchNormalization)]
     momenta = [norm.momentum for norm in norms]
     batches = 0
@@ -38,7 +40,7 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
         for batch in images:
             for norm in norms:
                 norm.momentum = batches / (batches + 1)
-            model(finite_images(batch), training=True)
+            model(finite_images(batch, model), training=True)
             batches += 1
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
@@ -82,6 +84,9 @@ def reconstruct(
             model (`compression.graph.rebuild(model, flatten=True)` takes them out);
             there is no batch, or a pixel is not finite; a number is out of its range.
     """
+    for net in (smaller, model):
+        if not isinstance(net, keras.Model):
+            raise ValueError(f"model must be a keras.Model, got {shown(net)}")
     if any(isinstance(layer, keras.Model) for layer in model.layers):
         raise ValueError(
             f"{model.name!r} has models inside: plan for and cut "
@@ -93,7 +98,8 @@ def reconstruct(
         raise ValueError(
             f"positions must be at least 1, ridge 0 or more, got {positions}, {ridge}"
         )
-    batches = list(map(finite_images, images))
+    require_batches("images", images)
+    batches = [finite_images(batch, model) for batch in images]
     if not batches:
         raise ValueError("weights are fitted on images, got no batch")
     coupling = couple(model)

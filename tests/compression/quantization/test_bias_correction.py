@@ -84,6 +84,14 @@ def test_after_adaround_the_net_before_it_is_the_reference():
     )
 
 
+@pytest.mark.parametrize("method", [correct_bias, adaround, calibrate])
+def test_channels_first_are_refused(method):
+    conv = layers.Conv2D(2, 3, data_format="channels_first", name="turned")
+    model = on_images(conv, layers.Flatten(), layers.Dense(3))
+    with pytest.raises(ValueError, match="'turned' has its channels first: integer"):
+        method(model, [X])
+
+
 def test_bad_arguments_are_refused():
     model = net()
     with pytest.raises(ValueError, match="bits must be 8 or 4, got 3"):

@@ -1,5 +1,8 @@
 """What layers cost alone: against plain numpy, and all together against the net."""
 
+import importlib
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from compression.quantization import (
 from compression.quantization.sensitivity import cosine_distance
 from compression.quantization.switched import SwitchedNet
 
+examples = importlib.import_module("compression.quantization.sensitivity")
 pytestmark = pytest.mark.usefixtures("eagerly")
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 6)).astype("float32")
@@ -150,8 +154,11 @@ def test_the_distance_of_large_tensors_is_that_of_some_of_their_numbers():
         ({"data": [(X, Y + 9)]}, "labels must be 0 to 3, got 9 to 12"),
         ({"data": [(X, np.eye(4, dtype=int)[Y])]}, r"got labels \(40, 4\) .* one-hot"),
         ({"data": [(X, Y / 2)]}, r"got labels \(40,\) of float64"),
-        ({"data": [(X[:, :2], Y)]}, "calibration must be batches of images"),
+        ({"data": [(X[:, :2], Y)]}, r"data must be batches of images \(6,\)"),
+        ({"data": [(X, Y), (MAPS, Y[:24])]}, r"data must be .* shape \(24, 6, 6, 3\)"),
+        ({"data": None}, r"data must be batches \(images, labels\), got None"),
         ({"precisions": ["int2"]}, "precisions must be of int8 and int4, got 'int2'"),
+        ({"precisions": "int2"}, "precisions must be of int8 and int4, got 'int2'"),
         ({"precisions": []}, "precisions must be of int8 and int4, got None"),
         ({"skip": ["conv"]}, "skip: no layer is called 'conv'"),
     ],
@@ -159,6 +166,31 @@ def test_the_distance_of_large_tensors_is_that_of_some_of_their_numbers():
 def test_wrong_arguments_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         sensitivity(dense_net(), **{"data": [(X, Y)]} | options)
+
+
+def test_data_that_never_end_are_refused(monkeypatch):
+    """Before they have taken all memory."""
+    monkeypatch.setattr(examples, "MOST_LABELLED", 5 * X.nbytes)
+    with pytest.raises(ValueError, match="data goes on after 240 images.* ever end"):
+        sensitivity(dense_net(), itertools.repeat((X, Y)))
+    with pytest.raises(ValueError, match="data goes on after 0 images"):
+        sensitivity(dense_net(), itertools.repeat((X[:0], Y[:0])))
+
+
+def test_an_open_image_size_is_that_of_the_images():
+    def net(size):
+        keras.utils.set_random_seed(3)
+        image = keras.Input((size, size, 3), name="image")
+        x = layers.Conv2D(4, 3, activation="relu", name="conv")(image)
+        x = layers.GlobalAveragePooling2D(name="pool")(x)
+        return keras.Model(image, layers.Dense(4, name="logits")(x), name="net")
+
+    data = [(MAPS, Y[:24])]
+    fixed, open_ = (sensitivity(net(size), data) for size in (6, None))
+    for one, other in zip(fixed, open_, strict=True):
+        assert (one.layer, one.precision) == (other.layer, other.precision)
+        assert one.loss == pytest.approx(other.loss, abs=1e-6)
+        assert other.cosine_distance < 0.05
 
 
 def test_a_quantized_net_and_a_layer_without_kernel_are_refused():
@@ -171,6 +203,9 @@ def test_a_quantized_net_and_a_layer_without_kernel_are_refused():
         sensitivity(odd, [(X, Y)])
     [row] = sensitivity(odd, [(X, Y)], skip="odd")
     assert row.layer == "image"
+    pair = keras.Model([image, keras.Input((6,))], layers.Dense(4)(image), name="pair")
+    with pytest.raises(ValueError, match="images of one input, 'pair' has 2"):
+        sensitivity(pair, [([X, X], Y)])
     two = keras.Model(image, [layers.Dense(4)(image), layers.Dense(2)(image)])
     with pytest.raises(ValueError, match="must have one output, the logits: .* has 2"):
         sensitivity(two, [(X, Y)])

@@ -124,6 +124,7 @@ class Subclassed(keras.Model):
         (lambda: on_four(Doubling(2, name="d")), "off by .* behind layer 'd'"),
         (lambda: Subclassed(name="s"), "'s' .* subclassed or unbuilt"),
         (lambda: tf_keras.Sequential(name="old"), "'old' is a model of tf_keras"),
+        (lambda: on_four(layers.Dense(2, name="größe")), "called 'größe': rename it"),
         (lambda: 3, "must be a keras.Model, got int"),
     ],
 )

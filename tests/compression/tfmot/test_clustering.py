@@ -104,6 +104,7 @@ def test_channels_are_told_apart_by_the_bias():
         ({"initialisation": "even"}, "no initialisation called 'even'"),
         ({"scope": "global"}, "no scope called 'global'"),
         ({"gradient": "max"}, "no gradient called 'max'"),
+        ({"path": "net.bin"}, "path must end in .tflite"),
     ],
 )
 def test_bad_input(options, message):

@@ -116,6 +116,7 @@ def test_ties_are_told_of():
             r"blocks of dense layers alone, and 'conv2d\w*' \(Conv2D\)",
         ),
         (lambda: ConstantSparsity(0.5), {"pattern": "kernel"}, "no pattern 'kernel'"),
+        (lambda: ConstantSparsity(0.5), {"path": "net.h5"}, "path must end in .tflite"),
         (lambda: ConstantSparsity(0.5), {"pooling": "sum"}, "no pooling called 'sum'"),
         (lambda: ConstantSparsity(0.5), {"epochs": -1}, "epochs must be at least 0"),
         (

@@ -45,6 +45,37 @@ def test_losses_give_what_they_give_in_keras_3():
     assert float(got) == pytest.approx(np.log(4), rel=1e-5)
 
 
+def test_batches_of_two_inputs_and_of_labels_in_a_list():
+    images = np.zeros((3, 2), "f4")
+    data = batches([([images, images + 1], [0, 1, 2])], 3)
+    [((one, other), labels)] = data.dataset
+    assert one.shape == (3, 2) and (np.asarray(other) == 1).all()
+    assert list(np.asarray(labels)) == [0, 1, 2]
+
+
+def test_one_logit_is_two_classes():
+    net = on_images(keras.layers.Flatten(), keras.layers.Dense(1))
+    got = loss_of(None, net)(np.array([[1], [0]]), np.zeros((2, 1), "f4"))
+    assert float(got) == pytest.approx(np.log(2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.eye(3)[[0, 1]], r"integer classes \(n,\).* got \(2, 3\) .*give a loss"),
+        (np.array([0.5, 1.0]), "integer classes"),
+        (np.array([0, 3]), "labels must be 0 to 2, of 3 classes, got 0 to 3"),
+        (np.array([-1, 0]), "labels must be 0 to 2, of 3 classes, got -1 to 0"),
+    ],
+)
+def test_labels_that_are_no_classes(labels, message):
+    images = tf_keras.Input((4,))
+    net = tf_keras.Model(images, tf_keras.layers.Dense(3)(images))
+    data = batches((np.zeros((2, 4), "f4"), labels), 2)
+    with pytest.raises(ValueError, match=message):
+        Training().fit(net, data)  # before it is looked at how it is compiled
+
+
 @pytest.mark.parametrize("kind", ["arrays", "list"])
 def test_data_of_every_kind_are_counted_and_can_be_gone_through_again(kind):
     images, labels = np.arange(10, dtype="f4").reshape(10, 1), np.arange(10)
@@ -64,6 +95,9 @@ def test_data_of_every_kind_are_counted_and_can_be_gone_through_again(kind):
     [
         (lambda: batches(iter([]), 4), "must be a tf.data.Dataset, a tuple"),
         (lambda: batches([], 4), "hold no batch"),
+        (lambda: batches([np.zeros((4, 8))], 4), r"must be batches \(images, labels\)"),
+        (lambda: batches([{"image": 1, "label": 2}], 4), "must be batches"),
+        (lambda: batches(np.zeros((4, 8)), 4), r"must be batches \(images, labels\)"),
         (lambda: optimizer_of("none"), "knows no optimizer 'none'"),
         (lambda: Training(epochs=1.5), "epochs must be a whole number"),
         (

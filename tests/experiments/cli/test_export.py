@@ -90,6 +90,31 @@ def test_the_examples_of_archives(model_file, tmp_path, monkeypatch, capsys, ref
     assert "an archive holds the weights as they are" in line
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["net.h", "--precision", "int8"], "as it is: leave out --precision"),
+        (
+            ["net.h", "--max-drop", 0, "--data", "digits"],
+            "leave out --max-drop, --data",
+        ),
+        (["net.tflite", "--data", "digits"], "float32 looks at no images: leave out"),
+        (["net", "--data", "digits"], "a SavedModel looks at no images: leave out --d"),
+        (["net", "--precision", "int8", "--image-size", 8], "--image-size go with --d"),
+        (["net.tflite", "--skip-bad-images"], "--skip-bad-images go with --data"),
+        (["net.limbeck", "--max-drop", 200, "--data", "digits"], "must be 0 to 100"),
+        (["net.limbeck", "--max-drop", "nan", "--data", "digits"], "must be 0 to 100"),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(words, message, refusal):
+    assert message in refusal("export", "net.tflite", *words)
+
+
+def test_measure_refuses_options_of_images_without_images(refusal, model_file):
+    for option in (["--split", "all"], ["--crops", "ten"], ["--skip-bad-images"]):
+        assert "give" in refusal("measure", model_file, *option)
+
+
 @pytest.mark.parametrize("verb", [["measure"], ["export", "a.tflite"]])
 def test_a_missing_file_is_named(verb, refusal, tmp_path):
     assert "none.keras" in refusal(verb[0], tmp_path / "none.keras", *verb[1:])
@@ -202,6 +227,33 @@ def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
     capsys.readouterr()
     row, _ = measured(capsys, out, "--data", "digits")
     assert row["examples"] == 359
+
+
+@pytest.mark.parametrize(
+    ("shape", "layer", "words", "message"),
+    [
+        ((64,), keras.layers.Flatten(), [], r"net.keras takes (64,), no images that"),
+        (
+            (1, 8, 8),
+            keras.layers.GlobalAveragePooling2D(data_format="channels_first"),
+            [],
+            "takes images (1, 8, 8), channels first: --data has them last",
+        ),
+        (
+            (8, 8, 1),
+            keras.layers.Flatten(),
+            ["--image-size", 9],
+            "takes images of 8 px: leave out --image-size 9",
+        ),
+    ],
+)
+def test_data_that_no_net_like_this_takes(  # noqa: PLR0913, two fixtures
+    shape, layer, words, message, tmp_path, refusal
+):
+    image = keras.Input(shape)
+    net = keras.Model(image, keras.layers.Dense(10)(layer(image)))
+    net.save(file := tmp_path / "net.keras")
+    assert message in refusal("measure", file, "--data", "digits", *words)
 
 
 def test_ten_crops_of_larger_images_are_averaged(

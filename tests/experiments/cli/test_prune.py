@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import pytest
 
-from compression import measure, pruning
+from compression import export, measure, pruning
+from experiments import deployment
 from experiments.cli import main as cli
 from experiments.cli import prune
 from experiments.deployment import Deployment
@@ -62,6 +63,17 @@ def test_a_smaller_file_and_its_plan(model_file, tmp_path, capsys, refusal):
     assert keras.saving.load_model(edited).get_layer(layer).filters == 1
 
 
+def test_an_archives_own_words_stay_with_the_smaller_file(tmp_path):
+    image = keras.Input((6, 6, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3)(image))
+    about = {"class_names": ["a", "b"], "mean": [0.1], "std": [0.3]}
+    net = keras.Model(image, keras.layers.Dense(2)(x))
+    file = export.archive(net, tmp_path / "net.limbeck", **about)
+    words = ["prune", file, "--parameters", 0.6, "--out", tmp_path / "b.keras"]
+    assert cli.main(list(map(str, words))) == 0
+    assert deployment.beside(tmp_path / "b.keras").class_names == ("a", "b")
+
+
 def test_images_rank_and_repair(model_file, tmp_path, monkeypatch):
     monkeypatch.setattr(prune, "IMAGES", 64)
     words = ["prune", model_file, "--macs", 0.5, "--saliency", "fisher"]
@@ -86,6 +98,22 @@ def test_images_rank_and_repair(model_file, tmp_path, monkeypatch):
         (["--macs", 0.5, "--out", "a.tflite"], "--out must be the .keras file"),
         (["--macs", 0.5, "--plan", "p.json", "--out", "a.keras"], "leave out --macs"),
         (["--explain", "--macs", 0.5], "--explain cuts nothing: leave out --macs"),
+        (["--explain", "--exempt", "conv1"], "cuts nothing: leave out --exempt"),
+        (
+            [
+                "--plan",
+                "p.json",
+                "--round-to",
+                8,
+                "--scope",
+                "local",
+                "--out",
+                "a.keras",
+            ],
+            "--plan says what is kept: leave out --scope, --round-to",
+        ),
+        (["--macs", 0.5, "--image-size", 9, "--out", "a.keras"], "go with --data"),
+        (["--macs", 0.5, "--out", "/dev/null/a.keras"], "is no folder: '/dev/null'"),
         (["--explain", "--draw", "a.pdf"], "a .png or .svg file"),
         (["--macs", 0.5, "--draw", "a.svg", "--out", "a.keras"], "give --explain"),
         (["--macs", 0.5, "--reestimate", "--out", "a.keras"], "give --data"),

@@ -34,6 +34,13 @@ def test_with_a_file_it_alone_is_made(texts, refusal):
     assert "there is no file none.md" in refusal("table", "none.md")
 
 
+def test_a_check_changes_nothing(texts, refusal, monkeypatch):
+    monkeypatch.setattr(records, "record", lambda run: pytest.fail("it was kept"))
+    line = refusal("table", "--check", "--record", "runs/x")
+    assert "--check changes nothing: leave out --record" in line
+    assert "no file none.md" in refusal("table", "none.md", "--record", "runs/x")
+
+
 def test_records_are_kept_first(texts, monkeypatch, capsys, refusal, tmp_path):
     monkeypatch.setattr(records, "record", lambda run: [run / "a.json", run / "b.json"])
     assert cli.main(["table", "--record", "runs/x"]) == 0

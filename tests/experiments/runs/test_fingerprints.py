@@ -7,9 +7,11 @@ import shutil
 import keras
 import pytest
 
+from experiments import records
 from experiments.recipe import Recipe
+from experiments.report import folder as report
 from experiments.runs import run as running
-from experiments.runs.fingerprints import of_file, of_model
+from experiments.runs.fingerprints import of_file, of_model, rows_as_measured
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
 from experiments.stages.base import Export
@@ -64,6 +66,47 @@ def test_a_changed_byte_or_a_missing_file_is_named(folder):
         run(RECIPE, folder.path)
 
 
+def test_a_changed_digit_in_measured_rows_is_named(folder):
+    """On resume, in a report and when it is recorded; the way out helps."""
+    path = folder.measure(0).rows
+    rows = path.read_text()
+    digit = rows.index('"top1": 0.') + len('"top1": 0.')
+    path.write_text(rows[:digit] + str(9 - int(rows[digit])) + rows[digit + 1 :])
+    readers = (lambda: run(RECIPE, folder.path), lambda: report.read(folder.path))
+    for reader in (*readers, lambda: records.record(folder.path)):
+        with pytest.raises(ValueError, match="rows.json is not what the measurement "):
+            reader()
+    shutil.rmtree(folder.measure(0).path)
+    run(RECIPE, folder.path)
+    assert report.read(folder.path).summaries
+
+
+def test_rows_are_those_that_were_measured(folder):
+    rows = folder.read_rows()
+    rows[1]["top1"] += 0.001
+    folder.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(
+        ValueError, match="jsonl: the row of stage 'student', seed 0, i"
+    ):
+        report.read(folder.path)
+    run(RECIPE, folder.path)  # which gathers them again
+    report.read(folder.path)
+
+
+def test_a_changed_history_is_left_out_of_the_report(folder):
+    path = folder.stage("student", 0).history
+    path.write_text(path.read_text().replace("0.", "1.", 1))
+    found = report.read(folder.path)
+    assert "altered training history of stage student, seed 0" in " ".join(found.gaps)
+    assert list(found.histories["student"]) == []
+
+
+def test_rows_alone_are_taken_as_they_are(folder):
+    """Of a run folder whose stages were not kept."""
+    shutil.rmtree(folder.path / "stages")
+    assert len(rows_as_measured(folder)) == 3
+
+
 def test_files_that_people_add_do_not_matter(folder, monkeypatch):
     (folder.stage("student", 0).path / "notes.txt").write_text("good")
     monkeypatch.setattr(
@@ -115,6 +158,7 @@ def test_a_run_folder_without_fingerprints_is_trusted(folder):
     """Earlier versions wrote none: its stages stay, its files are measured again."""
     for name in ("teacher", "student", "int8"):
         folder.stage(name, 0).fingerprints.unlink()
+    folder.measure(0).fingerprints.unlink()
     measured = folder.measure(0).rows
     rows = json.loads(measured.read_text())
     for row in rows:

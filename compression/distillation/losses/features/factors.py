@@ -4,7 +4,6 @@ Kim, Park, Kwak, "Paraphrasing Complex Network: Network Compression via Factor
 Transfer" (NeurIPS 2018), https://arxiv.org/abs/1802.04977
 """
 
-import math
 from collections.abc import Sequence
 
 import keras
@@ -13,7 +12,7 @@ from keras import ops
 from compression.arguments import require_number
 from compression.distillation.losses.feature_loss import FeatureLoss, require_maps
 from compression.distillation.losses.features.hints import hint_loss
-from compression.distillation.losses.geometry import unit_length
+from compression.distillation.losses.geometry import flat, unit_length
 
 CHANNELS_LAST = "channels_last"  # whatever Keras is set to
 SLOPE = 0.1  # of the leaky ReLUs, section 3
@@ -32,10 +31,7 @@ def factor_loss(teacher, student):
     Returns:
         (batch,) float32.
     """
-    teacher, student = (
-        unit_length(ops.reshape(f, (-1, math.prod(f.shape[1:]))))
-        for f in (teacher, student)
-    )
+    teacher, student = (unit_length(flat(factor)) for factor in (teacher, student))
     return ops.mean(ops.abs(teacher - student), axis=-1)
 
 

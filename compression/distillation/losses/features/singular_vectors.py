@@ -40,7 +40,7 @@ def right_vectors(maps, count: int):
         gradient; their vectors, (batch, channels, count), each of either sign.
     """
     maps = ops.cast(maps, "float32")
-    rows = ops.reshape(maps, (-1, maps.shape[1] * maps.shape[2], maps.shape[3]))
+    rows = ops.reshape(maps, (ops.shape(maps)[0], -1, maps.shape[3]))
     square = ops.sum(ops.square(rows), axis=(1, 2))[:, None, None]
     gram = ops.einsum("bpi,bpj->bij", rows, rows) / (square + LEAST_SQUARE)
     constant = ops.stop_gradient(gram)

@@ -297,6 +297,11 @@ def test_what_cannot_be_written_is_refused(net, file, tmp_path):
         export.archive(net, tmp_path / "net.limbeck", class_names="abc")
     with pytest.raises(ValueError, match="mean must be a number, got 'x'"):
         export.archive(net, tmp_path / "net.limbeck", mean=["x"])
+    for wrong in (0.5, None, "0.5"):
+        with pytest.raises(ValueError, match="std must be a list of numbers, got"):
+            export.archive(net, tmp_path / "net.limbeck", mean=[0.5], std=wrong)
+    with pytest.raises(ValueError, match="of the same channels, got 3 and 1 numbers"):
+        export.archive(net, tmp_path / "net.limbeck", mean=[0.5] * 3, std=[0.5])
     with pytest.raises(ValueError, match="must be a keras.Model, got str"):
         export.archive("net", tmp_path / "net.limbeck")
     bare = keras.Sequential([keras.layers.Dense(2)])

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from keras import layers
 
+from compression import export
 from compression.export.archive import rate_distortion
 from compression.export.archive.rounding import Rates, bits_of, rounded
 
@@ -166,6 +167,40 @@ def test_bounds_that_are_none(max_drop):
     net, data = classifier()
     with pytest.raises(ValueError, match="max_drop is a fraction"):
         rate_distortion.coarsest(net, net.trainable_variables, data, max_drop=max_drop)
+
+
+@pytest.mark.parametrize("max_drop", ["0.1", None, True])
+def test_bounds_that_are_no_numbers(max_drop):
+    net, data = classifier()
+    with pytest.raises(ValueError, match="max_drop must be a number, got"):
+        rate_distortion.coarsest(net, net.trainable_variables, data, max_drop=max_drop)
+
+
+def test_what_is_no_model():
+    with pytest.raises(ValueError, match="must be a keras.Model, got 'net.keras'"):
+        rate_distortion.coarsen("net.keras", [], max_drop=0.1)
+
+
+def test_a_net_without_float32_weights_is_refused():
+    image = keras.Input((8,), dtype="float64")
+    net = keras.Model(image, layers.Dense(3, dtype="float64")(image), name="double")
+    _, data = classifier()
+    with pytest.raises(ValueError, match="'double' has no float32 weights.*max_drop"):
+        rate_distortion.coarsen(net, data, max_drop=0.1)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_nets_as_training_leaves_them_are_archived(named, tmp_path):
+    """Compiled with a loss, and one that names its output."""
+    net, data = classifier()
+    output = {"answer": net.outputs[0]} if named else net.outputs[0]
+    net = keras.Model(net.inputs, output)
+    net.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    path = tmp_path / "net.limbeck"
+    export.archive(net, path, max_drop=0.5, data=iter(data))
+    assert keras.tree.map_structure(lambda x: x.shape, net.output) == (
+        keras.tree.map_structure(lambda x: x.shape, export.load_archive(path).output)
+    )
 
 
 def test_data_that_are_none():
