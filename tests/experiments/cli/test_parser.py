@@ -57,7 +57,7 @@ VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
             "bench nets --rouds=3",
             "limbeck bench nets: no option --rouds (did you mean --rounds?)",
         ),
-        ("report a b", "limbeck report: one argument too many: 'b'"),
+        ("table a b", "limbeck table: one argument too many: 'b'"),
         ("report", "limbeck report: the following arguments are required: RUN"),
         (
             "nets lenet5 --input-shape 32x32",
