@@ -1,9 +1,10 @@
 """The catalogue: every net by name, with its paper and its published figures."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import partial
+from os.path import commonprefix
 
 import keras
 
@@ -14,6 +15,8 @@ from architectures.mlp import HINTON_STUDENT, HINTON_TEACHER, LENET_300_100, mlp
 from architectures.resnet import resnet, resnet_cifar
 from architectures.vgg import vgg, vgg_cifar
 from architectures.zfnet import zfnet, zfnet_residual, zfnet_small
+
+ALIKE = 0.7  # of two names, from 0 to 1, that may be one misspelt
 
 
 @dataclass(frozen=True)
@@ -253,9 +256,20 @@ def build(name: str, /, **options) -> keras.Model:
 
 def _entry(table, name):
     if name not in table:
-        close = difflib.get_close_matches(str(name).lower(), names(), n=1, cutoff=0.7)
-        meant = f" (did you mean {close[0]}?)" if close else ""
         raise ValueError(
-            f"no net called {name!r}{meant}; choose from {', '.join(names())}"
+            f"no net called {name!r}{_nearest(str(name))}; choose from "
+            f"{', '.join(names())}"
         )
     return table[name]
+
+
+def _nearest(name):
+    """The net that may have been meant, in words; of equals the one that begins so."""
+
+    def likeness(known):
+        pair = name.lower(), known
+        return SequenceMatcher(None, *pair).ratio(), len(commonprefix(pair))
+
+    nearest = max(names(), key=likeness)
+    alike = likeness(nearest)[0] >= ALIKE
+    return f" (did you mean {nearest}?)" if alike else ""

@@ -1,13 +1,20 @@
 """A name that nobody knows, and the nearest one that is known."""
 
-import difflib
 from collections.abc import Iterable
+from difflib import SequenceMatcher
+from os.path import commonprefix
 
-CUTOFF = 0.7  # how alike they must be, from 0 to 1, as `difflib` measures it
+ALIKE = 0.7  # of two names, from 0 to 1, that may be one misspelt
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """What to put behind an unknown name: " (did you mean resnet20?)", or nothing."""
-    lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=CUTOFF)
-    return f" (did you mean {lower[close[0]]}?)" if close else ""
+    nearest = max(known, key=lambda name: _likeness(word, name), default="")
+    alike = _likeness(word, nearest)[0] >= ALIKE
+    return f" (did you mean {nearest}?)" if alike and nearest != word else ""
+
+
+def _likeness(word, name):
+    """Of equal ratios the names that begin alike are more so."""
+    pair = word.lower(), name.lower()
+    return SequenceMatcher(None, *pair).ratio(), len(commonprefix(pair))

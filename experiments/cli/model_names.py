@@ -49,9 +49,9 @@ def start(text: str) -> "Net | File | Application":
         return Application(name, options, weights)
     if text.endswith(FILES) or Path(text).expanduser().is_file():
         return File(text)
-    if "/" in text:
-        raise FileNotFoundError(f"there is no model file and no run folder {text}")
     name, options = _called(text)
+    if "/" in name or ":" in name:
+        raise FileNotFoundError(f"there is no model file and no run folder {text}")
     _require_of_the_catalogue(name)
     weights = options.pop("weights", None)
     return Net(name, options, weights)

@@ -44,7 +44,6 @@ FAMILIES = {
 }
 IMAGES = 200  # labelled train images on which a model is tried
 DEVIATIONS = 3  # standard errors above guessing that are no luck
-LIKE = 2  # standard errors within which two scores are alike: the loss decides
 # Layers before the first one that computes something of pixels.
 PASSING = {
     *("InputLayer", "Identity", "ZeroPadding2D", "Resizing", "CenterCrop", "Permute"),
@@ -302,12 +301,8 @@ def _best(scores, count):
     """A name and the reason."""
     if not scores:
         return TRAIN, "nothing says otherwise: it knows other classes"
-    best = max(score.top1 for score in scores.values())
-    alike = LIKE * (best * (1 - best) / count) ** 0.5
-    among = [name for name, score in scores.items() if score.top1 >= best - alike]
-    name = min(among, key=lambda name: scores[name].loss)
-    ranked = sorted(scores, key=lambda name: -scores[name].top1)
-    others = ", ".join(f"{n} {100 * scores[n].top1:.1f} %" for n in ranked if n != name)
+    name, *others = sorted(scores, key=lambda n: (-scores[n].top1, scores[n].loss))
+    others = ", ".join(f"{other} {100 * scores[other].top1:.1f} %" for other in others)
     return name, (
         f"top-1 on {count} train images is {100 * scores[name].top1:.1f} %; {others}"
     )

@@ -8,6 +8,7 @@
     story.py        what a stage did: its settings and what came of them
     pareto.py, curves.py, disagreements.py   the pictures
     page.py, markdown.py, terminal.py        the documents; style.py, the page's CSS
+    side_by_side.py several runs in one table and one plot
 
 Nothing here runs a model: every number shown was written by a run. No stage is known
 here by its kind or name: what is particular to it stands in the run's `stages.json`.
@@ -18,14 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from compression.atomic import replacing
-from experiments.report import markdown, page, papers, tables, terminal
+from experiments.report import markdown, page, papers, side_by_side, tables, terminal
 from experiments.report.comparison import teacher_of
 from experiments.report.folder import read
 from experiments.runs.layout import RunFolder
 from experiments.tables.summary import stage_summaries
 from experiments.tables.table import as_markdown
 
-__all__ = ["markdown_table", "summary", "write"]
+__all__ = ["compared", "markdown_table", "summary", "write"]
 
 TERMINAL = 110  # columns
 
@@ -56,6 +57,26 @@ def write(run: Path) -> Path:
             # A name that is no text, from an odd file system, is shown by its bytes.
             beside.write_text(text, encoding="utf-8", errors="backslashreplace")
     return paths.page
+
+
+def compared(runs: Sequence[Path], out: Path | None = None) -> str:
+    """Several runs' stages in one table, as text for the terminal.
+
+    Args:
+        runs: folders of runs.
+        out: an HTML page to write, with plots; None: none.
+
+    Raises:
+        FileNotFoundError: one of them is not a run folder.
+        ValueError: a record is malformed, or a run stands there twice.
+    """
+    found = side_by_side.together([Path(run) for run in runs])
+    text = side_by_side.summary(found, TERMINAL)
+    if out is not None:
+        document = side_by_side.document(found)
+        with replacing(out) as beside:
+            beside.write_text(document, encoding="utf-8", errors="backslashreplace")
+    return text
 
 
 def markdown_table(

@@ -92,8 +92,9 @@ class Run:
 
     @property
     def teacher(self) -> Summary | None:
-        """The first stage that is declared a teacher, or else the first stage."""
-        names = [*_teachers(self.declared), *self.declared]
+        """The first stage that is declared a teacher, or else the first measured."""
+        measured = [n for n, s in self.declared.items() if s.get("measured", True)]
+        names = [*_teachers(self.declared), *measured]
         return teacher_of(self.summaries, next(iter(names), None))
 
     @cached_property

@@ -27,7 +27,7 @@ def document(run: Run) -> str:
             as_html(stage_table(run.summaries, run.teacher, data_notes(run))),
             _searched(run),
             _paper(run),
-            _pareto(run),
+            accuracy_against_costs(run),
             _disagreements(run),
             _stages(run),
             "<h2>Every exported file</h2>",
@@ -36,10 +36,15 @@ def document(run: Run) -> str:
         )
         if part
     )
+    return whole(run.title, body)
+
+
+def whole(title: str, body: str) -> str:
+    """The text of a page: `title` as plain text, `body` as HTML."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(run.title)} – limbeck</title>\n<style>{CSS}</style>\n"
+        f"<title>{escape(title)} – limbeck</title>\n<style>{CSS}</style>\n"
         f"</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
 
@@ -92,7 +97,8 @@ def _paper(run):
     return "\n".join(["<h2>Beside the paper</h2>", *tables, figure])
 
 
-def _pareto(run):
+def accuracy_against_costs(run: Run) -> str:
+    """The plots of all stages and files, as HTML."""
     pictures = [svg for cost in pareto.COSTS if (svg := pareto.picture(run, cost))]
     title = "<h2>Accuracy against size and latency</h2>"
     if not pictures:

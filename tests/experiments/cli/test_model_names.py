@@ -28,6 +28,7 @@ def run(tmp_path):
         ("alexnet_small(width=0.125, dropout=0.1)",
          Net("alexnet_small", {"width": 0.125, "dropout": 0.1})),
         ('resnet18(weights="published")', Net("resnet18", {}, "published")),
+        ('resnet18(weights="a/b.pth")', Net("resnet18", {}, "a/b.pth")),
         ("keras.applications:MobileNetV2", Application("MobileNetV2")),
         ('keras.applications:MobileNetV2(alpha=0.35, weights="imagenet")',
          Application("MobileNetV2", {"alpha": 0.35}, "imagenet")),
@@ -75,6 +76,8 @@ def test_what_is_no_file_and_no_stage(run):
         model_names.start("gone.keras")
     with pytest.raises(FileNotFoundError, match="no model file and no run folder a/b"):
         model_names.start("a/b:c")
+    with pytest.raises(FileNotFoundError, match="no model file and no run folder a:c"):
+        model_names.start("a:c")
     with pytest.raises(
         ValueError, match=r"'trian' .*did you mean train\?.*teacher, tr"
     ):

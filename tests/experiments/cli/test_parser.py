@@ -2,6 +2,10 @@
 
 import pytest
 
+from experiments.cli import main as cli
+
+VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
+
 
 @pytest.mark.parametrize(
     ("words", "line"),
@@ -9,13 +13,12 @@ import pytest
         ("", "limbeck: the following arguments are required: COMMAND"),
         (
             "demmo",
-            "limbeck: no command 'demmo' (did you mean demo?); choose from demo, "
-            "reproduce, nets, prune, quantize, measure, export, report, table, bench",
+            "limbeck: no command 'demmo' (did you mean demo?); choose from "
+            f"{', '.join(VERBS)}",
         ),
         (
-            "train",
-            "limbeck: no command 'train'; choose from demo, reproduce, nets, "
-            "prune, quantize, measure, export, report, table, bench",
+            "fly",
+            f"limbeck: no command 'fly'; choose from {', '.join(VERBS)}",
         ),
         (
             "bench net",
@@ -29,12 +32,32 @@ import pytest
         ),
         ("demo --seeds", "limbeck demo: argument --seeds: expected one argument"),
         ("demo --sedes 3", "limbeck demo: no option --sedes (did you mean --seeds?)"),
+        (
+            "measure net.keras --split tset",
+            "limbeck measure: no split 'tset' (did you mean test?); choose from train, "
+            "validation, test, all",
+        ),
+        (
+            "pretrain lenet5 --data digits --method simcl",
+            "limbeck pretrain: no method 'simcl' (did you mean simclr?); choose from "
+            "rotation, simclr, autoencoder, supervised",
+        ),
+        (
+            "train lenet5",
+            "limbeck train: the following arguments are required: --data",
+        ),
+        (
+            "train lenet5 --data digits --normalisation imagnet",
+            "limbeck train: argument --normalisation: no normalisation called "
+            "'imagnet' (did you mean imagenet?); choose from train, 0..255, 0..1, "
+            "-1..1, imagenet, or give MEAN/STD of pixels from 0 to 1, as 0.13/0.31",
+        ),
         ("demo --colour=red", "limbeck demo: no option --colour"),
         (
             "bench nets --rouds=3",
             "limbeck bench nets: no option --rouds (did you mean --rounds?)",
         ),
-        ("report a b", "limbeck report: one argument too many: 'b'"),
+        ("table a b", "limbeck table: one argument too many: 'b'"),
         ("report", "limbeck report: the following arguments are required: RUN"),
         (
             "nets lenet5 --input-shape 32x32",

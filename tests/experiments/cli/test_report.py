@@ -3,3 +3,10 @@
 
 def test_a_folder_without_rows_is_refused(refusal, tmp_path):
     assert "rows.jsonl" in refusal("report", tmp_path)
+
+
+def test_what_cannot_be_compared_is_refused(make_run, refusal, tmp_path):
+    run = make_run(seeds=[0])
+    assert "a run stands there twice" in refusal("report", run, run)
+    assert "is not a run folder" in refusal("report", run, tmp_path / "none")
+    assert "--out is of several runs" in refusal("report", run, "--out", "a.html")

@@ -4,9 +4,12 @@ The models here know four greys by their nearest neighbour, after a normalisatio
 their own: under any other they take some of them for others.
 """
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from compression.export.runners import Runner
 from experiments.data import normalisation
@@ -105,7 +108,7 @@ def test_only_the_middle_is_looked_at_where_images_are_larger():
     images[:, :2], images[:, -2:], images[:, :, :2], images[:, :, -2:] = 0, 0, 0, 255
     labels, everything = data.train.labels, np.arange(len(images))
     framed = in_three("framed", images, labels, [everything] * 3, tuple("abcd"), None)
-    runner = expecting("0..1", data)
+    runner = dataclasses.replace(expecting("0..1", data), input_shape=(None,) * 3)
     assert (
         normalisation.for_model(runner, framed, "0..1", size=4).scores["0..1"][0] == 1
     )
@@ -117,20 +120,20 @@ def net(*first):
     x = image
     for layer in first:
         x = layer(x)
-    return keras.Model(image, keras.layers.Flatten()(x))
+    return keras.Model(image, layers.Flatten()(x))
 
 
 @pytest.mark.parametrize(
     ("first", "expected"),
     [
-        (lambda: [keras.layers.Rescaling(1 / 255)], "0..255"),
-        (lambda: [keras.layers.Rescaling(1 / 127.5, offset=-1)], "0..255"),
-        (lambda: [keras.layers.Rescaling(2.0, offset=-1)], "0..1"),
-        (lambda: [keras.layers.Normalization(mean=[124] * 3, variance=3400)], "0..255"),
-        (lambda: [keras.layers.Normalization(mean=[0.5] * 3, variance=0.06)], "0..1"),
-        (lambda: [keras.layers.Normalization(mean=0, variance=1)], None),
-        (lambda: [keras.layers.RandomFlip(), net(keras.layers.Rescaling(0.01))], "0..255"),
-        (lambda: [keras.layers.Conv2D(2, 3), keras.layers.Rescaling(1 / 255)], None),
+        (lambda: [layers.Rescaling(1 / 255)], "0..255"),
+        (lambda: [layers.Rescaling(1 / 127.5, offset=-1)], "0..255"),
+        (lambda: [layers.Rescaling(2.0, offset=-1)], "0..1"),
+        (lambda: [layers.Normalization(mean=[124], variance=[3400])], "0..255"),
+        (lambda: [layers.Normalization(mean=[0.5], variance=[0.06])], "0..1"),
+        (lambda: [layers.Normalization(mean=0, variance=1)], None),
+        (lambda: [layers.RandomFlip(), net(layers.Rescaling(0.01))], "0..255"),
+        (lambda: [layers.Conv2D(2, 3), layers.Rescaling(1 / 255)], None),
     ],
 )  # fmt: skip
 def test_what_a_graph_says(first, expected):
