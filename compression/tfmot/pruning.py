@@ -64,7 +64,7 @@ def prune(  # noqa: PLR0913, each is a choice of tfmot's
         RuntimeError: tfmot is not installed, Keras is not on TensorFlow, or the file
             cannot be written.
         ValueError: an argument is not as above, the schedule would prune at no step,
-            or tfmot does not take a layer.
+            the policy no layer, or tfmot does not take one.
     """
     how, options = Training(**training), pattern_options(pattern, pooling)
     require_path(path, model)
@@ -77,19 +77,21 @@ def prune(  # noqa: PLR0913, each is a choice of tfmot's
     wrap = partial(
         keras_of_tfmot.prune_low_magnitude,
         pruning_schedule=schedule,
-        pruning_policy=policy,
         **options,
     )
     with naming_the_layer(model, "prunes", "pruning.Prune"):
         if policy is not None:
             policy.ensure_model_supports_pruning(twin)
+            chosen &= {x.name for x in twin.layers if policy.allow_pruning(x)}
 
         def wrapped(layer):
-            takes = policy is None or policy.allow_pruning(layer)
-            return wrap_one(layer) if layer.name in chosen and takes else layer
+            return wrap(layer) if layer.name in chosen else layer
 
-        wrap_one = partial(wrap, pruning_policy=None)
         pruned = tf_keras().models.clone_model(twin, clone_function=wrapped)
+    if not chosen:
+        raise ValueError(
+            f"{type(policy).__name__} allows no layer of {model.name!r} to be pruned"
+        )
     how.compile(pruned, model)
     how.fit(pruned, data, [keras_of_tfmot.UpdatePruningStep()])
     result = weights_back(keras_of_tfmot.strip_pruning(pruned), model)

@@ -83,14 +83,15 @@ def fit(
         settings: how to train, as `require_known` allows.
         loss: of (labels, logits).
         title: head of the lines of progress.
-        best_from: epochs before this one (from 0) do not count as best.
+        best_from: epochs before this one (from 0) do not count as best; the last
+            one always does.
 
     Raises:
         FloatingPointError: the loss became NaN or infinite.
         RuntimeError, ValueError: as `engine` does.
     """
-    if settings.keep == "last":
-        best_from = settings.epochs - 1
+    last = settings.epochs - 1
+    best_from = last if settings.keep == "last" else min(best_from, last)
     record = Record()
     progress = Progress(title, settings.epochs, settings.batch_size)
     model = engine(

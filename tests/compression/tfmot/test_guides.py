@@ -113,6 +113,9 @@ def test_a_policy_chooses_layers_to_prune():
     conv, dense = kernels(prune(small_net(), batches(1), HALF, policy=policy, **SGD))
     assert (conv != 0).all() and (dense == 0).mean() == 0.5
     assert isinstance(policy.asked, tf_keras().Model)
+    policy.allow_pruning = lambda layer: False
+    with pytest.raises(ValueError, match="OnlyDense allows no layer of"):
+        prune(small_net(), batches(1), HALF, policy=policy, **SGD)
     xnnpack = tfmot().sparsity.keras.PruneForLatencyOnXNNPack()
     with pytest.raises(ValueError, match=r"prunes no net like .*pruning\.Prune"):
         prune(small_net(), batches(1), HALF, policy=xnnpack, **SGD)

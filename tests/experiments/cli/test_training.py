@@ -124,7 +124,7 @@ SPARSE = ("--sparsity", 0.5)
         (("cluster", *DATA, *OUT, "--epochs", 0), "must be at least 1, got 0"),
         (("cluster", *DATA, *OUT, "--learning-rate", -1), "learning_rate must be posi"),
         (("cluster", *DATA, *OUT, "--seed", -1), "--seed must not be negative, got -1"),
-        (("cluster", "--data", "mnist5k", *OUT), "mnist5k"),
+        (("cluster", "--data", "folder:none", *OUT), "none"),
         (("prune", *DATA, *OUT, "--sparsity", 1), "above 0 and below 1, got 1"),
         (("prune", *DATA, *OUT, "--sparsity", "x"), "must be a number, got 'x'"),
         (("prune", *DATA, *OUT, *SPARSE, "--macs", 0.5), "no channels: leave out --m"),
