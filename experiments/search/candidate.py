@@ -135,9 +135,10 @@ class Candidate:
             cost: of the net in the end.
             data: whose images it takes.
         """
-        if self.net is None or self.keep == 1:
+        if self.net is None:
             return cost
-        return (measure.macs(self._net().built(data)) + cost) / 2
+        whole = measure.macs(self._net().built(data))
+        return whole if self.keep == 1 else (whole + cost) / 2
 
     def quantizing(
         self, name: str, start: str, settings: Training, teaching: Teaching
