@@ -1,11 +1,14 @@
 """`limbeck compress`: a small net in place of somebody's own, within limits."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import sys
 
 from experiments.cli import model_data, report
 from experiments.cli.options import add_json, model_file, path, start_tensorflow
+from experiments.cli.running import data_in_paths
 
 EXAMPLES = """
 limbeck compress net.keras --data folder:photos --max-drop 0.5
@@ -57,7 +60,7 @@ def add(commands):
         help=f"that all of it may take ({HOURS:g})",
     )
     command.add_argument(
-        "--out", metavar="DIR", type=path, help="run folder (runs/compress-MODEL)"
+        "--out", metavar="DIR", type=path, help="run folder (runs/compress-...)"
     )
     command.add_argument("--seed", type=int, default=0, metavar="N", help="(0)")
     command.add_argument(
@@ -114,10 +117,12 @@ def run(options):
         skip_bad_images=options.skip_bad_images,
         normalisation=options.normalisation,
     )
-    out = options.out or path(f"runs/compress-{options.model.stem}")
-    found = carry_out(
-        request, out, storage=options.storage, command=options.command_line
-    )
+    name = f"compress-{options.model.stem}-{data_in_paths(options.data)}"
+    out = options.out or path("runs") / name
+    with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+        found = carry_out(
+            request, out, storage=options.storage, command=options.command_line
+        )
     if options.json:
         record = dataclasses.asdict(found) | {"file": str(found.file)}
         print(json.dumps(record, indent=1))
