@@ -10,17 +10,18 @@ import pytest
         (
             "demmo",
             "limbeck: no command 'demmo' (did you mean demo?); choose from demo, "
-            "reproduce, nets, prune, quantize, measure, export, report, table, bench",
+            "reproduce, nets, prune, cluster, quantize, measure, export, report, table, "
+            "bench",
         ),
         (
             "train",
             "limbeck: no command 'train'; choose from demo, reproduce, nets, "
-            "prune, quantize, measure, export, report, table, bench",
+            "prune, cluster, quantize, measure, export, report, table, bench",
         ),
         (
             "bench net",
             "limbeck bench: no benchmark 'net' (did you mean nets?); choose from nets, "
-            "distill, prune, quantize, runtimes, archive",
+            "distill, prune, quantize, runtimes, archive, compression",
         ),
         ("demo --seeds 0", "limbeck demo: argument --seeds: must be at least 1, got 0"),
         (
