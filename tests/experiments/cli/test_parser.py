@@ -10,8 +10,8 @@ import pytest
         (
             "demmo",
             "limbeck: no command 'demmo' (did you mean demo?); choose from demo, "
-            "reproduce, nets, prune, cluster, quantize, measure, export, report, table, "
-            "bench",
+            "reproduce, nets, prune, cluster, quantize, measure, export, report, "
+            "table, bench",
         ),
         (
             "train",
