@@ -43,7 +43,7 @@ def replacing(path: Path) -> Iterator[Path]:
     with naming(path), unfinished as folder:
         new = Path(folder) / path.name
         yield new
-        if path.is_dir() and not new.is_dir():
+        if path.is_dir() and new.is_file():
             raise IsADirectoryError(errno.EISDIR, "a folder: not replaced", str(path))
         if path.exists() and new.is_dir() and not path.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "a file: not replaced", str(path))

@@ -5,8 +5,8 @@ from experiments.cli.options import names, path
 
 EXAMPLES = """
 limbeck cluster net.keras --data mnist5k --clusters 16 --out shared.keras
-limbeck cluster net.keras --data mnist5k --clusters 8 --scope channel --out b.keras
-limbeck cluster net.keras --data mnist5k --engine tfmot --epochs 10 --out c.keras
+limbeck cluster net.keras --data mnist5k --scope channel --out b.keras
+limbeck cluster net.keras --data mnist5k --engine tfmot --out c.keras
 """
 
 

@@ -20,7 +20,7 @@ limbeck quantize net.keras --data mnist5k --precision int4 --out int4.tflite
 limbeck quantize net.keras --data mnist5k --explain --draw costs.png
 limbeck quantize net.keras --data mnist5k --max-drop 0.5 --out mixed.tflite
 limbeck quantize net.keras --data mnist5k --plan plan.json --out edited.tflite
-limbeck quantize net.keras --data mnist5k --aware --epochs 5 --out trained.tflite
+limbeck quantize net.keras --data mnist5k --aware --epochs 5 --out qat.tflite
 """
 # int4: weights of 4 bits, activations of 8.
 CALIBRATED, UNCALIBRATED = ("int8", "int4", "int16x8"), ("dynamic", "float16")

@@ -80,7 +80,9 @@ def test_weights_become_zero(engine, net, tmp_path):
     assert (dense == 0).mean() == 0.75
 
 
-@ENGINES
+@pytest.mark.parametrize(
+    "engine", [pytest.param("limbeck", marks=pytest.mark.slow), TFMOT]
+)
 def test_an_int8_file_that_was_trained_for(engine, net, tmp_path, monkeypatch):
     written = []
     litert = export.litert
@@ -98,6 +100,7 @@ def test_an_int8_file_that_was_trained_for(engine, net, tmp_path, monkeypatch):
     assert deployment.beside(out).mean == (0.3,)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_file(net, tmp_path):
     outs = [tmp_path / f"{n}.keras" for n in range(3)]
     for out, seed in zip(outs, (1, 1, 2), strict=True):
