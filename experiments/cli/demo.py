@@ -5,6 +5,7 @@ import dataclasses
 from experiments.cli.options import (
     DATA_HELP,
     add_image_size,
+    add_normalisation,
     add_run_options,
     add_skip_bad_images,
     start_tensorflow,
@@ -31,6 +32,7 @@ def add(commands):
     )
     command.add_argument("--data", metavar="NAME", help=f"{DATA_HELP} (mnist5k)")
     add_image_size(command)
+    add_normalisation(command)
     add_skip_bad_images(command)
     add_run_options(command, seeds=1)
     command.set_defaults(run=run)
@@ -44,6 +46,7 @@ def run(options):
         RECIPE,
         data=options.data or RECIPE.data,
         image_size=options.image_size,
+        normalisation=options.normalisation,
         skip_bad_images=options.skip_bad_images,
     )
     run_recipe(recipe, options, folder_name)

@@ -8,6 +8,7 @@ import numpy as np
 
 from experiments.data.splits import Data, Split
 
+SHOWN = 16  # hexadecimal digits of a content: people read them in messages
 RECORDS = 256  # first ones that stand for a stream, with its size
 
 
@@ -34,7 +35,7 @@ def fingerprint(split: Split) -> str:
 
 
 def content(data: Data) -> str | None:
-    """A SHA-256, in hex, of all images and labels in their order, wherever they lie.
+    """The beginning of a SHA-256 of all images and labels, in order, wherever they lie.
 
     Of pixels in memory; of files that are not held there, their sizes. None of a
     stream, whose name says its version.
@@ -50,4 +51,4 @@ def content(data: Data) -> str | None:
         else:
             sizes = [Path(os.fsdecode(path)).stat().st_size for path in split.paths]
             digest.update(np.array(sizes, np.int64).tobytes())
-    return digest.hexdigest()
+    return digest.hexdigest()[:SHOWN]
