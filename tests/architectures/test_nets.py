@@ -272,6 +272,7 @@ def logits_of(model, batch):
     return keras.ops.convert_to_numpy(out["logits"] if isinstance(out, dict) else out)
 
 
+@pytest.mark.slow
 def test_every_weight_gets_a_gradient(small):
     batch = images(small, 4)
     with tf.GradientTape() as tape:
@@ -293,6 +294,7 @@ def test_every_weight_gets_a_gradient(small):
         assert np.any(gradient), weight.path
 
 
+@pytest.mark.slow
 def test_an_image_does_not_mind_its_batch(small):
     batch = images(small, 3)
     three = logits_of(small, batch)

@@ -1,9 +1,9 @@
 """Losses and projections train on JAX too: their tests are run there again.
 
 In a process of its own, as Keras has one backend. Each time those marked `backends`:
-every loss's values and gradients, a training step with each, their state, projections,
-fake quantization, response normalisation, and that nothing is exported.
-Slow are all the others, which hold on TensorFlow in the same `keras.ops`.
+every loss's values and gradients, their state, projections, fake quantization, response
+normalisation, and that nothing is exported. Slow are a training step with each, and
+all the others, which hold on TensorFlow in the same `keras.ops`.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
-MARKED = "backends"
+MARKED = "backends and not slow"
 
 
 def on_jax(chosen):
@@ -47,4 +47,4 @@ def test_values_gradients_and_training():
 
 @pytest.mark.slow
 def test_all_else():
-    on_jax("not backends and not slow")
+    on_jax("slow and backends or not backends and not slow")

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="tf.distribute is TensorFlow's"
 )
+@pytest.mark.slow
 def test_two_devices_equal_one():
     done = subprocess.run(
         [sys.executable, HERE / "mirrored.py"],

@@ -130,6 +130,7 @@ def test_mutual_learning_of_one_logit():
     assert logs["accuracy"] == pytest.approx(((mean > 0.5) == LABELS).mean())
 
 
+@pytest.mark.slow
 def test_generations_of_one_logit():
     def train(student, teacher):
         made = Distiller(

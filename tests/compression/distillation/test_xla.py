@@ -64,6 +64,7 @@ def made(kind):
 @pytest.mark.parametrize(
     "kinds", GROUPS, ids=lambda kinds: "-".join(kind.__name__ for kind in kinds)
 )
+@pytest.mark.slow
 def test_every_loss(kinds):
     student = net("student", "cd")
     losses = [made(kind) for kind in kinds]

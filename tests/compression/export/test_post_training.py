@@ -43,6 +43,7 @@ def kernel_types(path):
 
 
 @pytest.mark.parametrize(("method", "bits"), [("mse", 8), ("kl", 4)])
+@pytest.mark.slow
 def test_every_kernel_of_a_calibrated_net_is_integer(method, bits, tmp_path):
     keras.utils.set_random_seed(0)
     model = shaken(every_kernel(None))

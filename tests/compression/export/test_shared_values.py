@@ -23,6 +23,7 @@ def by_channel(kernel, name):
     )
 
 
+@pytest.mark.slow
 def test_quantization_aware_training_keeps_zeros_and_shared_values(tmp_path):
     """Pruned, shared, then trained with fake quantization, all held at once."""
     keras.utils.set_random_seed(0)

@@ -47,6 +47,7 @@ def files(tmp_path_factory):
 
 
 @there
+@pytest.mark.slow
 def test_the_demos_net_needs_14_256_bytes(files):
     """As STACK.md found; a map of 28 x 28 x 8 codes is the largest tensor of it."""
     images = images_of((28, 28, 1))

@@ -86,6 +86,7 @@ def test_of_a_convolution_gates_are_on_channels():
 
 @pytest.mark.backends
 @pytest.mark.usefixtures("traced")
+@pytest.mark.slow
 def test_most_of_a_net_that_is_too_large_goes():
     """Of eight inputs one decides the class."""
     plain, right = learnt_on_one_input(l0_gates, examples=256, weight=3.0)

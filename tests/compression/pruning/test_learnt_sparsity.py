@@ -81,6 +81,7 @@ def test_a_plain_net_of_the_same_layers_comes_out(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
+@pytest.mark.slow
 def test_training_goes_on_where_it_was_saved(method, tmp_path):
     keras.utils.set_random_seed(3)
     learning = fitted(method(net(), examples=24), 1, LearntSparsity(warmup=2))

@@ -297,6 +297,7 @@ def test_weights_set_at_the_end_are_masked_and_named(first):
     assert sum(zeros(model)) == round(0.9 * sum(SIZES))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_without_the_final_sparsity_is_named(tmp_path):
     checkpoint = keras.callbacks.ModelCheckpoint(
         tmp_path / "best.weights.h5",

@@ -90,6 +90,7 @@ def test_weights_that_their_noise_drowns_are_zero():
 
 @pytest.mark.backends
 @pytest.mark.usefixtures("traced")
+@pytest.mark.slow
 def test_most_of_a_net_that_is_too_large_goes():
     """Of eight inputs one decides the class."""
     plain, right = learnt_on_one_input(

@@ -89,6 +89,7 @@ def test_ranges_stand_where_kernels_end():
 
 
 @pytest.mark.parametrize("method", ["moving_average", "lsq", "pact"])
+@pytest.mark.slow
 def test_a_trained_net_changes_little_and_learns(method, tmp_path):
     keras.utils.set_random_seed(0)
     model = fitted(every_kind(), epochs=2)

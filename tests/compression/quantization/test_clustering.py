@@ -158,6 +158,7 @@ SPARSE = PolynomialDecay(0.8, begin=0, end=5, frequency=1)
 
 @pytest.mark.backends
 @pytest.mark.parametrize("scope", ["layer", "global"])
+@pytest.mark.slow
 def test_masks_and_shared_values_in_any_order(scope):
     """Clustering begins in mid-schedule; weights that go later leave their cluster."""
 
@@ -320,6 +321,7 @@ class Restore(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("first", [True, False])
+@pytest.mark.slow
 def test_weights_set_at_the_end_share_again_and_are_named(first):
     model = compiled(net())
     cluster = Cluster(4)

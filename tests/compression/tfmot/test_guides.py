@@ -127,6 +127,7 @@ def test_cluster_a_layer_of_ones_own():
     assert len(np.unique(own)) <= 4 and len(np.unique(conv)) == conv.size
 
 
+@pytest.mark.slow
 def test_quantize_a_layer_of_ones_own_and_one_in_four_bits(tmp_path):
     path, model = tmp_path / "net.tflite", with_own_layer()
     with pytest.raises(ValueError, match="Layer own.*quantization.quantize_aware"):

@@ -53,6 +53,7 @@ def with_relu_layers():
 
 
 @pytest.mark.parametrize("net", [small_net, with_relu_layers])
+@pytest.mark.slow
 def test_zeros_and_clusters_stay(net, tmp_path):
     model, path = net(), tmp_path / "net.tflite"
     for layer in model.layers:

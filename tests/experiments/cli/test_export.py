@@ -63,6 +63,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert "net.tflite was exported already: give the .keras file" in line
 
 
+@pytest.mark.slow
 def test_the_examples_of_archives(model_file, tmp_path, monkeypatch, capsys, refusal):
     """Weights as they are, then rounded within a bound, then a .tflite file of that."""
     monkeypatch.chdir(tmp_path)

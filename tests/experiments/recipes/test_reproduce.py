@@ -125,6 +125,7 @@ def test_students_see_no_labels_and_only_their_classes():
     assert hinton2015.RECIPE.stage("without_3").classes == (0, 1, 2, 4, 5, 6, 7, 8, 9)
 
 
+@pytest.mark.slow
 def test_rows_count_errors(run, data):
     assert [row["stage"] for row in RunFolder(run).read_rows()] == list(CHOSEN)
     for row in RunFolder(run).read_rows():

@@ -113,6 +113,7 @@ def test_an_interrupted_run_ends_like_a_whole_one(dense, tmp_path, monkeypatch):
     assert not list(out.rglob("*.partial"))
 
 
+@pytest.mark.slow
 def test_a_stage_alone_and_the_rest_later(dense, tmp_path):
     out = tmp_path / "steps"
     with pytest.raises(ValueError, match="'prune' needs 'distill'.*neither chosen nor"):

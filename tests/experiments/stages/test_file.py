@@ -86,6 +86,7 @@ def test_files_that_do_not_fit_are_refused(file, tmp_path, digits):
         file.built(digits)
 
 
+@pytest.mark.slow
 def test_it_teaches_and_is_pruned_from_labels_alone(file, tmp_path, digits):
     """A loaded teacher, a student taught by it, the file itself pruned without one."""
     recipe = Recipe(

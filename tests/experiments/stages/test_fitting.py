@@ -104,6 +104,7 @@ def check_validation(data, model, history):
 
 
 @pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow
 def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(
     data, tmp_path, monkeypatch
 ):

@@ -33,6 +33,7 @@ def finished(tmp_path_factory):
     return RunFolder(run(RECIPE, tmp_path_factory.mktemp("runs") / "whole"))
 
 
+@pytest.mark.slow
 def test_without_a_bound_all_weights_have_four_bits(finished):
     home = finished.stage("any", 0)
     assert is_quantized(keras.models.load_model(home.model))

@@ -74,6 +74,7 @@ def share(kernel):
     return np.mean(kernel == 0)
 
 
+@pytest.mark.slow
 def test_each_leaves_the_zeros_that_were_asked_for(finished):
     found = {name: kernels(finished, name) for name in STAGES}
     together = {

@@ -42,6 +42,7 @@ def finished(tmp_path_factory):
     return RunFolder(run(recipe, tmp_path_factory.mktemp("runs") / "whole"))
 
 
+@pytest.mark.slow
 def test_the_file_is_that_of_the_calibrated_net(finished):
     home = finished.stage("all", 0)
     model = keras.models.load_model(home.model)

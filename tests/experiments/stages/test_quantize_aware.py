@@ -42,6 +42,7 @@ def weights(out, stage):
     return keras.models.load_model(out.stage(stage, 0).model).get_weights()
 
 
+@pytest.mark.slow
 def test_the_file_gives_the_models_labels(finished):
     home = finished.stage("qat", 0)
     model = keras.models.load_model(home.model)

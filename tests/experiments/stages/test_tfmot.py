@@ -65,6 +65,7 @@ def int8_kernels(path, shapes):
     return [interpreter.get_tensor(d["index"]) for d in found]
 
 
+@pytest.mark.slow
 def test_zeros_and_shared_values_stay_to_the_last_file(finished):
     pruned, shared = kernels(finished, "prune"), kernels(finished, "shared")
     for kernel, after in zip(pruned, shared, strict=True):

@@ -89,6 +89,7 @@ def values(net, layer):
     return [keras.ops.convert_to_numpy(w) for w in net.get_layer(layer).weights]
 
 
+@pytest.mark.slow
 def test_only_what_is_exported_has_a_row(finished):
     rows = finished.read_rows()
     assert [row["stage"] for row in rows] == ["all", "probe"]
@@ -134,6 +135,7 @@ def test_stages_are_unfrozen_from_the_head_down(recipe, monkeypatch):
     assert all(layer.trainable for layer in net.layers)
 
 
+@pytest.mark.slow
 def test_an_interrupted_part_ends_like_a_whole_one(finished, recipe, tmp_path):
     out = RunFolder(tmp_path / "cut")
     short = dataclasses.replace(recipe, stages=(recipe.stages[0], STAGED))

@@ -86,6 +86,7 @@ def recipe(name="tiny", exports=()):
     return Recipe("heads", "digits", (stage,))
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_net_without_heads(with_tiny, tmp_path, monkeypatch):
     whole = RunFolder(run(recipe(exports=EXPORTS), tmp_path / "whole"))
     model = keras.models.load_model(whole.stage("net", 0).model, compile=False)

@@ -45,6 +45,7 @@ class Interrupt(keras.callbacks.Callback):
 
 
 @pytest.mark.usefixtures("eagerly")
+@pytest.mark.slow
 def test_an_interrupted_training_drops_where_a_whole_one_does(tmp_path):
     digits = load("digits")
     settings = Training(

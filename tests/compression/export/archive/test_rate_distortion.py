@@ -121,6 +121,7 @@ def test_one_logit_has_fisher_information():
 
 
 @pytest.mark.parametrize("max_drop", [0.0, 0.05])
+@pytest.mark.slow
 def test_the_bound_is_held_and_the_net_left_as_it_was(max_drop):
     net, data = classifier()
     before = net.get_weights()
@@ -190,6 +191,7 @@ def test_a_net_without_float32_weights_is_refused():
 
 
 @pytest.mark.parametrize("named", [False, True])
+@pytest.mark.slow
 def test_nets_as_training_leaves_them_are_archived(named, tmp_path):
     """Compiled with a loss, and one that names its output."""
     net, data = classifier()

@@ -34,6 +34,7 @@ def net(width=32):
 
 
 @of_tensorflow
+@pytest.mark.slow
 def test_bytes_are_those_of_the_file(tmp_path):
     model = net()
     plan = pruning.plan_channels(model, bytes=0.4)

@@ -140,6 +140,7 @@ class Trainer(keras.Model):
 
 
 @pytest.mark.backends
+@pytest.mark.slow
 def test_all_train_in_a_compiled_step():
     teacher = maps(*TEACHER, batch=8)
     losses = [case(name)[0] for name in LOSSES]
