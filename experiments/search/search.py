@@ -144,7 +144,8 @@ class Search:
             students = proxies.students(self.data, estimates, limits)
             if not students:
                 self._require_near(cuts.tried, short.NEARLY)
-            best = proxies.promising(cuts.tried, limits, count - len(students))
+            most = max(1, count - len(students))
+            best = proxies.promising(cuts.tried, limits, most)
             for candidate in _in_turns(best, students):
                 trials.add(short.settings_of(candidate))
         print("[search] short trainings, taught by the model", flush=True)
@@ -189,9 +190,7 @@ class Search:
         share = macs / measure.macs(self.model)
         left = max(self._clock.left(UNTIL), 0)
         epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
-        aware = self._pace.epochs(
-            share, short.AWARE_SHARE * left / 1.5
-        )  # steps cost more
+        aware = self._pace.epochs(share, short.AWARE_SHARE * left / AWARE_STEP)
         print(
             f"[search] worth a full training of {min(epochs, LONGEST)} epochs: "
             f"{tried.candidate.words}",

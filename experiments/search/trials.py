@@ -106,7 +106,7 @@ class Trials:
         cost_of: Callable[[int, Candidate], Cost],
         result_of: Callable[[int, Candidate, Cost], Result],
     ) -> Tried | None:
-        """Try one candidate; None where it cannot be made.
+        """Try one candidate; None where it cannot be made, or its training diverged.
 
         Args:
             cost_of: of a trial's number and a candidate, what its file takes; raises
@@ -115,13 +115,16 @@ class Trials:
         """
         trial = self._study.ask()
         try:
-            candidate = self._suggest(trial)
-            trial.set_user_attr(CANDIDATE, candidate.as_dict())
-            cost = cost_of(trial.number, candidate)
-        except ValueError as error:
+            return self._tried(trial, cost_of, result_of)
+        except (ValueError, FloatingPointError) as error:  # no such net; no loss left
             trial.set_user_attr(REFUSAL, str(error))
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
             return None
+
+    def _tried(self, trial, cost_of, result_of):
+        candidate = self._suggest(trial)
+        trial.set_user_attr(CANDIDATE, candidate.as_dict())
+        cost = cost_of(trial.number, candidate)
         trial.set_user_attr(COST, cost.as_dict())
         used = self.limits.used(cost)
         trial.set_constraint("limits", used - 1)  # TPE asks for 0 or less

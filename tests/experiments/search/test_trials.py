@@ -59,6 +59,17 @@ def test_what_cannot_be_made_says_why_once(made):
     assert trials.refusals == ("no such net",) and not trials.tried
 
 
+def test_a_training_that_diverges_is_one_candidate_less(made):
+    trials = made(bytes=1000)
+
+    def diverges(number, candidate, cost):
+        raise FloatingPointError("the loss is no number")
+
+    assert trials.step(cost_of, diverges) is None
+    assert trials.refusals == ("the loss is no number",) and not trials.tried
+    assert trials.step(cost_of, result_of) is not None
+
+
 def test_a_trial_that_was_killed_is_no_result(made):
     trials = made(bytes=500)
     trials.add({"keep": 0.3})
