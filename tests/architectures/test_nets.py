@@ -304,6 +304,7 @@ def test_an_image_does_not_mind_its_batch(small):
 
 
 @pytest.mark.parametrize("small", SAVED, indirect=True)
+@pytest.mark.slow
 def test_a_saved_net_comes_back(small, tmp_path):
     small.save(tmp_path / "net.keras")
     again = keras.models.load_model(tmp_path / "net.keras")
@@ -357,6 +358,7 @@ def test_half_precision_agrees_with_single(net, name, tolerance, policy):
 
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 @pytest.mark.parametrize("net", ["lenet5", "alexnet_small", "resnet20"])
+@pytest.mark.slow
 def test_pure_half_precision_runs(net, name, policy):
     policy(name)
     model = SMALL[net](classes=5)
@@ -382,6 +384,7 @@ def test_pure_half_precision_runs(net, name, policy):
         ("resnet20", (9, 13, 1), "stage3_block1_out", (3, 4, 64)),
     ],
 )
+@pytest.mark.slow
 def test_other_images_do_too(name, shape, layer, expected):
     model = architectures.build(name, input_shape=shape, classes=3)
     assert model.get_layer(layer).output.shape[1:] == expected
@@ -597,6 +600,7 @@ def test_zero_init_makes_blocks_start_as_their_shortcuts(name):
     np.testing.assert_array_equal(after, before)
 
 
+@pytest.mark.slow
 def test_heads_are_trained_with_weight_and_come_off():
     model = architectures.build(
         "googlenet_bn", input_shape=(64, 64, 3), classes=4, auxiliary=True

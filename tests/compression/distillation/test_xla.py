@@ -87,5 +87,6 @@ def test_a_teacher_of_another_size_and_maps_that_grow_by_halves():
     assert (kernel == 0).mean() == pytest.approx(0.5, abs=0.01)
 
 
+@pytest.mark.slow
 def test_mutual_learning():
     trained_once(MutualDistiller([net("s0", "cd"), net("s1", "cd", seed=2)]))

@@ -74,6 +74,7 @@ def test_the_error_of_a_channel_by_hand():
 @pytest.mark.parametrize(
     ("precision", "batch"), [("int8", 16), ("int8", None), ("int16x8", 1)]
 )
+@pytest.mark.slow
 def test_layers_of_other_files_are_compared_too(net, precision, batch, tmp_path):
     """More images in a call than there are, any number, and other names of tensors."""
     files = []

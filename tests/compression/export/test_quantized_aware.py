@@ -82,6 +82,7 @@ def shaken(model):
     ("bits", "method", "last"),
     [(8, "moving_average", "softmax"), (4, "lsq", None)],  # whose steps are coarse
 )
+@pytest.mark.slow
 def test_all_is_integer_and_zeros_stay(bits, method, last, tmp_path):
     keras.utils.set_random_seed(0)
     images = RNG.normal(size=(64, 8, 8, 4)).astype("float32")

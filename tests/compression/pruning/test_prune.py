@@ -220,6 +220,7 @@ def test_a_constraint_that_was_there_stays_in_force():
     assert model.layers[0].kernel.constraint is limit
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_leaves_nothing_in_force():
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):

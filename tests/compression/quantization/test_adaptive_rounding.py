@@ -77,6 +77,7 @@ def net():
 
 
 @pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.slow
 def test_weights_are_codes_that_calibration_leaves_alone(bits):
     model = net()
     mask = RNG.random((3, 3, 4, 6)) < 0.5

@@ -91,6 +91,7 @@ NETS = [
 
 
 @pytest.mark.parametrize(("name", "options"), NETS)
+@pytest.mark.slow
 def test_boxes_do_not_overlap_and_lines_miss_them(name, options):
     _, _, widths, layout = layout_of(name, **options)
     centres, tall = np.array(layout.centres), net_layout.BOX_HEIGHT

@@ -35,6 +35,7 @@ RECIPE = Recipe(
 )
 
 
+@pytest.mark.slow
 def test_a_kill_after_the_last_stage_leaves_the_environment(
     tmp_path, monkeypatch, capsys
 ):

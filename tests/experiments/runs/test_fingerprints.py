@@ -115,6 +115,7 @@ def test_files_that_people_add_do_not_matter(folder, monkeypatch):
     run(RECIPE, folder.path)
 
 
+@pytest.mark.slow
 def test_the_same_teacher_trained_again_leaves_its_students(folder, capsys):
     """Deleted, trained to the same weights: only its own files are measured again."""
     before = of_model(folder.stage("teacher", 0).model)

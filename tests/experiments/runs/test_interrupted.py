@@ -126,6 +126,7 @@ def test_a_stage_alone_and_the_rest_later(dense, tmp_path):
     assert lasting(rows_of(out)) == lasting(rows_of(dense))
 
 
+@pytest.mark.slow
 def test_a_later_stage_is_corrected_and_the_finished_ones_are_kept(
     dense, tmp_path, monkeypatch, capsys
 ):

@@ -61,6 +61,7 @@ def values(folder, stage, layer):
     return [keras.ops.convert_to_numpy(w) for w in model.get_layer(layer).weights]
 
 
+@pytest.mark.slow
 def test_the_backbone_learns_the_head_does_not_and_a_cut_changes_nothing(
     recipe, tmp_path
 ):

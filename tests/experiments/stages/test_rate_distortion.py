@@ -32,6 +32,7 @@ def finished(tmp_path_factory):
     return RunFolder(run(recipe, tmp_path_factory.mktemp("runs") / "whole"))
 
 
+@pytest.mark.slow
 def test_the_bound_is_held_and_the_row_says_so(finished):
     row = finished.stage("few", 0).read_about()
     before = finished.stage("dense", 0).read_about()["validation_top1"]

@@ -160,6 +160,7 @@ def other_pixels():
     ],
     ids=["seed", "augment", "views", "pixels", "mean", "flips"],
 )
+@pytest.mark.slow
 def test_other_views_are_computed(filled, options):
     kept = asked(filled, **options).train
     assert kept.computed == kept.outputs["teacher_logits"][..., 0].size

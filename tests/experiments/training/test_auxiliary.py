@@ -41,6 +41,7 @@ def tiny(*, input_shape=(4, 4, 1), classes=3, auxiliary=False, name="tiny"):
 
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.slow
 def test_the_step_is_that_of_weighted_losses(jit_compile):
     """Against Keras's own losses of several outputs."""
     nets = []

@@ -111,6 +111,7 @@ def expected_average(settings, record, epochs):
     return average
 
 
+@pytest.mark.slow
 def test_the_kept_weights_are_the_average_under_the_mask(whole):
     settings, model, trained, record = whole
     average = expected_average(settings, record, trained.best_epoch)

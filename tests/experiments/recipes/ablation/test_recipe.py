@@ -64,6 +64,7 @@ def test_a_tenfold_rate_keeps_the_length_and_the_decay_of_a_step():
 
 
 @pytest.mark.parametrize("stage", RECIPE.stages, ids=lambda stage: stage.name)
+@pytest.mark.slow
 def test_every_net_can_be_built(stage):
     model = stage.start.built(CIFAR)
     assert model.output_shape == (None, 10)
