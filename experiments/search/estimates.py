@@ -11,6 +11,7 @@ from experiments.search.limits import Cost
 # Of an int8 file, for each channel that a kernel makes: a bias of 4 bytes, a scale of 4
 # and a zero point of 8.
 CHANNEL_BYTES = 16
+MOST_OF_A_LAYER = 1500.0  # bytes that describe one, its kernel apart
 FIXED = 0.1  # share of a latency that does not shrink with the net
 
 
@@ -51,7 +52,7 @@ class Estimates:
     def __init__(self, model: keras.Model, cost: Cost):
         self._whole, self._cost = Counts.of(model), cost
         layers = (cost.bytes - self._whole.bytes(8)) / max(self._whole.layers, 1)
-        self._layer_bytes = max(layers, 0.0)
+        self._layer_bytes = min(max(layers, 0.0), MOST_OF_A_LAYER)
         self._factors: dict[str | None, dict[str, float]] = {}
 
     def of(self, net: keras.Model, bits: int, kind: str | None) -> Cost:

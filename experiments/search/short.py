@@ -18,7 +18,7 @@ from experiments.search.estimates import Estimates
 from experiments.search.files import Files
 from experiments.search.pace import Pace
 from experiments.search.proxies import LEAST
-from experiments.search.trials import Trials
+from experiments.search.trials import Trials, Tried
 from experiments.stages.base import Job
 from experiments.stages.teacher_cache import default_root
 from experiments.stages.teaching import Teaching
@@ -28,7 +28,8 @@ UNTIL = 0.5  # of the time
 TRAININGS = 8  # into which its share of the time is divided
 LONGEST = 20  # epochs
 MOST = 80  # candidates, those that take too much counted
-NEARLY, SAFE = 2.0, 0.95  # times a limit; of what would just fit
+ROOMY, NEARLY = 0.6, 2.0  # of a limit: much is left, a little too much is taken
+SAFE = 0.95  # of what would just fit
 AWARE_SHARE = 0.25  # of a training's epochs, with the rounding
 AWARE_RATE = 0.1  # of the learning rate, then
 
@@ -125,25 +126,26 @@ def train(  # noqa: PLR0913, what a search is made of
         tried = trials.step(cost_of, result_of)
         clock.note()
         if tried is not None:
-            what = _again_smaller(trials, tried)
+            what = "takes too much"
             if tried.result is not None:
                 what = f"top-1 {tried.result.top1:.2%}"
             print(
                 f"  {tried.candidate.words}: {tried.cost.bytes:,} bytes, {what}",
                 flush=True,
             )
+            _try_what_just_fits(trials, tried)
         if len(trials) >= MOST:
             return
 
 
-def _again_smaller(trials, tried):
-    """A file that takes a little too much: the same, a little smaller, comes next."""
-    over = trials.limits.used(tried.cost)
-    if not 1 < over < NEARLY:
-        return "takes too much"
-    smaller = max(LEAST, SAFE * tried.candidate.keep / over)
-    trials.add(settings_of(dataclasses.replace(tried.candidate, keep=smaller)))
-    return "takes a little too much"
+def _try_what_just_fits(trials: Trials, tried: Tried) -> None:
+    """The estimate was wrong: the same candidate comes again, smaller or larger."""
+    used = trials.limits.used(tried.cost)
+    little = 0 < used < ROOMY and tried.candidate.keep < 1
+    if little or 1 < used < NEARLY:
+        keep = min(max(LEAST, SAFE * tried.candidate.keep / used), 1.0)
+        again = dataclasses.replace(tried.candidate, keep=keep)
+        trials.add(settings_of(again))
 
 
 def trained(
