@@ -9,6 +9,7 @@ accuracy is seen later, in the short trainings.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -99,11 +100,21 @@ def promising(tried: Sequence[Tried], limits: Limits, count: int) -> list[Candid
     return [front[round(place)].candidate for place in places]
 
 
-def students(data: Data, estimates: Estimates, limits: Limits) -> list[Candidate]:
+def students(
+    data: Data, files: Files, estimates: Estimates, limits: Limits, scratch: Path
+) -> list[Candidate]:
     """Students of the catalogue that fit: as wide as may be, and wider ones, cut.
 
     A student that learned as a wider net and was cut then often knows more than one
-    that was as narrow from the beginning.
+    that was as narrow from the beginning. One file of each net is written first, so
+    that estimates of the others are right.
+
+    Args:
+        data: whose images they take.
+        files: writes files.
+        estimates: learns what they take.
+        limits: what they may take.
+        scratch: path of a .tflite file, which is removed again.
     """
     nets = students_for(data)
     if not limits.of_files():
@@ -111,6 +122,10 @@ def students(data: Data, estimates: Estimates, limits: Limits) -> list[Candidate
     budget = _budget(limits)
     found = []
     for net in nets:
+        narrow = Candidate(net, OPEN_WIDTHS[0]).untrained(None, data)
+        cost = files.write(narrow, 8, scratch)
+        estimates.learn(estimates.of(narrow, 8, net), cost, net)
+        scratch.unlink()
 
         def fits(candidate):
             made = candidate.untrained(None, data, repaired=False)

@@ -141,7 +141,10 @@ class Search:
         proxies.judge(cuts, self.model, self.data, self.files, estimates, self._clock)
         trials = self._trials("short")
         if not len(trials):
-            students = proxies.students(self.data, estimates, limits)
+            scratch = self.folder.path / "student.tflite"
+            students = proxies.students(
+                self.data, self.files, estimates, limits, scratch
+            )
             if not students:
                 self._require_near(cuts.tried, short.NEARLY)
             most = max(1, count - len(students))
