@@ -10,7 +10,7 @@ from experiments.cli.options import (
     add_skip_bad_images,
     start_tensorflow,
 )
-from experiments.cli.running import data_in_paths, run_recipe
+from experiments.cli.running import run_recipe
 
 EXAMPLES = """
 limbeck demo                        # 5,000 real digits, a few minutes
@@ -49,9 +49,4 @@ def run(options):
         normalisation=options.normalisation,
         skip_bad_images=options.skip_bad_images,
     )
-    run_recipe(recipe, options, folder_name)
-
-
-def folder_name(recipe):
-    """One for each data set; of a path, its last part."""
-    return f"{recipe.name}-{data_in_paths(recipe.data)}"
+    run_recipe(recipe, options, words=())

@@ -2,7 +2,7 @@
 
 from experiments.cli import model_names, small_recipe
 from experiments.cli.options import start_tensorflow
-from experiments.cli.running import data_in_paths, run_recipe
+from experiments.cli.running import run_recipe
 from experiments.cli.train import EPOCHS, USUAL
 
 EXAMPLES = """
@@ -60,9 +60,5 @@ def run(options):
         stages.append(Train("student", student, training))
     stages.append(Distill("distill", student, training, Teaching("teacher")))
     recipe = small_recipe.made("distill", stages, options, like=teacher, must_know=True)
-    names = map(model_names.in_paths, (options.teacher, options.student))
-    run_recipe(
-        recipe,
-        options,
-        lambda recipe: "-".join([recipe.name, *names, data_in_paths(recipe.data)]),
-    )
+    words = map(model_names.in_paths, (options.teacher, options.student))
+    run_recipe(recipe, options, words=list(words))

@@ -4,7 +4,13 @@ import sys
 
 from experiments.cli import model_data
 from experiments.cli.agreement import agreement_on_stderr
-from experiments.cli.options import model_file, path, points, start_tensorflow
+from experiments.cli.options import (
+    model_file,
+    path,
+    points,
+    start_tensorflow,
+    typed,
+)
 
 EXAMPLES = """
 limbeck export net.keras net.tflite
@@ -95,17 +101,8 @@ def run(options):
     print(options.out)
 
 
-def _given(options, *names):
-    """Those of the options that were given, as they are typed."""
-    return [
-        f"--{name.replace('_', '-')}"
-        for name in names
-        if vars(options)[name] is not None and vars(options)[name] is not False
-    ]
-
-
 def _check_header(options):
-    given = _given(options, *CHOICES, "data")
+    given = typed(options, (*CHOICES, "data"))
     if given:
         raise ValueError(
             f"a C header holds a .tflite file as it is: leave out {', '.join(given)}"
@@ -118,7 +115,7 @@ def _check_header(options):
 
 
 def _check_archive(options):
-    if _given(options, *(name for name in CHOICES if name != "max_drop")):
+    if typed(options, (name for name in CHOICES if name != "max_drop")):
         raise ValueError(
             "an archive holds the weights as they are, or rounded by --max-drop: "
             "--precision and the rest are of other files"

@@ -3,6 +3,7 @@
 import argparse
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from experiments.cli import model_names
@@ -100,12 +101,29 @@ def positive(text: str) -> int:
     return value
 
 
-def points(text: str) -> float:
-    """Percentage points, 0 to 100."""
+def typed(options: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    """Those of the options that were given, as they are typed.
+
+    Without them they are None, or False if they are switches.
+    """
+    return [
+        f"--{name.replace('_', '-')}"
+        for name in names
+        if vars(options)[name] is not None and vars(options)[name] is not False
+    ]
+
+
+def number(text: str) -> float:
+    """A number; of which range is the caller's matter."""
     try:
-        value = float(text)
+        return float(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+
+
+def points(text: str) -> float:
+    """Percentage points, 0 to 100."""
+    value = number(text)
     if not 0 <= value <= 100:
         raise argparse.ArgumentTypeError(
             f"must be 0 to 100 percentage points, got {text}"

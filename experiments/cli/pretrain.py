@@ -4,7 +4,7 @@ import dataclasses
 
 from experiments.cli import model_names, small_recipe
 from experiments.cli.options import start_tensorflow
-from experiments.cli.running import data_in_paths, run_recipe
+from experiments.cli.running import run_recipe
 
 EXAMPLES = """
 limbeck pretrain resnet20 --data cifar10 --method simclr
@@ -52,18 +52,8 @@ def run(options):
     net = model_names.start(options.net)
     stages = _stages(options, net)
     recipe = small_recipe.made("pretrain", stages, options, like=net)
-    run_recipe(
-        recipe,
-        options,
-        lambda recipe: "-".join(
-            [
-                recipe.name,
-                options.method,
-                model_names.in_paths(options.net),
-                data_in_paths(recipe.data),
-            ]
-        ),
-    )
+    words = [options.method, model_names.in_paths(options.net)]
+    run_recipe(recipe, options, words=words)
 
 
 def _stages(options, net):

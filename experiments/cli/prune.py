@@ -4,10 +4,12 @@ from experiments.cli import model_data, prune_weights, training
 from experiments.cli.options import (
     model_file,
     names,
+    number,
     path,
     positive,
     require_free,
     start_tensorflow,
+    typed,
 )
 
 EXAMPLES = """
@@ -106,10 +108,7 @@ def fraction(text: str) -> float:
     """A number in (0, 1]: what may be left."""
     import argparse
 
-    try:
-        left = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+    left = number(text)
     if not 0 < left <= 1:
         raise argparse.ArgumentTypeError(
             f"must be what is left, above 0 and at most 1, got {text}"
@@ -138,7 +137,7 @@ def run(options):
 
 
 def _refuse(names_of, options, why):
-    given = _given(options, names_of)
+    given = typed(options, names_of)
     if given:
         raise ValueError(f"{why}: leave out {', '.join(given)}")
 
@@ -152,7 +151,7 @@ def _check_explaining(options):
 
 
 def _check_cutting(options):
-    budgets = _given(options, BUDGETS)
+    budgets = typed(options, BUDGETS)
     if options.draw:
         raise ValueError("--draw is a picture of the groups: give --explain")
     if not budgets and not options.plan:
@@ -160,7 +159,7 @@ def _check_cutting(options):
             "how much may be left? Give --macs 0.5 or another budget, --plan FILE, or "
             "--explain"
         )
-    chosen = budgets + _given(options, RANKING)
+    chosen = budgets + typed(options, RANKING)
     if chosen and options.plan:
         raise ValueError(f"--plan says what is kept: leave out {', '.join(chosen)}")
     if options.out is None or options.out.suffix != ".keras":
@@ -169,14 +168,6 @@ def _check_cutting(options):
     repairs = options.reestimate or options.reconstruct
     if repairs and not options.data:
         raise ValueError("--reestimate and --reconstruct look at images: give --data")
-
-
-def _given(options, names):
-    return [
-        f"--{name.replace('_', '-')}"
-        for name in names
-        if vars(options)[name] is not None and vars(options)[name] is not False
-    ]
 
 
 def _explain(model, picture):

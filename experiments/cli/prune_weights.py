@@ -3,7 +3,7 @@
 import argparse
 
 from experiments.cli import training
-from experiments.cli.options import names
+from experiments.cli.options import names, number
 
 OPTIONS = ("pattern", "engine")  # beside those of every training
 
@@ -30,10 +30,7 @@ def add_options(command) -> None:
 
 def sparsity(text: str) -> float:
     """A number in (0, 1): what becomes zero."""
-    try:
-        zeros = float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+    zeros = number(text)
     if not 0 < zeros < 1:
         raise argparse.ArgumentTypeError(
             f"must be what becomes zero, above 0 and below 1, got {text}"

@@ -12,6 +12,7 @@ from experiments.cli.options import (
     positive,
     require_free,
     start_tensorflow,
+    typed,
 )
 
 EXAMPLES = """
@@ -100,7 +101,7 @@ def run(options):
     if options.aware:
         quantize_aware.run(options)
         return
-    if given := training.given(options):
+    if given := typed(options, training.DEFAULTS):
         raise ValueError(f"nothing is trained without --aware: {', '.join(given)}")
     (_check_explaining if options.explain else _check_writing)(options)
     start_tensorflow()

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from experiments.cli import training
-from experiments.cli.options import names
+from experiments.cli.options import names, typed
 
 BITS = {None: 8, "int8": 8, "int4": 4}  # of weights, by --precision
 ELSEWHERE = ("explain", "draw", "max_drop", "plan", "float_ends", "images")
@@ -19,12 +19,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _settings(options) -> dict[str, Any]:
-    given = [
-        f"--{name.replace('_', '-')}"
-        for name in ELSEWHERE
-        if vars(options)[name] not in (None, False)
-    ]
-    if given:
+    if given := typed(options, ELSEWHERE):
         raise ValueError(
             f"--aware trains all layers alike: leave out {', '.join(given)}"
         )

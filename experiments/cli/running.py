@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,16 @@ if TYPE_CHECKING:  # it needs Keras
 def run_recipe(
     recipe: "Recipe",
     options: argparse.Namespace,
-    folder_name: Callable[["Recipe"], str] = lambda recipe: recipe.name,
+    *,
+    words: Sequence[str] | None = None,
 ) -> None:
     """Run the recipe as `options.add_run_options` lets one ask, then show the report.
 
     Args:
         recipe: before `--smoke` and `--set`.
         options: with the words of the command in `command_line`.
-        folder_name: of the recipe that is run, where `--out` is not given.
+        words: between the recipe's name and that of the data in the name of the run
+            folder, where `--out` is not given; None: the recipe's name alone.
     """
     from experiments.overrides import replaced, smoke
 
@@ -33,7 +35,10 @@ def run_recipe(
         recipe = smoke(recipe)
     for assignment in options.set:
         recipe = replaced(recipe, assignment)
-    out = options.out or Path("runs") / folder_name(recipe)
+    name = [recipe.name]
+    if words is not None:
+        name += [*words, data_in_paths(recipe.data)]
+    out = options.out or Path("runs") / "-".join(name)
     if getattr(options, "json", False):
         with contextlib.redirect_stdout(sys.stderr):  # progress
             _run(recipe, out, options)

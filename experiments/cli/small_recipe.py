@@ -78,7 +78,7 @@ def made(
 
     size, normalisation = options.image_size, options.normalisation
     if isinstance(like, File):
-        size = size or _size_of(like)
+        size = size or like.image_side
         if normalisation is None:
             normalisation = _of_file(like, options, size, same_classes, must_know)
     elif normalisation is None:
@@ -101,14 +101,6 @@ def usual_augment(image_size: int | None) -> "Augment":
     if image_size is not None and image_size >= PHOTOGRAPH:
         return Augment(random_resized_crop=True)
     return Augment(pad=2 if image_size is None else max(1, image_size // SHIFT))
-
-
-def _size_of(file):
-    """The side of the images that the model takes; None where it leaves it open."""
-    from compression import export
-
-    shape = export.load_model(file.path).input_shape
-    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
 
 
 def _of_file(file, options, size, same_classes, must_know):

@@ -2,7 +2,7 @@
 
 from experiments.cli import model_names, small_recipe
 from experiments.cli.options import start_tensorflow
-from experiments.cli.running import data_in_paths, run_recipe
+from experiments.cli.running import run_recipe
 
 EXAMPLES = """
 limbeck train resnet20 --data mnist5k
@@ -41,10 +41,4 @@ def run(options):
     training = Training(epochs=options.epochs, **USUAL)
     stages = [Train("train", net, training)]
     recipe = small_recipe.made("train", stages, options, like=net)
-    run_recipe(
-        recipe,
-        options,
-        lambda recipe: "-".join(
-            [recipe.name, model_names.in_paths(options.net), data_in_paths(recipe.data)]
-        ),
-    )
+    run_recipe(recipe, options, words=[model_names.in_paths(options.net)])

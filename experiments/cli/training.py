@@ -45,15 +45,6 @@ def add_options(command) -> None:
     command.add_argument("--seed", metavar="N", type=int, help="of all chance (0)")
 
 
-def given(options: Namespace) -> list[str]:
-    """Which options of a training were given."""
-    return [
-        f"--{name.replace('_', '-')}"
-        for name in DEFAULTS
-        if vars(options)[name] is not None
-    ]
-
-
 def require(options: Namespace, suffix: str) -> None:
     """Raises ValueError unless there are data, and `--out` is a new file."""
     if not options.data:

@@ -2,7 +2,7 @@
 
 from experiments.cli import model_names, small_recipe
 from experiments.cli.options import positive, start_tensorflow
-from experiments.cli.running import data_in_paths, run_recipe
+from experiments.cli.running import run_recipe
 
 EXAMPLES = """
 limbeck transfer net.keras --data folder:photos
@@ -66,10 +66,4 @@ def run(options):
     recipe = small_recipe.made(
         "transfer", [stage], options, like=net, same_classes=False
     )
-    run_recipe(
-        recipe,
-        options,
-        lambda recipe: "-".join(
-            [recipe.name, model_names.in_paths(options.net), data_in_paths(recipe.data)]
-        ),
-    )
+    run_recipe(recipe, options, words=[model_names.in_paths(options.net)])

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from experiments.search.files import Written
 from experiments.search.limits import Limits
 from experiments.search.trials import Tried
+from experiments.tables.pareto_front import front
 
 # How much of what a short training lacks a full one is expected to make up for.
 GAIN = 0.5
@@ -90,19 +91,16 @@ def next_steps(files: Sequence[Written], taken: Written) -> tuple[str, ...]:
 
     Of the files that no other beats in bytes and top-1.
     """
-    front, best = [], -1.0
-    for file in sorted(files, key=lambda file: (file.cost.bytes, -file.top1)):
-        if file.top1 > best:
-            best = file.top1
-            front.append(file)
-    smaller = [file for file in front if file.cost.bytes < taken.cost.bytes]
-    larger = [file for file in front if file.top1 > taken.top1]
+    best = [files[i] for i in front([(x.cost.bytes, x.top1) for x in files])]
+    smaller = [file for file in best if file.cost.bytes < taken.cost.bytes]
+    larger = [file for file in best if file.top1 > taken.top1]
     larger = [file for file in larger if file.cost.bytes > taken.cost.bytes]
     steps = []
     if larger:
         steps.append(f"the next better one: {_step(larger[0], taken)}")
     if smaller:
-        steps.append(f"the next smaller one: {_step(smaller[-1], taken)}")
+        next_smaller = max(smaller, key=lambda file: file.cost.bytes)
+        steps.append(f"the next smaller one: {_step(next_smaller, taken)}")
     return tuple(steps)
 
 

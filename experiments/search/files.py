@@ -1,7 +1,6 @@
 """A net's int8 file: written, what it takes, what it does on validation images."""
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +51,8 @@ class Files:
     def __init__(self, data: Data, *, on_board: bool):
         self._on_board = on_board
         self._calibration = train_images(data, CALIBRATION)
-        self._validation: Sequence = first_batches(data, "validation")
+        self._validation = first_batches(data, "validation")
+        self._judges = first_batches(data, "validation", JUDGES)
 
     def write(self, net: keras.Model, bits: int, path: Path) -> Cost:
         """Write the net in integers; returns what the file takes.
@@ -84,7 +84,7 @@ class Files:
         Such a net is surer of itself than it should be, and the less is left of it the
         less sure: its loss is taken at the temperature that suits it best.
         """
-        return self._result(net, _first(self._validation, JUDGES), TEMPERATURES)
+        return self._result(net, self._judges, TEMPERATURES)
 
     def whole(self, path: Path) -> Result:
         """The file on all validation images."""
@@ -101,13 +101,3 @@ class Files:
             top1=measure.accuracy(logits, labels),
             loss=min(measure.cross_entropy(logits / t, labels) for t in temperatures),
         )
-
-
-def _first(batches, count):
-    found, left = [], count
-    for images, labels in batches:
-        found.append((images[:left], labels[:left]))
-        left -= len(images)
-        if left <= 0:
-            break
-    return found

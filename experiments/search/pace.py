@@ -1,13 +1,11 @@
 """How long a training will take, from steps that were timed and trainings that ran."""
 
-import time
-
 import keras
-import numpy as np
 
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
 from experiments.training.optimizers import LabelLoss
+from experiments.training.step_time import step_seconds
 
 STARTING = 15.0  # seconds until a training's first step, its graph being built
 FIXED = 0.2  # share of a step that does not shrink with the net
@@ -56,10 +54,5 @@ def _seconds_per_image(model, data, batch_size):
     """Of a step of training, measured on a copy."""
     copy = keras.models.clone_model(model)
     copy.compile("sgd", LabelLoss(), jit_compile=False)
-    images, labels = first_batches(data, "train", batch_size)[0]
-    times = []
-    for _ in range(1 + STEPS):
-        start = time.perf_counter()
-        copy.train_on_batch(images, labels)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:])) / len(images)
+    batch = first_batches(data, "train", batch_size)[0]
+    return step_seconds(copy, batch, STEPS) / STEPS / len(batch[0])

@@ -22,6 +22,7 @@ from experiments.search.estimates import Estimates
 from experiments.search.files import Files
 from experiments.search.limits import Limits
 from experiments.search.trials import Trials, Tried
+from experiments.tables.pareto_front import front
 
 UNTIL = 0.15  # of the time
 MOST, FEWEST = 60, 12  # candidates
@@ -89,15 +90,11 @@ def promising(tried: Sequence[Tried], limits: Limits, count: int) -> list[Candid
             of = each.candidate
             kinds.setdefault((of.budget, of.saliency, of.bits), each)
         return [each.candidate for each in kinds.values()][:count]
-    front, smallest = [], np.inf
-    for each in asked:  # from the least loss on: each must be smaller than all before
-        if each.cost.bytes < smallest:
-            smallest = each.cost.bytes
-            front.append(each)
-    if not front:
+    if not asked:
         return []
-    places = np.linspace(0, len(front) - 1, min(count, len(front)))
-    return [front[round(place)].candidate for place in places]
+    best = front([(each.cost.bytes, -each.result.loss) for each in asked])[::-1]
+    places = np.linspace(0, len(best) - 1, min(count, len(best)))
+    return [asked[best[round(place)]].candidate for place in places]
 
 
 def students(

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
-from compression import export, measure
+from compression import measure
 from experiments import data as datasets
 from experiments import deployment
 from experiments.data import Data, normalisation
@@ -32,7 +32,6 @@ from experiments.search.request import Request
 from experiments.search.short import School
 from experiments.search.trials import Trials, Tried
 from experiments.stages.base import Export
-from experiments.stages.file import File
 from experiments.stages.load import Load
 from experiments.stages.quantize import Quantize
 from experiments.stages.teaching import Teaching
@@ -76,7 +75,7 @@ class Search:
         self.request, self.folder = request, folder
         self._storage = storage or folder.journal
         self._require_same()
-        self.image_size = request.image_size or _side(request.model)
+        self.image_size = request.image_size or request.model.image_side
         data = datasets.load(
             request.data,
             image_size=self.image_size,
@@ -214,11 +213,7 @@ class Search:
             candidate = Candidate(**plan["candidate"])
             settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
             *before, full = candidate.training(FULL, settings, TEACHING)
-            aware = dataclasses.replace(
-                TRAINING,
-                epochs=plan["aware_epochs"],
-                learning_rate=short.AWARE_RATE * TRAINING.learning_rate,
-            )
+            aware = short.with_rounding(TRAINING, plan["aware_epochs"])
             stages += [
                 *before,
                 dataclasses.replace(full, exports=LITERT),
@@ -281,12 +276,6 @@ def _in_numbers(known) -> str:
     """Its mean and deviation, as `normalisation.statistics` takes them."""
     mean, std = (",".join(map(repr, part)) for part in (known.mean, known.std))
     return f"{mean}/{std}"
-
-
-def _side(file: File) -> int | None:
-    """Of the square images that the model takes; None where it leaves that open."""
-    shape = export.load_model(file.path).input_shape
-    return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
 
 
 def _augment(data: Data) -> Augment:

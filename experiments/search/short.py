@@ -19,7 +19,7 @@ from experiments.search.files import Files
 from experiments.search.pace import Pace
 from experiments.search.proxies import LEAST
 from experiments.search.trials import Trials, Tried
-from experiments.stages.base import Job
+from experiments.stages.one import run_one
 from experiments.stages.teacher_cache import default_root
 from experiments.stages.teaching import Teaching
 from experiments.training.settings import Training
@@ -160,41 +160,33 @@ def trained(
     settings = school.settings(max(1, epochs - aware))
     stages = candidate.training("trained", settings, school.teaching)
     if aware:
-        rate = AWARE_RATE * school.training.learning_rate
-        settings = dataclasses.replace(school.settings(aware), learning_rate=rate)
-        how = settings, school.teaching
+        how = with_rounding(school.training, aware), school.teaching
         stages += (candidate.quantizing("aware", "trained", *how),)
     homes: dict[str, StageFolder] = {}
-    for stage in stages:
-        homes[stage.name] = StageFolder(folder / stage.name)
-        _run(dataclasses.replace(stage, exports=()), school, homes)
-    return homes[stages[-1].name]
-
-
-def _run(stage, school, homes):
-    """Run a stage of training; what it starts from lies in `homes`, or is given."""
-    home = homes[stage.name]
-    home.path.mkdir(parents=True, exist_ok=True)
-    keras.backend.clear_session()
-    keras.utils.set_random_seed(school.seed)
 
     def load(name):
-        return (
-            export.load(homes[name].model).model
-            if name in homes
-            else (school.teacher())
-        )
+        known = name in homes
+        return export.load(homes[name].model).model if known else school.teacher()
 
-    stage.run(
-        Job(
-            data=school.data,
-            augment=school.augment,
+    for stage in stages:
+        home = StageFolder(folder / stage.name)
+        keras.backend.clear_session()
+        run_one(
+            dataclasses.replace(stage, exports=()),
+            school.data,
+            home.path,
             seed=school.seed,
-            folder=home,
-            stages=(stage,),
-            cache=default_root(),
+            augment=school.augment,
             load=load,
+            cache=default_root(),
         )
-    )
-    for checkpoint in home.checkpoints():
-        checkpoint.unlink()
+        for checkpoint in home.checkpoints():
+            checkpoint.unlink()
+        homes[stage.name] = home
+    return home
+
+
+def with_rounding(training: Training, epochs: int) -> Training:
+    """Settings of a training that goes on with the rounding of its file."""
+    rate = AWARE_RATE * training.learning_rate
+    return dataclasses.replace(training, epochs=epochs, learning_rate=rate)

@@ -39,6 +39,12 @@ class File:
         object.__setattr__(self, "name", path.name)
         object.__setattr__(self, "sha256", of_file(path))
 
+    @property
+    def image_side(self) -> int | None:
+        """Pixels a side of the images that the model takes; None: any."""
+        shape = export.load_model(self.path).input_shape
+        return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
+
     def built(self, data: Data) -> keras.Model:
         """The model in the file, for the images and classes of `data`.
 

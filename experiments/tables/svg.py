@@ -2,6 +2,7 @@
 
 import io
 import re
+from collections.abc import Mapping
 from xml.etree import ElementTree
 
 from experiments.tables import units
@@ -52,6 +53,13 @@ def caption_axes(plot, *, x: str, y: str) -> None:
     """Name the axes; y above its axis, where it can be read upright."""
     plot.set_xlabel(x, color=INK, fontsize=10.5)
     plot.set_title(y, loc="left", color=INK, fontsize=10.5, parse_math=False)
+
+
+def named_ticks(plot, names: Mapping[float, str]) -> None:
+    """A logarithmic x axis with these ticks alone."""
+    plot.set_xscale("log")
+    plot.set_xticks(list(names), list(names.values()))
+    plot.set_xticks([], minor=True)
 
 
 def readable_ticks(plot, unit: str | None) -> None:

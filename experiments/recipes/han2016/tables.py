@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.tables import svg, units
+from experiments.tables.error import error
 from experiments.tables.summary import Summary
 from experiments.tables.table import Column, Table, tabulate
 
@@ -98,10 +99,7 @@ def _picture(net, summaries):
             plot.plot(
                 [quoted.kilobytes], [quoted.error], "D", ms=7, mfc="none", c=svg.INK
             )
-    plot.set_xscale("log")
-    ticks = (2, 4, 8, 16, 32, 64)
-    plot.set_xticks(ticks, [f"{tick} kB" for tick in ticks])
-    plot.set_xticks([], minor=True)
+    svg.named_ticks(plot, {size: f"{size} kB" for size in (2, 4, 8, 16, 32, 64)})
     plot.legend(frameon=False, fontsize=9, labelcolor=svg.INK)
     svg.caption_axes(
         plot,
@@ -121,18 +119,11 @@ def _part(number):
     return lambda summary: STAGE.fullmatch(summary.stage)[number]
 
 
-def _error(summary):
-    top1 = summary.mean("top1")
-    if top1 is None:
-        return units.NOTHING
-    return units.percent(1 - top1, summary.deviation("top1"))
-
-
 COLUMNS = (
     Column("stage", lambda summary: summary.stage, numeric=False),
     Column("net", lambda s: NETS[_part(1)(s)], numeric=False),
     Column("how", lambda s: HOW[_part(2)(s)], numeric=False),
-    Column("error %", _error),
+    Column("error %", error),
     Column("n", lambda summary: str(len(summary.values("top1")))),
     Column("weights left", lambda summary: units.count(summary.mean("nonzero"))),
     Column("float32", lambda s: units.count(s.mean("bytes"))),

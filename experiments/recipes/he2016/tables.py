@@ -6,6 +6,7 @@ He et al. (2016), https://arxiv.org/abs/1512.03385.
 from collections.abc import Sequence
 
 from experiments.tables import units
+from experiments.tables.error import error
 from experiments.tables.summary import Summary
 from experiments.tables.table import Column, Table, tabulate
 
@@ -41,8 +42,7 @@ def _weights(summary):
 
 
 def _error(summary):
-    top1, spread = summary.mean("top1"), summary.deviation("top1")
-    return "" if top1 is None else units.percent(1 - top1, spread)
+    return "" if summary.mean("top1") is None else error(summary)
 
 
 def _paper(summary):

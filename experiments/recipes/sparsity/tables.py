@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from experiments.tables import svg, units
+from experiments.tables.error import error
 from experiments.tables.summary import Summary, number
 from experiments.tables.table import Column, Table, tabulate
 
@@ -117,10 +118,8 @@ def _picture(net, summaries):
                 [quoted.times], [quoted.error], "D", ms=7, mfc="none",
                 c=colours[quoted.method],
             )  # fmt: skip
-    plot.set_xscale("log")
-    ticks = (1, 10, 25, 50, 100, 200, 400)
-    plot.set_xticks(ticks, [f"{tick}x" for tick in ticks])
-    plot.set_xticks([], minor=True)
+    times = (1, 10, 25, 50, 100, 200, 400)
+    svg.named_ticks(plot, {each: f"{each}x" for each in times})
     plot.legend(frameon=False, fontsize=9, labelcolor=svg.INK)
     svg.caption_axes(
         plot,
@@ -143,19 +142,12 @@ def _times(summary):
     return text + (f" ± {statistics.stdev(found):.1f}" if len(found) > 1 else "")
 
 
-def _error(summary):
-    top1 = summary.mean("top1")
-    if top1 is None:
-        return units.NOTHING
-    return units.percent(1 - top1, summary.deviation("top1"))
-
-
 COLUMNS = (
     Column("stage", lambda summary: summary.stage, numeric=False),
     Column("net", lambda s: NETS[_part(1)(s)], numeric=False),
     Column("method", lambda s: METHODS[_part(2)(s)], numeric=False),
     Column("compression", _times),
-    Column("error %", _error),
+    Column("error %", error),
     Column("n", lambda summary: str(len(summary.values("top1")))),
     Column("epochs", lambda summary: units.count(summary.mean("epochs"))),
     Column("bytes zipped", lambda summary: units.count(summary.mean("bytes_zipped"))),
