@@ -146,6 +146,10 @@ SPARSE = ("--sparsity", 0.5)
             "leave out --max-drop",
         ),
         (
+            ("quantize", "--aware", *DATA, *FILE, "--max-drop", 0),
+            "leave out --max-drop",
+        ),
+        (
             ("quantize", "--aware", *DATA, *FILE, "--precision", "int16x8"),
             "not int16x8",
         ),
