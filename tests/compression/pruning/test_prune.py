@@ -147,6 +147,7 @@ def test_pruning_goes_on_inside_a_distiller():
 
 
 @pytest.mark.skipif(ON_JAX, reason="Keras saves JAX's masks with the optimizer")
+@pytest.mark.slow
 def test_reload_in_mid_schedule_ends_as_if_uninterrupted(tmp_path):
     whole = compiled(net())
     fit(whole, Prune(SCHEDULE), shuffle=False)

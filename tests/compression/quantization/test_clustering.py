@@ -77,9 +77,9 @@ def parts(kernel):
     return np.argsort(np.argsort(first))[inverse].reshape(kernel.shape)
 
 
-@pytest.mark.backends
 @pytest.mark.parametrize(
-    ("jit_compile", "scope"), [(False, "layer"), (True, "channel")]
+    ("jit_compile", "scope"),
+    [(False, "layer"), pytest.param(True, "channel", marks=pytest.mark.backends)],
 )
 def test_values_are_few_and_learn(traced, jit_compile, scope):
     model = compiled(net(), jit_compile=jit_compile)
@@ -136,7 +136,6 @@ def test_global_centroids_move_by_the_gradients_of_all_kernels():
         np.testing.assert_allclose(found[before == value], mean, rtol=1e-5)
 
 
-@pytest.mark.backends
 def test_clustering_begins_at_its_step():
     seen = []
 

@@ -95,7 +95,7 @@ class Maker:
 
 # Not shrunk: a model takes long to make, and what fails is short enough to read.
 @settings(
-    max_examples=25,
+    max_examples=15,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.filter_too_much],
 )
