@@ -1,4 +1,4 @@
-"""What users give, checked: numbers, names of layers."""
+"""What users give, checked: numbers, names of layers, batches that have an end."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 
 LONGEST = 100  # characters of what was got
+# A few hundred images are enough: more than these come from data that never end.
+MOST_IMAGES = 100_000
+MOST_BYTES = 2**31
+INFINITE = -1  # the cardinality of a dataset of TensorFlow that never ends
 
 
 def shown(value: Any) -> str:
@@ -68,10 +72,44 @@ def require_batches(name: str, given: Any, what: str = "batches of images") -> N
         what: it must be.
 
     Raises:
-        ValueError: it is no iterable, or a text, or one dict.
+        ValueError: it is no iterable, or a text, or one dict; or it is known to go on
+            for ever, as `dataset.repeat()` does.
     """
     if not isinstance(given, Iterable) or isinstance(given, str | bytes | Mapping):
         raise ValueError(f"{name} must be {what}, got {shown(given)}")
+    cardinality = getattr(given, "cardinality", None)
+    if callable(cardinality) and cardinality() == INFINITE:
+        raise ValueError(
+            f"{name} would never end: give some of it, such as dataset.take(8)"
+        )
+
+
+def require_end(
+    batches: Sequence[Any],
+    size: int,
+    name: str = "calibration",
+    most: int = MOST_BYTES,
+) -> None:
+    """Raises ValueError where batches that are held in memory are too large.
+
+    Of data that never end nobody sees more than that.
+
+    Args:
+        batches: the images so far.
+        size: of all of them, in bytes.
+        name: of the argument.
+        most: bytes.
+    """
+    if size > most or len(batches) > MOST_IMAGES:
+        raise endless(name, sum(map(len, batches)), size)
+
+
+def endless(name: str, count: int, size: int) -> ValueError:
+    """What to raise where `count` images came, of `size` bytes, and more are coming."""
+    return ValueError(
+        f"{name} goes on after {count} images ({size / 2**20:.0f} MiB): does it ever "
+        "end? A few hundred are enough, such as the first batches, dataset.take(8)"
+    )
 
 
 def fits(shape: Sequence[int], expected: Sequence[int | None]) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import keras
-from keras import ops
+from keras import ops, tree
 
 
 def gradients(function: Callable, variables: Sequence[keras.Variable]) -> list:
@@ -32,13 +32,27 @@ def mean_loss(model: keras.Model, loss: Callable | None, x, y):
             what `model` was compiled with.
         x: what goes in.
         y: labels.
+
+    Raises:
+        ValueError: the loss cannot take the labels: it is of other ones, perhaps.
     """
     outputs = model(x, training=False)
-    if loss is None:
-        value = model.compute_loss(x, y, outputs, None, False)
-    else:
-        value = loss(y, outputs)
+    try:
+        if loss is None:
+            value = model.compute_loss(x, y, outputs, None, False)
+        else:
+            value = loss(y, outputs)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"the loss cannot take a saliency's labels {_shapes(y)} beside outputs "
+            f"{_shapes(outputs)}: give labels as the net is trained with (one-hot or "
+            f"class numbers), or another loss ({error})"
+        ) from error
     return ops.mean(ops.cast(value, "float32"))
+
+
+def _shapes(given):
+    return " and ".join(str(tuple(ops.shape(each))) for each in tree.flatten(given))
 
 
 def _tensorflow(function, variables):

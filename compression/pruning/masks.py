@@ -1,7 +1,7 @@
 """Masks: which weights stay (1) and which are zero (0)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def magnitude_masks(
         ValueError: `sparsity` is outside [0, 1), `floor` outside [0, 1], there is no
             such scope, or a weight is not finite.
     """
-    if isinstance(weights, np.ndarray):
+    if isinstance(weights, np.ndarray) or not isinstance(weights, Iterable):
         raise ValueError(f"weights must be a list of arrays, got {shown(weights)}")
     weights = [np.asarray(w) for w in weights]
     for number, array in enumerate(weights):

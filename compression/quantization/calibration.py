@@ -1,15 +1,18 @@
 """Calibration: images from which quantization reads the ranges of activations."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import keras
 import numpy as np
 
-from compression.arguments import fits, require_batches, shown
-
-# A few hundred images are enough: more than these come from data that never ends.
-MOST_IMAGES = 100_000
-MOST_BYTES = 2**31
+from compression.arguments import (
+    MOST_IMAGES,
+    endless,
+    fits,
+    require_batches,
+    require_end,
+    shown,
+)
 
 
 def images_of(batch) -> np.ndarray:
@@ -52,7 +55,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
             )
         count, size = count + len(batch), size + batch.nbytes
         if max(count, calls) > MOST_IMAGES:
-            raise _endless("calibration", count, size)
+            raise endless("calibration", count, size)
         yield batch
     if not count:
         raise ValueError("calibration holds no images")
@@ -74,33 +77,6 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
         size += batch.nbytes
         require_end(images, size)
     return np.concatenate(images)
-
-
-def require_end(
-    batches: Sequence[np.ndarray],
-    size: int,
-    name: str = "calibration",
-    most: int = MOST_BYTES,
-) -> None:
-    """Raises ValueError where batches that are held in memory are too large.
-
-    Of data that never end nobody sees more than that.
-
-    Args:
-        batches: the images so far.
-        size: of all of them, in bytes.
-        name: of the argument.
-        most: bytes.
-    """
-    if size > most or len(batches) > MOST_IMAGES:
-        raise _endless(name, sum(map(len, batches)), size)
-
-
-def _endless(name, count, size):
-    return ValueError(
-        f"{name} goes on after {count} images ({size / 2**20:.0f} MiB): does it ever "
-        "end? A few hundred are enough, such as the first batches, dataset.take(8)"
-    )
 
 
 def _image_shape(model):

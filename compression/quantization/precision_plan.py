@@ -33,6 +33,13 @@ class PrecisionPlan:
     layers: Mapping[str, str]
     skip: tuple[str, ...] = ()
 
+    def __post_init__(self):
+        if not isinstance(self.layers, Mapping):
+            raise ValueError(
+                "layers must be a dict, precision by the layer's name, got "
+                f"{shown(self.layers)}"
+            )
+
     def save(self, path: str | Path) -> None:
         """Writes the plan as JSON, a line for each layer, atomically."""
         head = {"net": self.net, "skip": list(self.skip)}

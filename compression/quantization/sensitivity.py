@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from compression.arguments import fits, require_batches
-from compression.quantization.calibration import images_of, require_end
+from compression.arguments import fits, require_batches, require_end
+from compression.quantization.calibration import images_of
 from compression.quantization.switched import INT4, INT8, SwitchedNet
 
 MOST_LABELLED = 2**32  # bytes of images in memory: 7,000 of 224 px

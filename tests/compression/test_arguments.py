@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from compression import as_logits, export, measure, pruning, quantization
 from compression.pruning.channels.planning import require_settings
@@ -64,6 +65,7 @@ def test_what_is_no_number_is_refused_by_name(name):
         lambda: pruning.Prune(HALF, select="conv"),
         lambda: quantization.share_weights(net(), select="conv"),
         lambda: quantization.quantize_by_plan(net(), "plan.json", []),
+        lambda: quantization.PrecisionPlan("net", [("conv", "int8")]),
         lambda: pruning.Prune(HALF, exempt=[net().layers[1]]),
         lambda: pruning.KeepZeros(exempt=None),
         lambda: pruning.SparseChannels(pruning.Slimming(), exempt=3),
@@ -74,14 +76,13 @@ def test_what_is_no_number_is_refused_by_name(name):
 def test_what_is_no_function_or_name_is_refused(asked):
     with pytest.raises(
         ValueError,
-        match="(schedule|saliency|floor|targets|plan|select|exempt|skip) must be|"
-        "`timed` gives must be|latencies takes",
+        match="(schedule|saliency|floor|targets|plan|layers|select|exempt|skip) "
+        "must be|`timed` gives must be|latencies takes",
     ):
         asked()
 
 
-@pytest.mark.parametrize("wrong", [None, 3, "mnist", {"image": [1]}])
-@pytest.mark.parametrize(
+GIVEN_BATCHES = pytest.mark.parametrize(
     "asked",
     [
         lambda data: measure.logits(net(), data),
@@ -97,9 +98,21 @@ def test_what_is_no_function_or_name_is_refused(asked):
         lambda data: pruning.Taylor(data)(one := net(), one.trainable_variables[:1]),
     ],
 )
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "mnist", {"image": [1]}])
+@GIVEN_BATCHES
 def test_what_are_no_batches_is_refused(asked, wrong):
     with pytest.raises(ValueError, match="must be batches"):
         asked(wrong)
+
+
+@GIVEN_BATCHES
+def test_batches_without_end_are_refused(asked):
+    labelled = (np.zeros((1, 4, 4, 2)), np.zeros(1, int))
+    data = tf.data.Dataset.from_tensors(labelled).repeat()
+    with pytest.raises(ValueError, match=r"would never end: .* dataset.take\(8\)"):
+        asked(data)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +186,8 @@ def test_weights_that_are_not_finite_are_refused_by_name(made, dtype):
 def test_masks_of_odd_arrays():
     with pytest.raises(ValueError, match="list of arrays"):
         pruning.magnitude_masks(np.arange(4.0), 0.5)
+    with pytest.raises(ValueError, match="list of arrays, got None"):
+        pruning.magnitude_masks(None, 0.5)
     with pytest.raises(ValueError, match=r"weights\[0\] are not all finite"):
         pruning.magnitude_masks([np.array([1, np.nan])], 0.5)
     assert pruning.magnitude_masks([], 0.5) == []

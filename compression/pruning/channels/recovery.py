@@ -5,9 +5,14 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers, ops, tree
 
-from compression.arguments import require_batches, require_number, shown
+from compression.arguments import (
+    require_batches,
+    require_end,
+    require_number,
+    shown,
+)
 from compression.graph import all_layers, read
 from compression.pruning.channels.batches import finite_images
 from compression.pruning.channels.groups import couple
@@ -82,7 +87,8 @@ def reconstruct(
     Raises:
         ValueError: the plan is not that of the two nets; there are models inside the
             model (`compression.graph.rebuild(model, flatten=True)` takes them out);
-            there is no batch, or a pixel is not finite; a number is out of its range.
+            there is no batch, a pixel is not finite, or they are more than memory
+            should hold; a number is out of its range.
     """
     for net in (smaller, model):
         if not isinstance(net, keras.Model):
@@ -99,7 +105,7 @@ def reconstruct(
             f"positions must be at least 1, ridge 0 or more, got {positions}, {ridge}"
         )
     require_batches("images", images)
-    batches = [finite_images(batch, model) for batch in images]
+    batches = _held(images, model)
     if not batches:
         raise ValueError("weights are fitted on images, got no batch")
     coupling = couple(model)
@@ -130,6 +136,18 @@ def reconstruct(
             )
         for walk in walks:
             walk.step(at)
+
+
+def _held(images, model):
+    """All batches of `images`, in memory."""
+    batches, firsts, size = [], [], 0
+    for batch in images:
+        batches.append(finite_images(batch, model))
+        arrays = [ops.convert_to_numpy(x) for x in tree.flatten(batches[-1])]
+        firsts.append(arrays[0])
+        size += sum(array.nbytes for array in arrays)
+        require_end(firsts, size, "images")
+    return batches
 
 
 def _require_cut(smaller, model, plan):

@@ -263,3 +263,13 @@ def test_bad_saliencies():
         with pytest.raises(ValueError, match=message):
             model.fit(X, Y, callbacks=[Prune(schedule, saliency=wrong)], verbose=0)
         np.testing.assert_array_equal(model.layers[0].kernel.numpy(), w)
+
+
+@pytest.mark.parametrize("loss", [None, keras.losses.CategoricalCrossentropy()])
+def test_labels_that_the_loss_cannot_take_are_named(loss):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    wrong = np.eye(3) if loss is None else np.zeros((3, 2))
+    saliency = Taylor([(np.ones((3, 4), "float32"), wrong)], loss)
+    with pytest.raises(ValueError, match=r"labels \(3, [23]\) beside outputs \(3, 3\)"):
+        saliency(model, model.trainable_variables[:1])

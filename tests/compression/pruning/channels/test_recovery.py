@@ -1,11 +1,13 @@
 """Weights that make up for removed channels, and statistics, worked by hand."""
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from compression import pruning
+from compression import arguments, pruning
 from tests.compression.small_nets import on_images, shaken
 
 
@@ -84,12 +86,15 @@ def test_a_residual_net_comes_nearer():
     assert error() < 0.5 * cut
 
 
-def test_what_cannot_be_reconstructed_is_named():
+def test_what_cannot_be_reconstructed_is_named(monkeypatch):
     model = on_images(layers.Conv2D(4, 1, name="a"), layers.Conv2D(2, 1))
     plan = pruning.plan_channels(model, macs=0.5)
     smaller = pruning.remove_channels(model, plan)
     with pytest.raises(ValueError, match="fitted on images, got no batch"):
         pruning.reconstruct(smaller, model, plan, [])
+    monkeypatch.setattr(arguments, "MOST_IMAGES", 3)
+    with pytest.raises(ValueError, match="images goes on after .*does it ever end"):
+        pruning.reconstruct(smaller, model, plan, itertools.repeat(images()[0]))
     image = keras.Input((8, 8, 4))
     nested = keras.Model(image, model(image), name="nested")
     with pytest.raises(ValueError, match="'nested' has models inside"):
