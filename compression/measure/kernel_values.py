@@ -20,11 +20,13 @@ class KernelValues(NamedTuple):
         values: number of distinct ones.
         bits: entropy of a weight's value by its frequency: what a coder needs at least
             for each weight, whatever comes before it, less the table of values.
+        nonzero: number of weights that are not 0.
     """
 
     size: int
     values: int
     bits: float
+    nonzero: int
 
 
 def kernel_values(
@@ -45,9 +47,8 @@ def kernel_values(
 def _values(kernel):
     _, counts = np.unique(kernel, return_counts=True)
     share = counts / kernel.size
-    return KernelValues(
-        kernel.size, len(counts), float(max(0.0, -(share @ np.log2(share))))
-    )
+    bits = float(max(0.0, -(share @ np.log2(share))))
+    return KernelValues(kernel.size, len(counts), bits, int(np.count_nonzero(kernel)))
 
 
 def _kernels(model_or_path):

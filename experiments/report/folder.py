@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from experiments.arrays import read_arrays
+from experiments.report import measured
 from experiments.report.comparison import teacher_of
+from experiments.report.measured import Measured
 from experiments.report.papers import paper_of
 from experiments.runs import former
 from experiments.runs.fingerprints import is_as_written, rows_as_measured
@@ -56,6 +58,7 @@ class Run:
         declared: what each stage declares, see `experiments.runs.layout`.
         histories: of each stage, by seed.
         found: what a search has tried; None: this run was no search.
+        measured: what was kept of the measurements beside the rows.
     """
 
     path: Path
@@ -68,6 +71,7 @@ class Run:
     disagreements: Disagreements | None
     gaps: tuple[str, ...]
     found: Mapping[str, Any] | None = None
+    measured: Measured = Measured()
 
     @property
     def title(self) -> str:
@@ -149,6 +153,7 @@ def read(path: Path) -> Run:
             gaps.append(
                 f"stage {summary.stage} has no row of seed {', '.join(lacking)}"
             )
+    beside = measured.read(folder, seeds, gaps)
     histories = {s.stage: _histories(folder, s, gaps) for s in summaries}
     expected = not declared or _teachers(declared)
     return Run(
@@ -162,6 +167,7 @@ def read(path: Path) -> Run:
         disagreements=_disagreements(folder, seeds, gaps if expected else []),
         gaps=tuple(gaps),
         found=folder.search.read_found() if folder.search.found.is_file() else None,
+        measured=beside,
     )
 
 

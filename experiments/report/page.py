@@ -2,9 +2,19 @@
 
 from html import escape
 
-from experiments.report import curves, disagreements, pareto, searched, story
+from experiments.report import (
+    confusion,
+    curves,
+    disagreements,
+    kernels,
+    pareto,
+    same_images,
+    searched,
+    story,
+)
 from experiments.report.comparison import MOVED, headline
 from experiments.report.folder import Run
+from experiments.report.script import SCRIPT
 from experiments.report.style import CSS
 from experiments.report.tables import (
     data_notes,
@@ -13,7 +23,7 @@ from experiments.report.tables import (
     stage_table,
     where,
 )
-from experiments.tables.table import as_html
+from experiments.tables.table import Table, as_html
 
 GAPS = "Missing from this report: "
 
@@ -28,6 +38,7 @@ def document(run: Run) -> str:
             _searched(run),
             _paper(run),
             accuracy_against_costs(run),
+            same_images_section(run),
             _disagreements(run),
             _stages(run),
             "<h2>Every exported file</h2>",
@@ -45,7 +56,7 @@ def whole(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(title)} – limbeck</title>\n<style>{CSS}</style>\n"
-        f"</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"</head>\n<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
@@ -113,6 +124,22 @@ def accuracy_against_costs(run: Run) -> str:
     )
 
 
+def same_images_table(run: Run) -> Table | None:
+    """All stages' answers beside the teacher's; None where none were kept."""
+    if not run.measured.answers or run.teacher is None:
+        return None
+    first = run.measured.answers[0]
+    title = f"The same {len(first.labels):,} test images, seed {first.seed}"
+    teacher, notes = run.teacher.stage, data_notes(run)
+    return same_images.table(first.labels, first.by_stage, teacher, title, notes)
+
+
+def same_images_section(run: Run) -> str:
+    """The same, as HTML."""
+    table = same_images_table(run)
+    return as_html(table) if table else ""
+
+
 def _disagreements(run):
     cards = disagreements.strip(run)
     if not cards:
@@ -137,7 +164,19 @@ def _stages(run):
         if panels:
             inner = "".join(f"<div>{svg}</div>" for svg in panels)
             parts.append(f'<figure><div class="panels">{inner}</div></figure>')
+        parts += _folded(
+            "Which classes it takes for which", confusion.section(run, summary.stage)
+        )
+        table = kernels.table(run, summary.stage)
+        parts += _folded("Its kernels", as_html(table) if table else "")
+        parts += _folded("Its first filters", kernels.picture(run, summary.stage))
     return "\n".join(parts)
+
+
+def _folded(title, inner):
+    if not inner:
+        return []
+    return [f"<details><summary>{escape(title)}</summary>{inner}</details>"]
 
 
 def _data(run):

@@ -28,7 +28,10 @@ def picture(run: Run, cost: str) -> str:
     best = staircase([point for _, point in files])
     plot.plot(*zip(*best, strict=True), color=svg.FAINT, lw=1.2, zorder=1)
     for file, point in files:
-        plot.plot(*point, "o", ms=5, mew=0, alpha=0.6, color=colour[file.stage])
+        [drawn] = plot.plot(
+            *point, "o", ms=5, mew=0, alpha=0.6, color=colour[file.stage]
+        )
+        drawn.set_gid(svg.tip(_told(file, point, cost)))
     names, points = [], [point for _, point in files]
     for summary in run.summaries:
         mean = summary.mean(cost), summary.mean("top1")
@@ -40,7 +43,7 @@ def picture(run: Run, cost: str) -> str:
                 plot.plot(*point, "o", ms=5, mfc="none", color=colour[summary.stage])
                 points.append(point)
         point = mean[0], 100 * mean[1]
-        plot.plot(
+        [drawn] = plot.plot(
             *point,
             "o",
             ms=10,
@@ -49,6 +52,7 @@ def picture(run: Run, cost: str) -> str:
             color=colour[summary.stage],
             zorder=3,
         )
+        drawn.set_gid(svg.tip(_told(summary, point, cost)))
         names.append(Callout(summary.stage, point, colour[summary.stage]))
     plot.margins(0.12, 0.14)
     svg.caption_axes(plot, x=label, y="top-1 on test, %")
@@ -58,6 +62,12 @@ def picture(run: Run, cost: str) -> str:
         f"{stage}: {y:.2f} % at {_cost(x, cost)}" for stage, (x, y), _ in names
     )
     return svg.inline_svg(figure, name=f"pareto-{name}", alt=alt)
+
+
+def _told(summary, point, cost):
+    form = " ".join(filter(None, (summary.about("format"), summary.about("precision"))))
+    x, y = point
+    return f"{summary.stage} ({form}): {y:.2f} % at {_cost(x, cost)}"
 
 
 def _cost(value, cost):

@@ -5,8 +5,11 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+import numpy as np
+
 from experiments.report import page
 from experiments.report.folder import Run, read
+from experiments.report.measured import Answers, Measured
 from experiments.report.tables import data_notes, stage_table
 from experiments.tables.summary import Summary
 from experiments.tables.table import as_html, as_text
@@ -44,13 +47,18 @@ def together(paths: Sequence[Path]) -> Run:
             for name, run in zip(names, runs, strict=True)
             for gap in run.gaps
         ),
+        measured=Measured(_answers(names, runs)),
     )
 
 
 def summary(run: Run, width: int) -> str:
     """The table as text; ratios are to the first stage of the first run."""
-    table = as_text(stage_table(run.summaries, run.teacher, _notes(run)), width)
-    return "\n".join([table, *(f"missing: {gap}" for gap in run.gaps)]) + "\n"
+    tables = [stage_table(run.summaries, run.teacher, _notes(run))]
+    if beside := page.same_images_table(run):
+        tables.append(beside)
+    texts = [as_text(table, width) for table in tables]
+    texts[1:] = [f"\n{beside.title}\n{text}" for text in texts[1:]]
+    return "\n".join([*texts, *(f"missing: {gap}" for gap in run.gaps)]) + "\n"
 
 
 def document(run: Run) -> str:
@@ -62,6 +70,7 @@ def document(run: Run) -> str:
             *[gaps] * bool(run.gaps),
             as_html(stage_table(run.summaries, run.teacher, _notes(run))),
             page.accuracy_against_costs(run),
+            page.same_images_section(run),
         ]
     )
     return page.whole(run.title, body)
@@ -72,6 +81,26 @@ def _notes(run):
         *data_notes(run),
         "Latencies were measured in runs of their own: only those of one run compare.",
     ]
+
+
+def _answers(names, runs):
+    """Those of all runs to the same test images, with the first seed of each."""
+    firsts = [
+        (name, run.measured.answers[0])
+        for name, run in zip(names, runs, strict=True)
+        if run.measured.answers
+    ]
+    if len(firsts) < len(runs):
+        return ()
+    labels = firsts[0][1].labels
+    if not all(np.array_equal(labels, each.labels) for _, each in firsts):
+        return ()  # other images
+    answers = {
+        f"{name}/{stage}": given
+        for name, each in firsts
+        for stage, given in each.by_stage.items()
+    }
+    return (Answers(firsts[0][1].seed, labels, answers),)
 
 
 def _names(paths):

@@ -77,6 +77,14 @@ svg text { font-family: inherit !important; }
 b.teacher { background: var(--series-0); } b.student { background: var(--series-1); }
 span.teacher { color: var(--series-0); font-weight: 600; }
 span.student { color: var(--series-1); font-weight: 600; }
+.crisp { max-width: 100%; }
+details { margin: .4rem 0; }
+thead th[tabindex] { cursor: pointer; }
+th[aria-sort="ascending"]::after { content: " ↑"; }
+th[aria-sort="descending"]::after { content: " ↓"; }
+input[type="search"] { font: inherit; font-size: .875rem; color: inherit;
+  background: var(--sheet); border: 1px solid var(--rule); border-radius: .3rem;
+  padding: .25rem .6rem; margin: 0 0 .6rem; width: 16rem; max-width: 100%; }
 ul { margin: .4rem 0; padding-left: 1.2rem; }
 summary { cursor: pointer; }
 @media print { body { max-width: none; } .card, figure { break-inside: avoid; } }

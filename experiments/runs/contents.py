@@ -138,6 +138,16 @@ class MeasuredRow(Row):
     files: list[FileRow]
 
 
+class Kernel(TypedDict):
+    """What was counted of a kernel, as `compression.measure.KernelValues` has it."""
+
+    name: Printable
+    size: Size
+    nonzero: Size
+    values: Size
+    bits: Size
+
+
 class Fingerprints(TypedDict):
     """A stage's fingerprints.json: SHA-256 of models by stage, and of files by path."""
 

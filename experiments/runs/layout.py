@@ -170,6 +170,21 @@ class MeasureFolder:
         return self.path / "disagreements.npz"
 
     @property
+    def answers(self) -> Path:
+        """The class that each stage's model gives to every test image; the labels."""
+        return self.path / "answers.npz"
+
+    @property
+    def filters(self) -> Path:
+        """The kernel with which each stage's net looks at the pixels."""
+        return self.path / "filters.npz"
+
+    @property
+    def kernels(self) -> Path:
+        """Size, zeros and values of each kernel in what the stages export."""
+        return self.path / "kernels.json"
+
+    @property
     def fingerprints(self) -> Path:
         """What was written, by content; see `fingerprints.py`."""
         return self.path / "fingerprints.json"
@@ -177,6 +192,16 @@ class MeasureFolder:
     def read_fingerprints(self) -> dict[str, dict[str, str]]:
         """As `StageFolder.read_fingerprints`."""
         return _read_fingerprints(self)
+
+    def read_kernels(self) -> dict[str, list[dict[str, Any]]]:
+        """The kernels of each stage, in their order.
+
+        Raises:
+            FileNotFoundError: there are none, as of earlier versions.
+            ValueError: the file cannot be read; names it and the way out.
+        """
+        kind = dict[str, list[contents.Kernel]]
+        return read_json(self.kernels, kind, way_out=self.way_out)
 
     def read_rows(self) -> list[dict[str, Any]]:
         """The rows of that seed.

@@ -9,8 +9,11 @@ import numpy as np
 from compression import export, measure
 from compression.answers import two_classes
 from compression.atomic import naming
+from compression.graph import all_layers
 from experiments.data import Data, pipeline
+from experiments.files import write_json
 from experiments.runs.fingerprints import of_file
+from experiments.runs.first_filters import first_filters
 from experiments.runs.layout import MeasureFolder, RunFolder, StageFolder
 from experiments.stages.base import Stage
 
@@ -33,7 +36,7 @@ def measured_rows(
     Args:
         stages: finished ones, each with its folder.
         data: the dataset; its test split is looked at here and nowhere else.
-        folder: where images of disagreement are written.
+        folder: where answers, kernels and images of disagreement are written.
         run: the run folder; rows name files relative to it.
     """
     test = pipeline.evaluation_batches(data, "test")
@@ -44,9 +47,11 @@ def measured_rows(
         for form in stage.exports
     }
     latencies = measure.latencies(runners)
-    rows, logits = [], {}
+    rows, logits, filters, kernels = [], {}, {}, {}
     for stage, home in stages.items():
         model = export.load(home.model)
+        filters[stage.name] = first_filters(model.model)
+        kernels[stage.name] = _kernels(stage, home, model.model)
         reference = measure.logits(model, test)
         logits[stage.name] = reference
         files = []
@@ -79,7 +84,10 @@ def measured_rows(
             | _encoded(files)
             | {"files": files}
         )
+    _write_answers(test, logits, folder)
     _write_disagreements(stages, data, test, logits, folder)
+    _write_filters(filters, folder)
+    write_json(folder.kernels, kernels)
     return rows
 
 
@@ -109,6 +117,44 @@ def _size_of_the_net(runner):
         "nonzero": count.nonzero,
         "macs": measure.macs(runner),
     }
+
+
+def _kernels(stage, home, model):
+    """Of the file that stands for the stage; a SavedModel hides them."""
+    first = stage.exports[0]
+    path = home.exported(first.format, first.precision)
+    found = measure.kernel_values(path if first.format == "litert" else home.model)
+    layers = {layer.name for layer in all_layers(model)}
+    return [
+        {"name": _layer_of(name, layers), **each._asdict()}
+        for name, each in found.items()
+    ]
+
+
+def _layer_of(name, layers):
+    """Of a kernel's name: a file calls it by layer and operator, "conv_1/MatMul"."""
+    first = name.split("/")[0]
+    known = (each for each in (first, first.removesuffix("_1")) if each in layers)
+    return next(known, name)
+
+
+def _write_answers(test, logits, folder):
+    """Integers alone: a report that needs no model counts what it likes."""
+    answers = [two_classes(each).argmax(-1) for each in logits.values()]
+    with naming(folder.answers):
+        np.savez(
+            folder.answers,
+            labels=np.concatenate([labels for _, labels in test.as_numpy_iterator()]),
+            stages=np.array(list(logits)),
+            answers=np.array(answers, np.uint16),  # of 65,536 classes
+        )
+
+
+def _write_filters(filters, folder):
+    there = {stage: kernel for stage, kernel in filters.items() if kernel is not None}
+    numbered = {str(at): kernel for at, kernel in enumerate(there.values())}
+    with naming(folder.filters):
+        np.savez(folder.filters, stages=np.array(list(there), str), **numbered)
 
 
 def _write_disagreements(stages, data, test, logits, folder):

@@ -18,6 +18,7 @@ VARIABLES = {
     PAPER: "--paper",
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }
+TIP = "tip: "
 MARGINS = 42, 10, 36, 20  # points: left, right, bottom, top
 
 
@@ -47,6 +48,11 @@ def axes(width: float, height: float):
     plot.grid(color=FAINT, alpha=0.25, linewidth=0.6)
     plot.set_axisbelow(True)
     return figure, plot
+
+
+def tip(text: str) -> str:
+    """A `gid` of what is drawn: whoever points at it reads `text`."""
+    return f"{TIP}{text}"
 
 
 def caption_axes(plot, *, x: str, y: str) -> None:
@@ -101,6 +107,7 @@ def inline_svg(figure, *, name: str, alt: str) -> str:
         figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
     root = ElementTree.fromstring(buffer.getvalue())
     _drop_page_wide_style(root)
+    _show_tips(root)
     _own_ids(root, name)
     root.set("width", "100%")
     root.attrib.pop("height")
@@ -121,6 +128,16 @@ def _drop_page_wide_style(root):
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}style", f"{{{SVG}}}metadata"):
                 parent.remove(child)
+
+
+def _show_tips(root):
+    for element in list(root.iter()):
+        text = element.get("id", "")
+        if text.startswith(TIP):
+            del element.attrib["id"]
+            title = ElementTree.Element(f"{{{SVG}}}title")
+            title.text = text.removeprefix(TIP)
+            element.insert(0, title)
 
 
 def _own_ids(root, name):

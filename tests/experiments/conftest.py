@@ -163,6 +163,25 @@ def write_disagreements(folder, images, classes=10):
     )
 
 
+def write_measured(folder, classes=10):
+    """100 answers, of which the teacher's are right and others' one less each.
+
+    And of each stage a kernel, 9 of whose 36 weights are zero, and its 4 filters.
+    """
+    labels = np.arange(100) % classes
+    answers = np.array([labels] * len(ROWS), np.uint16)
+    for at in range(1, len(ROWS)):
+        answers[at, :at] = (labels[:at] + 1) % classes
+    folder.mkdir(parents=True, exist_ok=True)
+    stages = np.array(list(ROWS))
+    np.savez(folder / "answers.npz", labels=labels, stages=stages, answers=answers)
+    kernel = {"name": "conv1", "size": 36, "nonzero": 27, "values": 28, "bits": 4.8}
+    (folder / "kernels.json").write_text(json.dumps({s: [kernel] for s in ROWS}))
+    filters = np.arange(36, dtype="f4").reshape(3, 3, 1, 4)
+    numbered = {str(at): filters for at in range(len(ROWS))}
+    np.savez(folder / "filters.npz", stages=stages, **numbered)
+
+
 def write_rows(run, rows):
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (run / "rows.jsonl").write_text(text, encoding="utf-8")
@@ -213,6 +232,8 @@ def make_run(tmp_path):
         if images is None:
             images = np.arange(2 * 28 * 28, dtype=np.uint8).reshape(2, 28, 28, 1)
         write_disagreements(run / "stages/seed0/measure", images)
+        for seed in seeds:
+            write_measured(run / f"stages/seed{seed}/measure")
         return run
 
     return make

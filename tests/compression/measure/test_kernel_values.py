@@ -20,13 +20,13 @@ def net():
 
 
 def test_by_hand():
-    """Values of shares 1/2, 1/4, 1/8, 1/8 take 1.75 bits."""
+    """Values of shares 1/2, 1/4, 1/8, 1/8 take 1.75 bits; half are 0."""
     model = on_images(layers.Dense(2, name="fc"), shape=(4,))
     model.get_layer("fc").kernel.assign([[0, 0], [0, 0], [1, 1], [2, 3]])
     kernel = model.get_layer("fc").kernel
-    assert measure.kernel_values(model) == {kernel.path: (8, 4, 1.75)}
+    assert measure.kernel_values(model) == {kernel.path: (8, 4, 1.75, 4)}
     model.get_layer("fc").kernel.assign(np.ones((4, 2)))
-    assert measure.kernel_values(model) == {kernel.path: (8, 1, 0.0)}
+    assert measure.kernel_values(model) == {kernel.path: (8, 1, 0.0, 8)}
 
 
 def test_files_hold_the_values_of_the_model(tmp_path):

@@ -2,6 +2,7 @@
 
 import shutil
 
+import numpy as np
 import pytest
 
 from experiments import report
@@ -39,9 +40,24 @@ def test_the_page_has_the_table_and_both_plots(two, tmp_path, capsys):
     assert cli.main(["report", *map(str, two), "--out", str(out)]) == 0
     assert f"Report: {out}" in capsys.readouterr().out
     html = out.read_text(encoding="utf-8")
-    assert html.count("<table>") == 1 and html.count("<svg") == 2
+    assert html.count("<table>") == 2 and html.count("<svg") == 2
     assert "other/distill: 97" in html or "other/distill" in html
-    assert "<script" not in html
+
+
+def test_nets_of_both_runs_answer_the_same_images(two):
+    """The second run has no row of the pruned net, but its answers."""
+    text = report.compared(two)
+    assert "The same 100 test images, seed 0" in text
+    lines = [line.split() for line in text.splitlines() if "100.00   " in line]
+    assert ["other/teacher", "100.00", "100", "0", "0", "1.0000"] in lines
+
+
+def test_other_images_are_not_compared(two):
+    first, second = two
+    path = second / "stages/seed0/measure/answers.npz"
+    stored = dict(np.load(path))
+    np.savez(path, **stored | {"labels": stored["labels"][::-1]})
+    assert "test images, seed" not in report.compared(two)
 
 
 def test_runs_of_one_name_are_told_apart_by_their_folders(two, tmp_path):

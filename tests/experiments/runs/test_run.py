@@ -78,6 +78,21 @@ def test_rows_say_what_the_exported_files_do(whole):
                 assert (file["arena_bytes"] is None) == bool(file["board_refusal"])
 
 
+def test_answers_and_kernels_are_kept_for_the_report(whole):
+    measured = RunFolder(whole).measure(0)
+    answers = dict(np.load(measured.answers))
+    kernels, rows = measured.read_kernels(), rows_of(whole)
+    assert answers["stages"].tolist() == [row["stage"] for row in rows] == [*kernels]
+    for row, given in zip(rows, answers["answers"], strict=True):
+        if row["precision"] == "float32":
+            assert (given != answers["labels"]).sum() == row["errors"]
+    prune, int8 = kernels["prune"], kernels["int8"]
+    assert [k["name"] for k in prune] == [k["name"] for k in int8]
+    zeros = sum(k["size"] - k["nonzero"] for k in prune)
+    assert zeros >= 0.79 * sum(k["size"] for k in prune)
+    assert max(k["values"] for k in int8) <= 255 < max(k["values"] for k in prune)
+
+
 def test_what_is_shipped_says_how_to_feed_it(whole):
     """deploy.json alone turns a picture into the file's answer."""
     from experiments.data import load, pipeline
