@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from compression import tfmot
+from compression import measure, tfmot
 from compression.tfmot.clustering import require_biases, require_sharing
 from compression.tfmot.pruning import kernel_layers, pattern_options, require_matrices
 from compression.tfmot.quantizing import require_names
@@ -31,6 +31,8 @@ from experiments.training import in_tf_keras
 
 INT8 = Export("litert", "int8")
 CALIBRATION = 256  # train images
+# A kernel has few values that has no more of them, and of so many weights each one.
+MOST_VALUES, SHARED_BY = 256, 4
 
 
 @dataclass(frozen=True)
@@ -224,10 +226,7 @@ class TfmotCluster(Tfmot):
         )
 
     def engine(self, model: keras.Model, steps: int, int8: Path) -> partial:
-        stay = self.preserve_zeros
-        if stay is None:
-            stay = any((np.asarray(kernel) == 0).any() for kernel in kernels(model))
-        options = self._sharing(stay)
+        options = self._sharing(_known(self.preserve_zeros, _has_zeros, model))
         return partial(tfmot.cluster, model, exempt=self.exempt, **options)
 
     def facts_of(self, model: keras.Model) -> dict[str, Any]:
@@ -251,13 +250,15 @@ class TfmotQuantize(Tfmot):
     float32, and no fake quantization.
 
     Attributes:
-        preserve_zeros: whether weights that are zero stay so (PQAT).
+        preserve_zeros: whether weights that are zero stay so (PQAT); None: where there
+            are any.
         preserve_clusters: whether weights that share a value go on sharing one, in a
-            convolution by channel (CQAT; with `preserve_zeros`, PCQAT).
+            convolution by channel (CQAT; with zeros, PCQAT); None: where each kernel
+            has few values.
     """
 
-    preserve_zeros: bool = field(default=False, kw_only=True)
-    preserve_clusters: bool = field(default=False, kw_only=True)
+    preserve_zeros: bool | None = field(default=None, kw_only=True)
+    preserve_clusters: bool | None = field(default=None, kw_only=True)
     exports: tuple[Export, ...] = field(default=(INT8,), kw_only=True)
 
     trains_int8 = True
@@ -283,7 +284,22 @@ class TfmotQuantize(Tfmot):
             tfmot.quantize,
             model,
             path=int8,
-            preserve_zeros=self.preserve_zeros,
-            preserve_clusters=self.preserve_clusters,
+            preserve_zeros=_known(self.preserve_zeros, _has_zeros, model),
+            preserve_clusters=_known(self.preserve_clusters, _shares_values, model),
             exempt=self.exempt,
         )
+
+
+def _known(chosen, found, model):
+    return found(model) if chosen is None else chosen
+
+
+def _has_zeros(model):
+    return any((np.asarray(kernel) == 0).any() for kernel in kernels(model))
+
+
+def _shares_values(model):
+    found = measure.kernel_values(model).values()
+    return all(
+        each.values <= min(MOST_VALUES, each.size // SHARED_BY) for each in found
+    )

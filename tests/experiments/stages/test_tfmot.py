@@ -38,10 +38,9 @@ SHARED = TfmotCluster(
     "prune",
     SHORT,
     clusters=8,
-    preserve_zeros=True,
     exports=(),
 )
-QAT = TfmotQuantize("qat", "shared", SHORT, preserve_zeros=True, preserve_clusters=True)
+QAT = TfmotQuantize("qat", "shared", SHORT)
 RECIPE = Recipe(name="small", data="digits", stages=(DENSE, PRUNE, SHARED, QAT))
 
 
@@ -80,6 +79,26 @@ def test_zeros_and_shared_values_stay_to_the_last_file(finished):
         assert len(np.unique(each)) <= 8
 
 
+@pytest.mark.parametrize(
+    ("kept", "weights"),
+    [
+        ((False, False), lambda draw: draw.normal(size=(8, 8))),
+        ((True, False), lambda draw: np.maximum(draw.normal(size=(8, 8)), 0)),
+        ((False, True), lambda draw: draw.integers(1, 9, size=(8, 8))),
+        ((True, True), lambda draw: draw.integers(0, 8, size=(8, 8))),
+    ],
+)
+def test_zeros_and_shared_values_are_found(kept, weights):
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8)])
+    model.layers[0].kernel.assign(weights(np.random.default_rng(0)))
+    names = ("preserve_zeros", "preserve_clusters")
+    found = QAT.engine(model, 1, None).keywords
+    assert tuple(found[name] for name in names) == kept
+    asked = dict(zip(names, (True, False), strict=True))
+    found = dataclasses.replace(QAT, **asked).engine(model, 1, None).keywords
+    assert asked.items() <= found.items()
+
+
 def test_the_int8_files_give_the_models_labels(finished):
     batches = evaluation_batches(datasets.load("digits"), "test")
     images, labels = map(np.concatenate, zip(*batches.as_numpy_iterator(), strict=True))
@@ -115,7 +134,7 @@ def test_the_best_epoch_is_kept_and_logged(finished):
         (PRUNE, {"until": 1.5}, r"until must be in \[0, 1\], got 1.5"),
         (PRUNE, {"pattern": "kernel"}, "no pattern 'kernel'"),
         (PRUNE, {"pooling": "sum"}, "no pooling called 'sum'"),
-        (SHARED, {"clusters": 2}, "at least 3 where zeros"),
+        (SHARED, {"clusters": 2, "preserve_zeros": True}, "at least 3 where zeros"),
         (SHARED, {"gradient": "max"}, "no gradient called 'max'"),
         (QAT, {"exports": ()}, "is the int8 file: export it"),
         (QAT, {"training": Training(1, averaging="ema")}, "no averaging='ema': choose"),
@@ -161,7 +180,8 @@ def test_they_say_what_they_are_and_are_set_from_the_command_line():
         "the prune net with 8 values for the weights of a layer by tfmot, trained on "
         "the labels"
     )
-    assert QAT.what == (
+    both = {"preserve_zeros": True, "preserve_clusters": True}
+    assert dataclasses.replace(QAT, **both).what == (
         "the shared net trained with the rounding of 8 bits by tfmot, its zeros and "
         "shared values kept, on the labels"
     )
