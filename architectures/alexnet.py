@@ -62,6 +62,8 @@ def alexnet(
     Raises:
         ValueError: the images are too small, or there is no such initialisation.
     """
+    if padding < 0:
+        raise ValueError(f"padding must not be negative, got {padding}")
     check_image(name, input_shape, at_least=67 - 2 * padding)
     x = image = keras.Input(input_shape, name="image")
     for i, (filters, size, groups) in enumerate(
@@ -175,11 +177,7 @@ def alexnet_small(  # noqa: PLR0913, what the paper compares
     check_choice("activation", activation, ("relu", "tanh"))
     if batch_norm and response_norm:
         raise ValueError("response_norm stands in for batch_norm: batch_norm=False")
-    if not all(28 <= side <= 64 for side in input_shape[:2]):
-        raise ValueError(
-            f"{name} takes images of 28 to 64 px a side, got {input_shape[:2]}; "
-            "choose another image size"
-        )
+    check_image(name, input_shape, at_least=28, at_most=64)
     check_width(width)
 
     x = image = keras.Input(input_shape, name="image")

@@ -8,18 +8,29 @@ latter, so whatever has a stride is padded here by a layer of its own.
 from keras import layers
 
 
-def check_image(name: str, input_shape: tuple[int, ...], *, at_least: int) -> None:
+def check_image(
+    name: str,
+    input_shape: tuple[int, ...],
+    *,
+    at_least: int,
+    at_most: int | None = None,
+) -> None:
     """Refuses an `input_shape` that the net `name` cannot take.
 
     Raises:
         ValueError: it is not (height, width, channels) of known size, or a side is
-            shorter than `at_least` pixels.
+            shorter than `at_least` pixels or longer than `at_most`.
     """
     known = len(input_shape) == 3 and None not in input_shape
-    if not known or min(input_shape[:2]) < at_least or input_shape[2] < 1:
+    sides = input_shape[:2]
+    fits = known and min(sides) >= at_least and max(sides) <= (at_most or max(sides))
+    if not fits or input_shape[2] < 1:
+        sizes = (
+            f"at least {at_least}" if at_most is None else f"{at_least} to {at_most}"
+        )
         raise ValueError(
-            f"{name} takes images of at least {at_least} px a side, given as (height, "
-            f"width, channels); got {tuple(input_shape)}"
+            f"{name} takes images of {sizes} px a side, given as (height, width, "
+            f"channels); got {tuple(input_shape)}: choose another image size"
         )
 
 

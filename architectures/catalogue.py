@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import partial
-from os.path import commonprefix
 
 import keras
 
@@ -12,11 +10,10 @@ from architectures.alexnet import alexnet, alexnet_owt, alexnet_small
 from architectures.googlenet import googlenet, googlenet_bn, googlenet_cifar
 from architectures.lenet import lenet5, lenet5_caffe
 from architectures.mlp import HINTON_STUDENT, HINTON_TEACHER, LENET_300_100, mlp
+from architectures.options import checked_options, did_you_mean
 from architectures.resnet import resnet, resnet_cifar
 from architectures.vgg import vgg, vgg_cifar
 from architectures.zfnet import zfnet, zfnet_residual, zfnet_small
-
-ALIKE = 0.7  # of two names, from 0 to 1, that may be one misspelt
 
 
 @dataclass(frozen=True)
@@ -249,27 +246,17 @@ def build(name: str, /, **options) -> keras.Model:
             net's own function takes.
 
     Raises:
-        ValueError: there is no such net, or it cannot take these options' values.
+        ValueError: there is no such net, it has no such option, or cannot take the
+            option's value.
     """
-    return _entry(BUILDERS, name)(**options)
+    function = _entry(BUILDERS, name)
+    return function(**checked_options(name, function, options))
 
 
 def _entry(table, name):
     if name not in table:
         raise ValueError(
-            f"no net called {name!r}{_nearest(str(name))}; choose from "
+            f"no net called {name!r}{did_you_mean(str(name), names())}; choose from "
             f"{', '.join(names())}"
         )
     return table[name]
-
-
-def _nearest(name):
-    """The net that may have been meant, in words; of equals the one that begins so."""
-
-    def likeness(known):
-        pair = name.lower(), known
-        return SequenceMatcher(None, *pair).ratio(), len(commonprefix(pair))
-
-    nearest = max(names(), key=likeness)
-    alike = likeness(nearest)[0] >= ALIKE
-    return f" (did you mean {nearest}?)" if alike else ""

@@ -120,11 +120,7 @@ def zfnet_small(
     Raises:
         ValueError: the images are too small or too large, or `width` is not positive.
     """
-    if not all(28 <= side <= 64 for side in input_shape[:2]):
-        raise ValueError(
-            f"{name} takes images of 28 to 64 px a side, got {input_shape[:2]}; "
-            "choose another image size"
-        )
+    check_image(name, input_shape, at_least=28, at_most=64)
     check_width(width)
     x = image = keras.Input(input_shape, name="image")
     for i, (size, (filters, *_)) in enumerate(

@@ -1,5 +1,6 @@
 """A stage starts from a net that Keras ships."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,7 +25,8 @@ class Application:
             `Recipe.normalisation`).
 
     Raises:
-        ValueError: there is no such net, or nothing is known of such weights.
+        ValueError: there is no such net or option, or nothing is known of such
+            weights.
     """
 
     name: str
@@ -38,6 +40,13 @@ class Application:
                 f"{did_you_mean(self.name, _names())}; choose from "
                 f"{', '.join(_names())}"
             )
+        known = inspect.signature(getattr(keras.applications, self.name)).parameters
+        for option in self.options:
+            if option not in known:
+                raise ValueError(
+                    f"{self.name} has no option {option!r}"
+                    f"{did_you_mean(option, known)}; it takes {', '.join(known)}"
+                )
         if self.weights not in (None, "imagenet"):
             raise ValueError(
                 f'weights must be None or "imagenet", got {self.weights!r}; load your '

@@ -56,15 +56,13 @@ class Net:
         return self._built(data, published or len(data.class_names))
 
     def _built(self, data, classes):
-        try:
-            model = architectures.build(
-                self.name,
-                input_shape=data.image_shape,
-                classes=classes,
-                **self.options,
+        own = {"input_shape": data.image_shape, "classes": classes}
+        if given := own.keys() & self.options.keys():
+            raise ValueError(
+                f"{self.name}: the data decide on {', '.join(sorted(given))}: leave "
+                "that out"
             )
-        except TypeError as error:  # an option that the builder does not have
-            raise ValueError(f"{self.name}: {error}") from error
+        model = architectures.build(self.name, **own, **self.options)
         if self.weights is not None:
             published_weights.load_into(model, self.weights)
         return model

@@ -12,7 +12,10 @@ from PIL import Image
         (["--stages", "teach"], "no stage called 'teach' (did you mean teacher?); ch"),
         (["--set", "teacher.net.name=resnet21"], "'resnet21' (did you mean resnet20?)"),
         (["--set", "teacher.epochs=3"], "no field called 'epochs'"),
-        (["--set", "student.net.options.widht=1"], "unexpected keyword argument 'wid"),
+        (
+            ["--set", "student.net.options.widht=1"],
+            "no option 'widht' (did you mean width?)",
+        ),
         (["--data", "digits"], "alexnet_small takes images of 28 to 64 px"),
         (["--data", "folder:nowhere"], "nowhere"),
     ],
