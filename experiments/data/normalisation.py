@@ -6,6 +6,7 @@ or in numbers; read off a graph that normalises itself; or tried on train images
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -50,6 +51,7 @@ PASSING = {
     *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomCrop"),
     *("RandomContrast", "RandomBrightness", "GaussianNoise", "Dropout", "Reshape"),
 }
+LONG = re.compile(r"\d+\.\d{5,}")  # numbers that messages round
 WIDEST = 20.0  # numbers that a net calculates with, after it has scaled its pixels
 
 
@@ -104,7 +106,10 @@ class Normalisation:
             model: what to call it.
             data: that it was tried on.
         """
-        tried = ", ".join(f"{n} {100 * s.top1:.1f} %" for n, s in self.scores.items())
+        tried = ", ".join(
+            f"{LONG.sub(_shorter, name)} {100 * score.top1:.1f} %"
+            for name, score in self.scores.items()
+        )
         return (
             f"{model} is no better than guessing on {self.images} train images of "
             f"{data.name} (top-1 {tried}; one answer for all "
@@ -116,6 +121,10 @@ class Normalisation:
     def applied(self, data: Data) -> Data:
         """`data` with pixels that are normalised so."""
         return dataclasses.replace(data, mean=self.mean, std=self.std)
+
+
+def _shorter(number):
+    return f"{float(number[0]):.4g}"
 
 
 def statistics(asked: str, data: Data) -> Statistics:

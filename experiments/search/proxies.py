@@ -3,11 +3,12 @@
 Right after a cut, its batch norm estimated again, the loss on validation images tells
 better cuts from worse ones; it does so for no student, which knows nothing yet. Of
 students only the size is chosen here: the largest that fits. What files will take is
-estimated: writing each one would cost more than all the rest. What 4 bits cost in
-accuracy is seen later, in the short trainings.
+estimated: writing each one would cost more than all the rest. Where files have limits,
+the first cuts are those that just fit: a smaller one has given away more than it had
+to. What 4 bits cost in accuracy is seen later, in the short trainings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,13 @@ import numpy as np
 import optuna
 
 from experiments.data import Data
-from experiments.search.candidate import BUDGETS, WIDTHS, Candidate, students_for
+from experiments.search.candidate import (
+    BUDGETS,
+    WIDTHS,
+    Candidate,
+    saliencies_for,
+    students_for,
+)
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
@@ -25,6 +32,8 @@ from experiments.search.trials import Trials, Tried
 from experiments.tables.pareto_front import front
 
 UNTIL = 0.15  # of the time
+FITTING_UNTIL = 0.05  # likewise, to find out how large cuts may be
+BITS = (8, 4)  # of weights
 MOST, FEWEST = 60, 12  # candidates
 LEAST = 0.02  # of a budget that a cut leaves
 HALVINGS = 7
@@ -40,7 +49,7 @@ def suggest(trial: optuna.Trial, saliencies: Sequence[str]) -> Candidate:
         keep=trial.suggest_float("keep", LEAST, 1.0, log=True),
         budget=trial.suggest_categorical("budget", BUDGETS),
         saliency=trial.suggest_categorical("saliency", tuple(saliencies)),
-        bits=trial.suggest_categorical("bits", (8, 4)),
+        bits=trial.suggest_categorical("bits", BITS),
     )
 
 
@@ -52,8 +61,11 @@ def judge(  # noqa: PLR0913, what a search is made of
     estimates: Estimates,
     clock: Clock,
 ) -> None:
-    """Try cuts until their share of the time is used."""
+    """Try cuts until their share of the time is used, those that just fit first."""
     nets = {}
+    if not len(trials):
+        for candidate in just_fitting(model, data, estimates, clock, trials.limits):
+            trials.add(_settings_of(candidate))
 
     def cost_of(number, candidate):
         nets.clear()
@@ -68,6 +80,46 @@ def judge(  # noqa: PLR0913, what a search is made of
         clock.note()
         if tried is not None:
             _say(len(trials), tried)
+
+
+def just_fitting(
+    model: keras.Model,
+    data: Data,
+    estimates: Estimates,
+    clock: Clock,
+    limits: Limits,
+) -> Iterator[Candidate]:
+    """For each budget and precision the largest cuts that fit, by each saliency.
+
+    How much may stay is found by magnitudes, and holds for other saliencies as well: a
+    budget is a fraction of the net, whichever channels it keeps. The budget that the
+    first limit is about comes first, the others while there is time.
+    """
+    if not limits.of_files():
+        return
+    first = _budget(limits)
+    for budget in sorted(BUDGETS, key=lambda name: name != first):
+        for bits in BITS:
+            if clock.left(FITTING_UNTIL) <= 0 and budget != first:
+                return
+            whole = Candidate(budget=budget, bits=bits)
+
+            def fits(keep, whole=whole):
+                cut = replace(whole, keep=keep)
+                made = cut.untrained(model, data, repaired=False)
+                return limits.used(estimates.of(made, cut.bits, None)) <= FULL
+
+            keep = _largest((LEAST, 1.0), fits)
+            clock.note()
+            if keep is not None:
+                for saliency in saliencies_for(model):
+                    yield replace(whole, keep=min(keep, 1.0), saliency=saliency)
+
+
+def _settings_of(candidate):
+    """The candidate, as `suggest` asks for it."""
+    settings = candidate.as_dict()
+    return {name: settings[name] for name in ("keep", "budget", "saliency", "bits")}
 
 
 def promising(tried: Sequence[Tried], limits: Limits, count: int) -> list[Candidate]:

@@ -1,0 +1,40 @@
+"""Cuts that are tried first: those that just fit."""
+
+import architectures
+from compression import measure
+from experiments import data as datasets
+from experiments.search import proxies
+from experiments.search.clock import Clock
+from experiments.search.estimates import Estimates
+from experiments.search.limits import Cost, Limits
+
+
+def test_they_take_nearly_all_that_files_may_take(tmp_path):
+    data = datasets.load("digits")
+    model = architectures.build("mlp", input_shape=(8, 8, 1), widths=(64, 64))
+    whole = Cost(12_000, 1.0, measure.macs(model))
+    estimates, limits = Estimates(model, whole), Limits(bytes=7_000)
+    clock = Clock(tmp_path / "clock.json", 3600)
+    found = list(proxies.just_fitting(model, data, estimates, clock, limits))
+    kinds = [(each.budget, each.bits, each.saliency) for each in found]
+    assert kinds[:2] == [("parameters", 8, "l2"), ("parameters", 8, "taylor")]
+    assert len(set(kinds)) == len(kinds) and {"parameters", "macs"} <= {
+        k[0] for k in kinds
+    }
+    for each in found:
+        if each.saliency == "l2" and each.keep < 1:
+            net = each.untrained(model, data, repaired=False)
+            size = estimates.of(net, each.bits, None).bytes
+            assert 0.85 * 7_000 < size <= proxies.FULL * 7_000, each.words
+    halves = [x.keep for x in found if (x.budget, x.saliency) == ("parameters", "l2")]
+    assert halves[1] > 1.5 * halves[0]  # of 4 bits twice as many may stay
+
+
+def test_there_are_none_without_limits_and_few_without_time(tmp_path):
+    data = datasets.load("digits")
+    model = architectures.build("mlp", input_shape=(8, 8, 1), widths=(64, 64))
+    estimates = Estimates(model, Cost(12_000, 1.0, measure.macs(model)))
+    clock = Clock(tmp_path / "clock.json", 1e-6)
+    for limits, kinds in ((Limits(max_drop=1.0), set()), (Limits(macs=2000), {"macs"})):
+        found = proxies.just_fitting(model, data, estimates, clock, limits)
+        assert {each.budget for each in found} == kinds
