@@ -10,6 +10,7 @@ from experiments.training.step_time import step_seconds
 STARTING = 15.0  # seconds until a training's first step, its graph being built
 FIXED = 0.2  # share of a step that does not shrink with the net
 STEPS = 3
+LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0  # of the time that was expected
 
 
 class Pace:
@@ -44,10 +45,16 @@ class Pace:
         return max(1, int((seconds - STARTING) / each))
 
     def observe(self, share: float, epochs: int, seconds: float) -> None:
-        """A training took so long: those to come will, too."""
+        """A training took so long: those to come will, too.
+
+        Of a short one most of the time went before its first step: it says that steps
+        are slower than expected, if it was slow, but never that they are faster.
+        """
         self._factor = 1.0
         expected = self.seconds(share, epochs) - STARTING
-        self._factor = min(max((seconds - STARTING) / expected, 0.05), 20.0)
+        least = LEAST_FACTOR if expected > STARTING else 1.0
+        found = (seconds - STARTING) / expected
+        self._factor = min(max(found, least), MOST_FACTOR)
 
 
 def _seconds_per_image(model, data, batch_size):
