@@ -116,17 +116,14 @@ def build(
         options["classes"] = classes
     for setting in settings:
         option, equals, text = setting.partition("=")
-        known = sorted(inspect.signature(BUILDERS[name]).parameters)
-        if not equals or option not in known:
+        if not equals:
+            known = sorted(inspect.signature(BUILDERS[name]).parameters)
             raise ValueError(
                 f"{name} has no option {setting!r}; give NAME=VALUE with a name from "
                 f"{', '.join(known)}"
             )
         options[option] = _value(text)
-    try:
-        return architectures.build(name, **options)
-    except TypeError as error:
-        raise ValueError(f"{name} cannot be built with {options}: {error}") from error
+    return architectures.build(name, **options)
 
 
 def as_dict(name: str, model: keras.Model) -> dict[str, Any]:

@@ -30,9 +30,7 @@ def pair():
 
 # Half a minute on JAX without its compiler.
 @pytest.mark.usefixtures("traced")
-@pytest.mark.parametrize(
-    "jit_compile", [False, pytest.param(True, marks=pytest.mark.backends)]
-)
+@pytest.mark.parametrize("jit_compile", [False, True])
 def test_the_larger_of_two_goes_up(jit_compile):
     model, images = pair()
     found = adaround(model, [images], bits=4, steps=300, jit_compile=jit_compile)

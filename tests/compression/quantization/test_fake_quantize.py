@@ -164,7 +164,6 @@ def test_weights_keep_zeros_signs_and_their_largest(kernel, bits):
     np.testing.assert_allclose(np.abs(fake).max(0), largest, rtol=1e-6)
 
 
-@pytest.mark.backends
 def test_gradients_pass_straight_through():
     """1 in the range for the input, and for an end 1 for each value beyond it."""
     x = [-9.0, -7.9, 0.3, 6.9, 7.6, 100.0]

@@ -80,9 +80,8 @@ def test_weights_become_zero(engine, net, tmp_path):
     assert (dense == 0).mean() == 0.75
 
 
-@pytest.mark.parametrize(
-    "engine", [pytest.param("limbeck", marks=pytest.mark.slow), TFMOT]
-)
+@pytest.mark.slow
+@ENGINES
 def test_an_int8_file_that_was_trained_for(engine, net, tmp_path, monkeypatch):
     written = []
     litert = export.litert

@@ -100,13 +100,16 @@ def test_draw(suffix, tmp_path, capsys):
     [
         (["resnet21"], "no net called 'resnet21' (did you mean resnet20?); choose "),
         (["resnet20", "--draw", "net.jpg"], "is a .png or .svg file, got net.jpg"),
-        (["resnet20", "--set", "depth=3"], "has no option 'depth=3'; give NAME=VALUE"),
+        (["resnet20", "--set", "depth=3"], "has no option 'depth'; it takes"),
         (["resnet20", "--set", "shortcut"], "has no option 'shortcut'; give NAME=VAL"),
         (
             ["resnet20", "--set", "shortcut=C"],
             "shortcut must be one of ('A', 'B', 'none')",
         ),
-        (["alexnet_small", "--set", "width=wide"], "cannot be built with {'width': '"),
+        (
+            ["alexnet_small", "--set", "width=wide"],
+            "width must be a number, got 'wide'",
+        ),
         (["resnet20", "--input-shape", "4,4,3"], "images of at least 8 px"),
         (["--draw", "a.png", "--classes", "3"], "--classes, --draw: of which net?"),
     ],

@@ -112,7 +112,8 @@ def test_reproduce_refuses(arguments, message, capsys, tmp_path):
 def test_the_paper_has_a_figure_for_each_of_its_stages():
     names = {stage.name for stage in hinton2015.RECIPE.stages}
     narrow = {name for name in names if name.startswith("units30")}
-    assert beside_the_paper.PUBLISHED.keys() == names - narrow
+    jittered = {"student_jittered", "distill_jittered"}  # which the paper has not
+    assert beside_the_paper.PUBLISHED.keys() == names - narrow - jittered
     assert beside_the_paper.LEARNS_FROM.keys() == names - narrow
 
 

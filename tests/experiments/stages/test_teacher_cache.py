@@ -71,6 +71,7 @@ def losses(teacher, batches, temperature):
     ),
     temperature=st.floats(0.5, 20),
 )
+@pytest.mark.slow
 def test_cached_losses_are_the_teachers(
     tmp_path_factory, seed, views, augment, temperature
 ):

@@ -60,6 +60,7 @@ class Interrupt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("traced")
 def test_an_interrupted_training_ends_bit_for_bit_like_a_whole_one(digits, tmp_path):
     """Dropout, Adam, a pruning schedule, best weights: all of it comes back."""
