@@ -17,7 +17,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Answers:
-    """The class that each stage's model gives to every test image of one seed.
+    """The class that each stage's file gives to every test image of one seed.
 
     Attributes:
         seed: of the run.

@@ -171,7 +171,7 @@ class MeasureFolder:
 
     @property
     def answers(self) -> Path:
-        """The class that each stage's model gives to every test image; the labels."""
+        """The class that each stage's file gives to every test image; the labels."""
         return self.path / "answers.npz"
 
     @property

@@ -84,8 +84,7 @@ def test_answers_and_kernels_are_kept_for_the_report(whole):
     kernels, rows = measured.read_kernels(), rows_of(whole)
     assert answers["stages"].tolist() == [row["stage"] for row in rows] == [*kernels]
     for row, given in zip(rows, answers["answers"], strict=True):
-        if row["precision"] == "float32":
-            assert (given != answers["labels"]).sum() == row["errors"]
+        assert (given != answers["labels"]).sum() == row["errors"]
     prune, int8 = kernels["prune"], kernels["int8"]
     assert [k["name"] for k in prune] == [k["name"] for k in int8]
     zeros = sum(k["size"] - k["nonzero"] for k in prune)
