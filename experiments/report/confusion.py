@@ -37,10 +37,7 @@ def section(run: Run, stage: str) -> str:
     counts = confusion(run, stage)
     if counts is None or not counts.sum():
         return ""
-    names = run.data.get("class_names") or []
-    names = [
-        str(names[i]) if i < len(names) else f"class {i}" for i in range(len(counts))
-    ]
+    names = run.class_names(len(counts))
     at = [summary.stage for summary in run.summaries].index(stage)
     if len(counts) > MOST_DRAWN:
         return as_html(_table(counts, names, data_notes(run)))

@@ -18,9 +18,7 @@ def strip(run: Run) -> str:
     found = run.disagreements
     if found is None:
         return ""
-    names = run.data.get("class_names") or []
-    classes = found.teacher.shape[-1]
-    names = [str(names[i]) if i < len(names) else f"class {i}" for i in range(classes)]
+    names = run.class_names(found.teacher.shape[-1])
     cards = "".join(_card(found, i, names) for i in range(len(found.images)))
     return f'<div class="cards">{cards}</div>'
 

@@ -86,6 +86,11 @@ class Run:
         """The module with the tables and pictures of this run's experiment."""
         return paper_of(self.recipe.get("name"), self.summaries)
 
+    def class_names(self, count: int) -> list[str]:
+        """Of the first `count` classes; those without a name are numbered."""
+        names = self.data.get("class_names") or []
+        return [str(names[i]) if i < len(names) else f"class {i}" for i in range(count)]
+
     @property
     def command(self) -> str:
         return str(self.environment.get("command") or "")

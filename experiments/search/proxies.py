@@ -10,6 +10,7 @@ to. What 4 bits cost in accuracy is seen later, in the short trainings.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -98,18 +99,13 @@ def just_fitting(
     if not limits.of_files():
         return
     first = _budget(limits)
+    fits = partial(_meets, limits, estimates, model, data)
     for budget in sorted(BUDGETS, key=lambda name: name != first):
         for bits in BITS:
             if clock.left(FITTING_UNTIL) <= 0 and budget != first:
                 return
             whole = Candidate(budget=budget, bits=bits)
-
-            def fits(keep, whole=whole):
-                cut = replace(whole, keep=keep)
-                made = cut.untrained(model, data, repaired=False)
-                return limits.used(estimates.of(made, cut.bits, None)) <= FULL
-
-            keep = _largest((LEAST, 1.0), fits)
+            keep = _largest((LEAST, 1.0), lambda x, it=whole: fits(replace(it, keep=x)))
             clock.note()
             if keep is not None:
                 for saliency in saliencies_for(model):
@@ -169,17 +165,13 @@ def students(
     if not limits.of_files():
         return [Candidate(net, width) for net in nets for width in OPEN_WIDTHS]
     budget = _budget(limits)
+    fits = partial(_meets, limits, estimates, None, data)
     found = []
     for net in nets:
         narrow = Candidate(net, OPEN_WIDTHS[0]).untrained(None, data)
         cost = files.write(narrow, 8, scratch)
         estimates.learn(estimates.of(narrow, 8, net), cost, net)
         scratch.unlink()
-
-        def fits(candidate):
-            made = candidate.untrained(None, data, repaired=False)
-            return limits.used(estimates.of(made, 8, candidate.net)) <= FULL
-
         width = _largest(WIDTHS, lambda width, net=net: fits(Candidate(net, width)))
         if width is not None:
             found.append(Candidate(net, width))
@@ -189,6 +181,11 @@ def students(
         if keep is not None and keep < 1:
             found.append(replace(whole, keep=keep))
     return found
+
+
+def _meets(limits, estimates, model, data, candidate):
+    made = candidate.untrained(model, data, repaired=False)
+    return limits.used(estimates.of(made, candidate.bits, candidate.net)) <= FULL
 
 
 def _budget(limits):
