@@ -14,6 +14,7 @@ from compression.export.outputs import output_name
 from compression.export.stable_names import stabilise
 from compression.graph import all_layers, rebuild
 from compression.quantization.codes import symmetric_codes
+from compression.quantization.twins import kernel_ranges, known_kernel_ranges
 from compression.weights import channel_axes, learned_variables
 
 OTHER_FLOATS = {"float16", "bfloat16", "float64"}
@@ -62,17 +63,20 @@ class Serving(tf.Module):
 
         trainable = [stored(v) for v in model.trainable_variables]
         non_trainable = [stored(v) for v in model.non_trainable_variables]
+        # Kernels that are stored otherwise are not quite the model's.
+        ranges = kernel_ranges(model) if weights == "float32" else {}
         output = output_name(model)
         image = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, "image")
 
         @tf.function(input_signature=[image], autograph=False)
         def serve(image):
-            outputs, _ = model.stateless_call(
-                [value() for value in trainable],
-                [value() for value in non_trainable],
-                image,
-                training=False,
-            )
+            with known_kernel_ranges(ranges):
+                outputs, _ = model.stateless_call(
+                    [value() for value in trainable],
+                    [value() for value in non_trainable],
+                    image,
+                    training=False,
+                )
             [given] = keras.tree.flatten(outputs)
             return {output: tf.cast(given, tf.float32)}
 

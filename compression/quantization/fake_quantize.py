@@ -83,7 +83,7 @@ def fake_quantize(x, low, high, *, bits: int = 8):
     return keras.quantizers.fake_quant_with_min_max_vars(x, low, high, num_bits=bits)
 
 
-def fake_quantize_weights(kernel, *, bits: int = 8, channels: int = 0):
+def fake_quantize_weights(kernel, *, bits: int = 8, channels: int = 0, largest=None):
     """`kernel` rounded to a symmetric, narrow range as wide as its largest weight.
 
     Args:
@@ -91,9 +91,11 @@ def fake_quantize_weights(kernel, *, bits: int = 8, channels: int = 0):
         bits: 8 or 4.
         channels: how many of its last axes number the channels that have ranges of
             their own; 0: one range for all.
+        largest: `largest_weights` of it where they are known, None: found here.
     """
-    most = code_limits(bits, narrow=True)[1]
-    largest = _largest(ops.stop_gradient(kernel), channels, most)
+    if largest is None:
+        kernel_alone = ops.stop_gradient(kernel)
+        largest = largest_weights(kernel_alone, bits=bits, channels=channels)
     return _in_symmetric_range(kernel, largest, bits, channels)
 
 
@@ -113,7 +115,18 @@ def weight_codes(kernel, *, bits: int = 8, channels: int = 0):
 def weight_scales(kernel, *, bits: int = 8, channels: int = 0):
     """The scales of `fake_quantize_weights`, (number of channels,), or ()."""
     most = code_limits(bits, narrow=True)[1]
-    return _largest(kernel, channels, most) / most
+    return largest_weights(kernel, bits=bits, channels=channels) / most
+
+
+def largest_weights(kernel, *, bits: int = 8, channels: int = 0):
+    """The largest size of a weight by channel, (number of channels,), or ().
+
+    Where all weights are zero it is the highest code, so that the scale is 1.
+    """
+    most = code_limits(bits, narrow=True)[1]
+    flat = ops.abs(ops.cast(_flat(kernel, channels), "float32"))
+    largest = ops.max(flat, axis=_but_channels(flat, channels))
+    return ops.where(largest < most * TINY, float(most), largest)
 
 
 def learned_steps(x, step, *, least: int, most: int, features: int):
@@ -195,13 +208,6 @@ def _flat(kernel, channels):
 
 def _but_channels(flat, channels):
     return tuple(range(len(flat.shape) - bool(channels)))
-
-
-def _largest(kernel, channels, most):
-    """The largest size of a weight by channel; `most` where all are zero."""
-    flat = ops.abs(ops.cast(_flat(kernel, channels), "float32"))
-    largest = ops.max(flat, axis=_but_channels(flat, channels))
-    return ops.where(largest < most * TINY, float(most), largest)
 
 
 def _in_symmetric_range(kernel, largest, bits, channels):

@@ -266,10 +266,18 @@ class KernelQuantizer(keras.Layer):
 
 @keras.saving.register_keras_serializable("limbeck")
 class KernelRange(KernelQuantizer):
-    """As wide as the largest weight."""
+    """As wide as the largest weight.
+
+    Attributes:
+        largest: that weight by channel where it is known, None: found in each call.
+    """
+
+    largest = None
 
     def call(self, kernel):
-        return fake_quantize_weights(kernel, bits=self.bits, channels=self.channels)
+        return fake_quantize_weights(
+            kernel, bits=self.bits, channels=self.channels, largest=self.largest
+        )
 
 
 @keras.saving.register_keras_serializable("limbeck")

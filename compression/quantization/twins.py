@@ -4,10 +4,18 @@ They are subclasses of Keras's own, with the same weights under the same names, 
 whatever finds, counts or masks kernels goes on doing it.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
+import numpy as np
 from keras import layers, ops
 
-from compression.quantization.fake_quantize import fake_quantize_weights
+from compression.graph import all_layers
+from compression.quantization.fake_quantize import (
+    fake_quantize_weights,
+    largest_weights,
+)
 from compression.quantization.learnt_rounding import LearntRounding
 from compression.quantization.ranges import KernelRange, KernelSteps
 
@@ -54,6 +62,34 @@ class Quantized:
 
     def get_config(self):
         return super().get_config() | {"bits": self.bits, "rounding": self.rounding}
+
+
+def kernel_ranges(model: keras.Model) -> dict[KernelRange, np.ndarray]:
+    """The largest weights by which the kernels of a net are rounded now."""
+    ranges = {}
+    for layer in all_layers(model):
+        quantizer = getattr(layer, "kernel_quantizer", None)
+        if isinstance(quantizer, KernelRange):
+            options = {"bits": quantizer.bits, "channels": quantizer.channels}
+            found = largest_weights(layer.kernel, **options)
+            ranges[quantizer] = ops.convert_to_numpy(found)
+    return ranges
+
+
+@contextlib.contextmanager
+def known_kernel_ranges(ranges: dict[KernelRange, np.ndarray]) -> Iterator[None]:
+    """Meanwhile graphs hold these ranges as numbers, and not how to find them.
+
+    LiteRT's converter computes nothing beforehand from more than 128 MiB, so it could
+    not tell the range of AlexNet's `fc6` otherwise.
+    """
+    try:
+        for quantizer, largest in ranges.items():
+            quantizer.largest = largest
+        yield
+    finally:
+        for quantizer in ranges:
+            quantizer.largest = None
 
 
 @keras.saving.register_keras_serializable("limbeck")

@@ -173,3 +173,38 @@ def test_nets_of_the_catalogue(name, tmp_path):
     assert (got == wanted).mean() >= 0.995
     assert (apart <= 1).mean() >= (0.85 if name == "googlenet_cifar" else 0.98)
     assert apart.max() <= (8 if name == "googlenet_cifar" else 2)
+
+
+def test_the_converter_need_not_find_the_ranges_of_kernels():
+    """It finds none of a kernel of more than 128 MiB, such as AlexNet's fc6."""
+    from compression.export.serving import Serving
+
+    model = quantize_aware(every_kernel("softmax"))
+    serving = Serving(model, weights="float32", batch=1)
+    graph = serving.serve.get_concrete_function().graph
+    kernels = [op for op in graph.get_operations() if "kernel_quantizer" in op.name]
+    assert not [op.name for op in kernels if op.type in {"Abs", "Max"}]
+    rounded = [op for op in kernels if op.type.startswith("FakeQuant")]
+    assert len(rounded) > 5
+    for op in rounded:
+        assert {end.op.type for end in op.inputs[1:]} <= {"Const", "Neg"}
+    image = RNG.normal(size=(1, 8, 8, 4)).astype("float32")
+    [given] = serving.serve(image).values()
+    wanted = model(image, training=False)
+    np.testing.assert_allclose(given, wanted, atol=1e-6)
+    quantizers = [getattr(x, "kernel_quantizer", None) for x in model.layers]
+    assert all(getattr(q, "largest", None) is None for q in quantizers)
+
+
+@pytest.mark.slow
+def test_a_dense_layer_of_more_than_128_mib(tmp_path):
+    image = keras.Input((8300,), name="image")
+    x = layers.Dense(4096, activation="relu", name="fc6")(image)
+    model = keras.Model(image, layers.Dense(10, name="logits")(x))
+    images = RNG.uniform(size=(8, 8300)).astype("float32")
+    options = {"calibration_method": "minmax", "precision": "int8"}
+    path = tmp_path / "wide.tflite"
+    export.litert(model, path, calibration=[images], **options)
+    scale = interpreter(path).get_output_details()[0]["quantization"][0]
+    apart = np.abs(export.load(path)(images) - model.predict(images, verbose=0))
+    assert apart.max() < 4 * scale
