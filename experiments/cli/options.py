@@ -101,6 +101,21 @@ def positive(text: str) -> int:
     return value
 
 
+def number_or_share(text: str) -> int | float:
+    """A whole number from 1 on, or a share between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from error
+    if 0 < value < 1:
+        return value
+    if value < 1 or value != value // 1:
+        raise argparse.ArgumentTypeError(
+            f"must be a whole number, or a share between 0 and 1, got {text}"
+        )
+    return int(value)
+
+
 def typed(options: argparse.Namespace, names: Iterable[str]) -> list[str]:
     """Those of the options that were given, as they are typed.
 

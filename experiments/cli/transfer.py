@@ -1,7 +1,7 @@
 """`limbeck transfer`: a net that learned other images learns these."""
 
 from experiments.cli import model_names, small_recipe
-from experiments.cli.options import positive, start_tensorflow
+from experiments.cli.options import number_or_share, start_tensorflow
 from experiments.cli.running import run_recipe
 
 EXAMPLES = """
@@ -36,8 +36,9 @@ def add(commands):
     command.add_argument(
         "--labels",
         metavar="N",
-        type=positive,
-        help="learn from so many train images only, chosen by the seed (all)",
+        type=number_or_share,
+        help="learn from so many train images only, or below 1 from that share of "
+        "them, chosen by the seed (all)",
     )
     small_recipe.add_options(command, epochs=EPOCHS)
     command.set_defaults(run=run)

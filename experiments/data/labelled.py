@@ -7,7 +7,7 @@ import numpy as np
 from experiments.data.splits import Data, spread
 
 
-def with_labels(data: Data, labels: int, *, seed: int) -> Data:
+def with_labels(data: Data, labels: float, *, seed: int) -> Data:
     """`data` with `labels` train images, each class with its share.
 
     An epoch stays as long as it was: the images are shown again and again, each time
@@ -16,7 +16,7 @@ def with_labels(data: Data, labels: int, *, seed: int) -> Data:
 
     Args:
         data: from `load`.
-        labels: how many train images.
+        labels: how many train images; below 1, which share of them.
         seed: which ones.
 
     Raises:
@@ -30,9 +30,9 @@ def with_labels(data: Data, labels: int, *, seed: int) -> Data:
     return dataclasses.replace(data, train=train.only(shown))
 
 
-def chosen_images(data: Data, labels: int, *, seed: int) -> np.ndarray:
-    """(labels,) indices in the train split; arguments and errors of `with_labels`."""
-    check_labels(data, labels)
+def chosen_images(data: Data, labels: float, *, seed: int) -> np.ndarray:
+    """Indices in the train split, sorted; arguments and errors of `with_labels`."""
+    labels = check_labels(data, labels)
     train, classes = data.train.labels, len(data.class_names)
     order = np.random.default_rng(seed).permutation(len(train))
     by_class = [order[train[order] == label] for label in range(classes)]
@@ -45,18 +45,26 @@ def chosen_images(data: Data, labels: int, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(picked))
 
 
-def check_labels(data: Data, labels: int) -> None:
-    """Raises ValueError where `labels` of the train images cannot be chosen."""
+def check_labels(data: Data, labels: float) -> int:
+    """How many train images `labels` are: itself, or below 1 that share of them.
+
+    A share has an image of each class at least.
+
+    Raises:
+        ValueError: so many cannot be chosen.
+    """
     train, classes = data.train, len(data.class_names)
     if train.labels is None:
         raise ValueError(
             f"{data.name} is read as a stream, whose labels are not known beforehand: "
             "labels=None, or a smaller image_size so that it fits in memory"
         )
-    if not classes <= labels <= train.size:
+    share = 0 < labels < 1
+    number = max(round(labels * train.size), classes) if share else labels
+    if not float(number).is_integer() or not classes <= number <= train.size:
         raise ValueError(
             f"labels must be from {classes} (one a class of {data.name}) to "
-            f"{train.size} (its train images), got {labels}"
+            f"{train.size} (its train images), or a share of them below 1, got {labels}"
         )
     lacking = np.setdiff1d(np.arange(classes), train.labels)
     if len(lacking):
@@ -64,3 +72,11 @@ def check_labels(data: Data, labels: int) -> None:
             f"the train split of {data.name} lacks the class "
             f"{data.class_names[lacking[0]]!r}"
         )
+    return int(number)
+
+
+def in_words(labels: float) -> str:
+    """ "50 images", or "10% of the images"."""
+    if 0 < labels < 1:
+        return f"{100 * labels:g}% of the images"
+    return f"{labels:,} images"

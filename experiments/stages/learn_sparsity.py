@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 from compression import pruning
+from experiments.data.labelled import check_labels
 from experiments.stages import fitting
 from experiments.stages.base import Job
 from experiments.stages.prune import SPARSITY
@@ -68,7 +69,8 @@ class LearnSparsity(TrainingStage):
 
     def made(self, job: Job) -> keras.Model:
         # Few labels are shown again and again: `train.size` counts each time.
-        examples = self.labels or job.data.train.size
+        data, labels = job.data, self.labels
+        examples = data.train.size if labels is None else check_labels(data, labels)
         return self._learning(self.started(job.data, job.load), examples)
 
     def finished(self, model: keras.Model) -> keras.Model:

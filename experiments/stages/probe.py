@@ -9,7 +9,7 @@ import numpy as np
 
 from compression import measure
 from experiments.data import Data, pipeline
-from experiments.data.labelled import check_labels, chosen_images
+from experiments.data.labelled import check_labels, chosen_images, in_words
 from experiments.stages import writing
 from experiments.stages.base import Fact, Job, Stage
 from experiments.stages.heads import backbone, with_head
@@ -28,12 +28,12 @@ class Probe(Stage):
     20 with equal weight; nothing of them was chosen on validation).
 
     Attributes:
-        labels: how many of the train images have labels, each class with its share,
-            chosen by the run's seed; None: all.
+        labels: how many of the train images have labels, or which share of them
+            (below 1), each class with its part, chosen by the run's seed; None: all.
         head: name of the layer with which the old head begins; None: the last layer.
     """
 
-    labels: int | None = field(default=None, kw_only=True)
+    labels: int | float | None = field(default=None, kw_only=True)
     head: str | None = field(default=None, kw_only=True)
 
     facts = (
@@ -43,8 +43,8 @@ class Probe(Stage):
 
     @property
     def what(self) -> str:
-        some = "all" if self.labels is None else self.labels
-        return f"{self.source} frozen, a linear probe of {some} labels"
+        some = "all images" if self.labels is None else in_words(self.labels)
+        return f"{self.source} frozen, a linear probe of the labels of {some}"
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         if self.labels is not None:

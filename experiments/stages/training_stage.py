@@ -9,7 +9,7 @@ import keras
 from compression.distillation import teacher_features
 from experiments.data import Data
 from experiments.data.augment import Augment
-from experiments.data.labelled import check_labels, with_labels
+from experiments.data.labelled import check_labels, in_words, with_labels
 from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
@@ -35,8 +35,9 @@ class TrainingStage(Stage):
             None: all. Validation stays whole, so `Training(keep="last")` is honest
             where some classes are lacking: the best epoch would be chosen by images
             of classes that the net never saw.
-        labels: how many of the train images are learned from, each class with its
-            share, chosen by the run's seed; None: all. An epoch takes as many steps.
+        labels: how many of the train images are learned from, or which share of them
+            (below 1), each class with its part, chosen by the run's seed; None: all.
+            An epoch takes as many steps.
         data: name of the dataset that it trains on, as `experiments.data.load` takes
             it; None: the recipe's. Its model knows other classes than the recipe's
             test images then, so it has no exports to be measured on them.
@@ -46,7 +47,7 @@ class TrainingStage(Stage):
     teaching: Teaching | None = None
     augment: Augment | None = field(default=None, kw_only=True)
     classes: tuple[int, ...] | None = field(default=None, kw_only=True)
-    labels: int | None = field(default=None, kw_only=True)
+    labels: int | float | None = field(default=None, kw_only=True)
     data: str | None = field(default=None, kw_only=True)
 
     def prepared(self, model: keras.Model) -> keras.Model:
@@ -79,7 +80,10 @@ class TrainingStage(Stage):
     @property
     def lesson(self) -> str:
         """What it learns from, in words."""
-        return f"taught by the {self.teacher}" if self.teacher else "on the labels"
+        taught = f"taught by the {self.teacher}" if self.teacher else "on the labels"
+        if self.labels is None:
+            return taught
+        return f"{taught} {'on' if self.teacher else 'of'} {in_words(self.labels)}"
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
         model = self.prepared(self.started(data, models.__getitem__))

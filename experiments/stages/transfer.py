@@ -64,13 +64,12 @@ class Transfer(TrainingStage):
 
     @property
     def what(self) -> str:
-        some = "" if self.labels is None else f" of {self.labels} images"
         learns = {
             "all": "all of it",
             "head": "a new head alone",
             "staged": "stage by stage from a new head down,",
         }[self.unfreeze]
-        return f"{self.source} transferred: {learns} trained {self.lesson}{some}"
+        return f"{self.source} transferred: {learns} trained {self.lesson}"
 
     def started(self, data: Data, load: Callable[[str], keras.Model]) -> keras.Model:
         source = self.source_model(data, load)

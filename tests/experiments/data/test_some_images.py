@@ -92,8 +92,17 @@ def test_each_class_has_its_share_and_epochs_stay_as_long(digits, labels):
     assert few.validation is digits.validation and few.mean == digits.mean
 
 
+def test_a_share_of_the_labels(digits):
+    share = with_labels(digits, 0.25, seed=3)
+    number = with_labels(digits, round(0.25 * digits.train.size), seed=3)
+    np.testing.assert_array_equal(share.train.images, number.train.images)
+    least = with_labels(digits, 0.001, seed=3)
+    assert len(np.unique(least.train.images, axis=0)) == 10
+    assert set(least.train.labels) == set(range(10))
+
+
 def test_labels_that_cannot_be_chosen(digits):
-    for labels in (9, digits.train.size + 1):
+    for labels in (9, digits.train.size + 1, 0, -0.5, 10.5, float("inf")):
         with pytest.raises(ValueError, match=f"labels must be from 10.*got {labels}"):
             with_labels(digits, labels, seed=0)
     train = digits.train.only(np.flatnonzero(digits.train.labels != 4))
