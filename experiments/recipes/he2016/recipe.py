@@ -2,7 +2,7 @@
 
 He et al. (2016), https://arxiv.org/abs/1512.03385, section 4.2.
 
-    limbeck reproduce he2016 --seeds 1       # two CPU cores
+    limbeck reproduce he2016                 # two CPU cores, under an hour
     limbeck reproduce he2016 --full          # the paper's 164 epochs: for a GPU
 
 Four nets have weights that others trained by the paper's recipe and published; they are
