@@ -22,6 +22,7 @@ REPRODUCIBLE = (
     *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
     *("pretraining", "he2016", "classic_nets", "ablation"),
     *("channels", "sparsity", "quantization", "han2016"),
+    *("resnet_to_alexnet", "resnet_to_alexnet_mnist"),
 )
 EXPERIMENTS = ("demo", *REPRODUCIBLE)
 ROOT = Path(__file__).parent

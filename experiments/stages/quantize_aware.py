@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from compression import pruning
 from compression.quantization import aware
 from compression.quantization.fake_quantize import require_bits
 from experiments.data.pipeline import steps_per_epoch
@@ -28,10 +29,13 @@ class QuantizeAware(TrainingStage):
     Attributes:
         bits: of the weights, 8 or 4.
         method: "moving_average", "lsq" or "pact", as `quantize_aware` takes it.
-        freeze: fraction of the training after which batch norm follows batches no more.
+        freeze: fraction of the training after which batch norm follows batches no more,
+            in later stages neither; 1: it always does, as it must where weights are
+            pruned afterwards.
         images: how many train images ranges begin with.
         rate: of learnt steps and ends, times the learning rate.
         skip: layers that stay float32, by name or pattern.
+        keep_zeros: whether the zeros of its kernels stay, those of a pruned net.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -43,6 +47,7 @@ class QuantizeAware(TrainingStage):
     images: int = field(default=256, kw_only=True)
     rate: float = field(default=0.1, kw_only=True)
     skip: tuple[str, ...] = field(default=(), kw_only=True)
+    keep_zeros: bool = field(default=False, kw_only=True)
     exports: tuple[Export, ...] = field(
         default=(Export("litert", "int8"),), kw_only=True
     )
@@ -67,7 +72,11 @@ class QuantizeAware(TrainingStage):
         return (
             f"{self.source} with weights of {self.bits} bits, trained with their "
             f"rounding{how.get(self.method, '')}, {self.lesson}"
+            f"{', its zeros kept' if self.keep_zeros else ''}"
         )
+
+    def callbacks(self, steps: int) -> list[keras.callbacks.Callback]:
+        return [pruning.KeepZeros()] if self.keep_zeros else []
 
     def prepared(self, model: keras.Model) -> keras.Model:
         """As `made`, with ranges of noise: what nothing must be shown for."""
@@ -78,6 +87,7 @@ class QuantizeAware(TrainingStage):
         images = writing.train_images(job.data, self.images, batch_size=BATCH)
         steps = steps_per_epoch(job.data, self.training.batch_size)
         after = round(self.freeze * steps * self.training.epochs)
+        after = None if self.freeze == 1 else after
         return self._quantized(self.started(job.data, job.load), images, after)
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:

@@ -2,20 +2,22 @@
 
 import dataclasses
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 
 from compression.export import load
-from compression.quantization import is_quantized
+from compression.quantization import aware, is_quantized
 from experiments.data import datasets
-from experiments.data.pipeline import evaluation_batches
+from experiments.data.pipeline import evaluation_batches, steps_per_epoch
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
 from experiments.stages.base import Export
 from experiments.stages.net import Net
+from experiments.stages.prune import Prune
 from experiments.stages.quantize_aware import QuantizeAware
 from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
@@ -30,7 +32,9 @@ QAT = QuantizeAware("qat", "dense", SHORT)
 TAUGHT = QuantizeAware(
     "taught", "dense", SHORT, Teaching("dense"), bits=4, method="lsq", exports=()
 )
-RECIPE = Recipe(name="small", data="digits", stages=(DENSE, QAT, TAUGHT))
+PRUNED = Prune("pruned", "dense", SHORT, sparsity=0.7, exports=())
+KEPT = QuantizeAware("kept", "pruned", SHORT, keep_zeros=True, exports=())
+RECIPE = Recipe(name="small", data="digits", stages=(DENSE, QAT, TAUGHT, PRUNED, KEPT))
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,33 @@ def test_learnt_steps_of_four_bits_with_a_teacher(finished):
 
 
 @pytest.mark.slow
+def test_zeros_of_a_pruned_net_can_be_kept(finished):
+    kernels = {
+        stage: [w == 0 for w in weights(finished, stage) if w.ndim == 2]
+        for stage in ("pruned", "kept")
+    }
+    for before, after in zip(kernels["pruned"], kernels["kept"], strict=True):
+        assert before.mean() > 0.4
+        np.testing.assert_array_equal(after & before, before)
+    assert "its zeros kept" in KEPT.what and "zeros" not in QAT.what
+
+
+@pytest.mark.parametrize(("freeze", "share"), [(0.5, 0.5), (1.0, None), (0.0, 0)])
+def test_batch_norm_is_frozen_after_a_part_of_the_training(freeze, share, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        aware,
+        "quantize_aware",
+        lambda model, freeze_after, **_: asked.append(freeze_after) or model,
+    )
+    data = datasets.load("digits")
+    model = Net("mlp", {"widths": (4,)}).built(data)
+    job = SimpleNamespace(data=data, load=lambda _: model)
+    dataclasses.replace(QAT, freeze=freeze).made(job)
+    steps = SHORT.epochs * steps_per_epoch(data, SHORT.batch_size)
+    assert asked == [None if share is None else share * steps]
+
+
 def test_an_interrupted_stage_ends_like_a_whole_one(finished, tmp_path):
     out = RunFolder(shutil.copytree(finished.path, tmp_path / "cut"))
     shutil.rmtree(out.path / "stages/seed0/qat")
