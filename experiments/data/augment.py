@@ -6,6 +6,7 @@ seed into numbers in [0, 1), and the changes are computed from those alone.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,7 +157,7 @@ def augmented(
         draws: name -> (batch,) from `draw`; a change without draws does not happen.
         augment: the sizes of the changes.
         components: `Data.colour_components`, needed for a PCA shift.
-        windows: False if `random_window` was cut already.
+        windows: False if a `random_window` was cut already.
 
     Returns:
         (batch, h, w, channels) float32, on the scale 0 to 255. A PCA shift may leave
@@ -181,17 +182,16 @@ def augmented(
     return images
 
 
-def random_window(image: tf.Tensor, draws: dict, size: int) -> tf.Tensor:
-    """The random window of one image, (h, w, c) uint8 of any size.
-
-    Returns:
-        (size, size, c) uint8, resized with antialiasing.
+def random_window(draws: dict) -> Callable:
+    """Function of an image's height and width that gives its window, as `window_of`
+    in `decoding.py` takes it.
     """
-    shape = tf.cast(tf.shape(image), tf.float32)
-    corner = [tf.cast(edge, tf.int32) for edge in _window(draws, shape[0], shape[1])]
-    top, left, height, width = corner
-    cut = image[top : top + height, left : left + width]
-    return to_uint8(tf.image.resize(cut, (size, size), antialias=True))
+
+    def window(height, width):
+        found = _window(draws, tf.cast(height, tf.float32), tf.cast(width, tf.float32))
+        return [tf.cast(edge, tf.int32) for edge in found]
+
+    return window
 
 
 def _window(draws: dict, height: tf.Tensor, width: tf.Tensor) -> tuple:

@@ -1,6 +1,7 @@
 """Stored images to uint8 pixels of one size."""
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +32,18 @@ def decode_rgb_file(path: tf.Tensor) -> tf.Tensor:
         lambda: _turned(decode_rgb(encoded), orientation),
     )
     return tf.ensure_shape(image, (None, None, 3))
+
+
+def upright_jpeg(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Image bytes of a stream as they are, and whether they are JPEG."""
+    return encoded, tf.io.is_jpeg(encoded)
+
+
+def upright_jpeg_file(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The bytes of a file, and whether they are JPEG that need not be turned."""
+    encoded = tf.io.read_file(path)
+    orientation = tf.numpy_function(_orientation, [encoded], tf.int64, stateful=False)
+    return encoded, tf.io.is_jpeg(encoded) & (orientation == UPRIGHT)
 
 
 BY_PILLOW = 0  # in the place of an orientation, which is from 1 to 8
@@ -93,6 +106,61 @@ def fitted(images: tf.Tensor, size: int) -> tf.Tensor:
     top, left = (shape[-3] - side) // 2, (shape[-2] - side) // 2
     square = images[..., top : top + side, left : left + side, :]
     pixels = tf.image.resize(square, (size, size), antialias=True)
+    return to_uint8(pixels)
+
+
+def window_of(image: tf.Tensor, window: Callable, size: int) -> tf.Tensor:
+    """A window of pixels, at `size` px a side.
+
+    Args:
+        image: (h, w, channels) uint8.
+        window: function of h and w that gives its top, left, height and width, int32.
+        size: pixels a side.
+
+    Returns:
+        (size, size, channels) uint8; bilinear, antialiased where it gets smaller.
+    """
+    top, left, tall, wide = window(*tf.unstack(tf.shape(image)[:2]))
+    return _resized(image[top : top + tall, left : left + wide], size)
+
+
+def window_of_jpeg(
+    encoded: tf.Tensor, window: Callable, size: int, *, channels: int
+) -> tf.Tensor:
+    """As `window_of`, of JPEG bytes: only the window is decoded.
+
+    Where it is two, four or eight times as large as it shall be, it is decoded that
+    much smaller, which averages over the pixels.
+    """
+    height, width = tf.unstack(tf.io.extract_jpeg_shape(encoded)[:2])
+    top, left, tall, wide = window(height, width)
+
+    def smaller(ratio):
+        def near(pixel):
+            return (pixel + ratio // 2) // ratio
+
+        first = near(top), near(left)
+        sides = near(top + tall) - first[0], near(left + wide) - first[1]
+        box = tf.stack([*first, *sides])
+        return tf.io.decode_and_crop_jpeg(encoded, box, channels=channels, ratio=ratio)
+
+    spare = tf.minimum(tall, wide) // size
+    chosen = tf.reduce_sum(tf.cast(spare >= RATIOS[1:], tf.int32))
+    image = tf.switch_case(chosen, [lambda r=r: smaller(r) for r in RATIOS])
+    return _resized(tf.ensure_shape(image, (None, None, channels)), size)
+
+
+RATIOS = (1, 2, 4, 8)  # by which JPEG can be decoded smaller
+
+
+def _resized(image, size):
+    # Antialiasing changes nothing of an image that grows, but takes thrice as long.
+    shrinks = tf.reduce_any(tf.shape(image)[:2] > size)
+    pixels = tf.cond(
+        shrinks,
+        lambda: tf.image.resize(image, (size, size), antialias=True),
+        lambda: tf.image.resize(image, (size, size)),
+    )
     return to_uint8(pixels)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from experiments.data.decoding import decode_rgb_file, fitted
+from experiments.data.decoding import decode_rgb_file, fitted, upright_jpeg_file
 from experiments.data.image_files import (
     SUFFIXES,
     ImageFiles,
@@ -207,4 +207,5 @@ def _split(
         paths=np.array([os.fsencode(paths[i]) for i in index], object),
         labels=labels[index],
         decode=decode_rgb_file,
+        jpeg=upright_jpeg_file,
     )

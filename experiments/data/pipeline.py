@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from experiments.data.augment import Augment, augmented, draw, random_window
 from experiments.data.cutout import cut_out
-from experiments.data.decoding import fitted
+from experiments.data.decoding import fitted, window_of, window_of_jpeg
 from experiments.data.mixing import mixed
 from experiments.data.replay import HOST, replayed
 from experiments.data.shuffling import (
@@ -31,6 +31,7 @@ from experiments.data.splits import Data, Split, require_labels
 EPOCHS = 2**31 - 1  # more than anyone trains: the stream has no end
 ORDER, VIEW, MIXING = 0, 1, 2  # what a seed is for; keeps them apart
 VIEWS_VERSION = 1  # higher whenever a view of an image changes: caches hang on it
+WINDOWS_VERSION = 2  # likewise, of windows cut from images that are not in memory
 OFF = Augment(flip=False)
 # No `if` or `for` here asks a tensor: Python need not be rewritten, which takes longer
 # than all else.
@@ -302,9 +303,9 @@ def _fetch(data: Data, split: Split, augment: Augment) -> Callable:
     size = data.image_shape[0]
 
     def pixels(row, source):
-        image = split.decode(source)
         if augment.random_resized_crop:
-            return random_window(image, row["draws"], size)
+            return _window_of(split, source, random_window(row["draws"]), data)
+        image = split.decode(source)
         image = fitted(image, size) if image.shape != data.image_shape else image
         return tf.ensure_shape(image, data.image_shape)
 
@@ -327,6 +328,24 @@ def _fetch(data: Data, split: Split, augment: Augment) -> Callable:
         "image": pixels(row, tf.gather(paths, row["index"])),
         "label": tf.gather(labels, row["index"]),
     }
+
+
+def _window_of(split: Split, source: tf.Tensor, window: Callable, data: Data):
+    size, _, channels = data.image_shape
+
+    def whole():
+        return window_of(split.decode(source), window, size)
+
+    if split.jpeg is None:
+        image = whole()
+    else:
+        encoded, may_be_cut = split.jpeg(source)
+        image = tf.cond(
+            may_be_cut,
+            lambda: window_of_jpeg(encoded, window, size, channels=channels),
+            whole,
+        )
+    return tf.ensure_shape(image, data.image_shape)
 
 
 def _finisher(data: Data, augment: Augment) -> Callable:

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from compression.nearest import did_you_mean
-from experiments.data.decoding import fitted
+from experiments.data.decoding import fitted, upright_jpeg
 from experiments.data.download import download, quiet
 from experiments.data.splits import (
     MEMORY_LIMIT,
@@ -239,7 +239,11 @@ def _streamed(source: _Source, counts: _Counts) -> tuple[Split, Split, Split]:
 
 def _stream(part: str, size: int, source: _Source, records: str) -> Split:
     return Split(
-        part, size, stream=partial(source.encoded, records), decode=source.decode
+        part,
+        size,
+        stream=partial(source.encoded, records),
+        decode=source.decode,
+        jpeg=upright_jpeg,
     )
 
 

@@ -28,6 +28,9 @@ class Split:
         stream: makes the tf.data.Dataset of (encoded bytes, label), in order.
         labels: (size,) int64, or None where only the stream knows them.
         decode: scalar string tensor -> (h, w, channels) uint8 tensor.
+        jpeg: scalar string tensor -> the image's bytes, and whether they are JPEG of
+            which `decode` gives the pixels as they lie: it need not be decoded whole.
+            None: it must be.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Split:
     stream: Callable | None = None
     labels: np.ndarray | None = None
     decode: Callable | None = None
+    jpeg: Callable | None = None
 
     @property
     def in_memory(self) -> bool:

@@ -82,6 +82,8 @@ def cached_teacher(
         )
 
     made_by = {"seed": seed, "augment": _changes(augment), "flips": data.flips}
+    if augment.random_resized_crop and not data.train.in_memory:
+        made_by["windows"] = pipeline.WINDOWS_VERSION
     on_train = Views(
         view_batches, data.train.size, _key(data, "train") | made_by, count=views
     )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.data.augment import NAMES, Augment, augmented, draw, random_window
+from experiments.data.decoding import window_of
 
 COUNT = 12  # one batch shape: TensorFlow compiles nothing twice
 
@@ -224,7 +225,7 @@ def test_any_image_has_a_window(height, width, seed):
     names = Augment(random_resized_crop=True).draws(flips=False, channels=3)
     draws = draw(names, seed=tf.constant([seed, 0], tf.int64), count=1)
     draws = {name: column[0] for name, column in draws.items()}
-    window = random_window(tf.constant(image), draws, 8).numpy()
+    window = window_of(tf.constant(image), random_window(draws), 8).numpy()
     assert window.shape == (8, 8, 3)
     assert window[..., 0].max() <= height - 1
     assert window[..., 1].max() <= width - 1
