@@ -24,6 +24,12 @@ def net(name: str = "alexnet_small") -> keras.Model:
     return architectures.build(name, input_shape=(32, 32, 3), classes=10, width=0.25)
 
 
+def resnet() -> keras.Model:
+    """ResNet-20 for 32 px, always with the same weights."""
+    keras.utils.set_random_seed(0)
+    return architectures.build("resnet20", input_shape=(32, 32, 3), classes=10)
+
+
 def batches(model: keras.Model, batch: int) -> tf.data.Dataset:
     """One batch of noise with labels, for ever."""
     random = np.random.default_rng(0)

@@ -32,6 +32,12 @@ limbeck bench quantize
 limbeck bench quantize --only alexnet_small --rounds 30
 limbeck bench quantize --quick      # does everything run?
 """
+INPUT_EXAMPLES = """
+limbeck bench input
+limbeck bench input --photos /path/to/photos --size 160
+limbeck bench input --only step --rounds 30
+limbeck bench input --quick         # does everything run?
+"""
 RUNTIMES_EXAMPLES = """
 limbeck bench runtimes
 limbeck bench runtimes --only resnet56 --rounds 100 --json
@@ -52,6 +58,7 @@ limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
 limbeck bench prune                 # pruning: training, cutting, files
 limbeck bench quantize              # quantization-aware training
+limbeck bench input                 # images on their way to the net
 limbeck bench runtimes              # one image in each runtime
 limbeck bench archive               # bytes of pruned and clustered weights
 limbeck bench compression           # nets made small by limbeck and by tfmot
@@ -107,6 +114,26 @@ def add(commands):
     quantize.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
     _add_turns_options(quantize)
     quantize.set_defaults(run=_quantize)
+    reading = kinds.add_parser(
+        "input",
+        help="images on their way, against PyTorch's and Keras's loaders",
+        description="Batches of photographs and of small images, beside a PyTorch "
+        "DataLoader and image_dataset_from_directory; a training step with and without "
+        "input; in turns, in one run. PyTorch takes part where it is installed.",
+        examples=INPUT_EXAMPLES,
+    )
+    reading.add_argument("--only", metavar="A,B", help="photos, small or step (all)")
+    reading.add_argument(
+        "--photos",
+        metavar="FOLDER",
+        type=path,
+        help="with a folder of JPEG files a class (pieces of scikit-learn's two)",
+    )
+    reading.add_argument(
+        "--size", metavar="PX", type=positive, default=224, help="of photos (224)"
+    )
+    _add_turns_options(reading)
+    reading.set_defaults(run=_input)
     runtimes = kinds.add_parser(
         "runtimes",
         help="one image in LiteRT, Keras, ONNX Runtime and PyTorch",
@@ -201,6 +228,17 @@ def _quantize(options):
     from experiments.benchmarks import quantize, quantize_table
 
     _show(partial(quantize.run, names(options.only)), quantize_table.as_text, options)
+
+
+def _input(options):
+    start_tensorflow()
+    from experiments.benchmarks import input as reading
+    from experiments.benchmarks import input_table
+
+    benchmark = partial(
+        reading.run, names(options.only), photos=options.photos, size=options.size
+    )
+    _show(benchmark, input_table.as_text, options)
 
 
 def _runtimes(options):

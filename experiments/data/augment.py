@@ -157,7 +157,7 @@ def augmented(
         draws: name -> (batch,) from `draw`; a change without draws does not happen.
         augment: the sizes of the changes.
         components: `Data.colour_components`, needed for a PCA shift.
-        windows: False if a `random_window` was cut already.
+        windows: False if a `random_window` was cut, and mirrored, already.
 
     Returns:
         (batch, h, w, channels) float32, on the scale 0 to 255. A PCA shift may leave
@@ -165,8 +165,9 @@ def augmented(
     """
     if windows and "area" in draws:
         images = _resized_windows(images, draws)
-    if "pad_top" in draws or "flip" in draws:
-        images = _shifted_and_mirrored(images, draws, augment.pad)
+    mirrors = windows and "flip" in draws
+    if "pad_top" in draws or mirrors:
+        images = _shifted_and_mirrored(images, draws, augment.pad, mirrors)
     if operations := [draws[name] for name in OPERATIONS if name in draws]:
         images = to_uint8(tf.cast(images, tf.float32))  # of a resized window
         images = rand_augmented(images, operations, augment.rand_augment[1])
@@ -192,6 +193,13 @@ def random_window(draws: dict) -> Callable:
         return [tf.cast(edge, tf.int32) for edge in found]
 
     return window
+
+
+def mirrored(image: tf.Tensor, draws: dict) -> tf.Tensor:
+    """One image, (h, w, c), mirrored or not."""
+    if "flip" not in draws:
+        return image
+    return tf.cond(draws["flip"] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
 
 
 def _window(draws: dict, height: tf.Tensor, width: tf.Tensor) -> tuple:
@@ -233,7 +241,9 @@ def _resized_windows(images: tf.Tensor, draws: dict) -> tf.Tensor:
     return tf.image.crop_and_resize(bordered, boxes, rows, (height, width))
 
 
-def _shifted_and_mirrored(images: tf.Tensor, draws: dict, pad: int) -> tf.Tensor:
+def _shifted_and_mirrored(
+    images: tf.Tensor, draws: dict, pad: int, mirrors: bool
+) -> tf.Tensor:
     """A window of the zero-padded images, mirrored or not, each at its own offset.
 
     One gather for the batch: slices and reversals were ten times slower.
@@ -248,9 +258,9 @@ def _shifted_and_mirrored(images: tf.Tensor, draws: dict, pad: int) -> tf.Tensor
         left = tf.cast(draws["pad_left"] * offsets, tf.int32)
     tall, wide = images.shape[1:3]
     columns = tf.range(width)[None, :]
-    if "flip" in draws:
-        mirrored = draws["flip"][:, None] < 0.5
-        columns = tf.where(mirrored, width - 1 - columns, columns)
+    if mirrors:
+        flipped = draws["flip"][:, None] < 0.5
+        columns = tf.where(flipped, width - 1 - columns, columns)
     rows = (tf.range(batch) * tall + top)[:, None] + tf.range(height)
     pixels = rows[:, :, None] * wide + (left[:, None] + columns)[:, None, :]
     return tf.gather(tf.reshape(images, (-1, channels)), pixels)

@@ -25,7 +25,7 @@ def decode_rgb_file(path: tf.Tensor) -> tf.Tensor:
     read (WebP, BMP with a palette) Pillow does.
     """
     encoded = tf.io.read_file(path)
-    orientation = tf.numpy_function(_orientation, [encoded], tf.int64, stateful=False)
+    orientation = _orientation_of(encoded)
     image = tf.cond(
         orientation == BY_PILLOW,
         lambda: tf.numpy_function(_by_pillow, [encoded], tf.uint8, stateful=False),
@@ -42,14 +42,27 @@ def upright_jpeg(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def upright_jpeg_file(path: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The bytes of a file, and whether they are JPEG that need not be turned."""
     encoded = tf.io.read_file(path)
-    orientation = tf.numpy_function(_orientation, [encoded], tf.int64, stateful=False)
-    return encoded, tf.io.is_jpeg(encoded) & (orientation == UPRIGHT)
+    return encoded, tf.io.is_jpeg(encoded) & (_orientation_of(encoded) == UPRIGHT)
 
 
 BY_PILLOW = 0  # in the place of an orientation, which is from 1 to 8
 UPRIGHT = 1
 ORIENTATION = 0x0112  # the tag's number in EXIF
+EXIF = r"(?s)\C*(?:Exif\x00|eXIf)\C*"  # \C is any byte
 BY_TENSORFLOW = (b"\xff\xd8", b"\x89PNG", b"GIF8")  # how these files begin
+
+
+def _orientation_of(encoded: tf.Tensor) -> tf.Tensor:
+    """From 1 to 8, or `BY_PILLOW`. Python is asked where there is EXIF to read."""
+    begins = [
+        tf.strings.substr(encoded, 0, len(start)) == start for start in BY_TENSORFLOW
+    ]
+    plain = tf.reduce_any(begins) & ~tf.strings.regex_full_match(encoded, EXIF)
+    return tf.cond(
+        plain,
+        lambda: tf.constant(UPRIGHT, tf.int64),
+        lambda: tf.numpy_function(_orientation, [encoded], tf.int64, stateful=False),
+    )
 
 
 def _orientation(encoded) -> np.int64:
@@ -118,7 +131,8 @@ def window_of(image: tf.Tensor, window: Callable, size: int) -> tf.Tensor:
         size: pixels a side.
 
     Returns:
-        (size, size, channels) uint8; bilinear, antialiased where it gets smaller.
+        (size, size, channels) uint8; bilinear, antialiased where a side becomes less
+        than four fifths of what it was.
     """
     top, left, tall, wide = window(*tf.unstack(tf.shape(image)[:2]))
     return _resized(image[top : top + tall, left : left + wide], size)
@@ -151,11 +165,13 @@ def window_of_jpeg(
 
 
 RATIOS = (1, 2, 4, 8)  # by which JPEG can be decoded smaller
+SHRINKS = 1.25  # up to which an image is small enough to begin with: what could alias
+# are the waves of less than 2.5 pixels, of which photographs have little
 
 
 def _resized(image, size):
-    # Antialiasing changes nothing of an image that grows, but takes thrice as long.
-    shrinks = tf.reduce_any(tf.shape(image)[:2] > size)
+    # Antialiasing takes thrice as long, and changes nothing of an image that grows.
+    shrinks = tf.reduce_any(tf.shape(image)[:2] > round(SHRINKS * size))
     pixels = tf.cond(
         shrinks,
         lambda: tf.image.resize(image, (size, size), antialias=True),

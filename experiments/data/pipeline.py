@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from experiments.data.augment import Augment, augmented, draw, random_window
+from experiments.data.augment import Augment, augmented, draw, mirrored, random_window
 from experiments.data.cutout import cut_out
 from experiments.data.decoding import fitted, window_of, window_of_jpeg
 from experiments.data.mixing import mixed
@@ -304,7 +304,10 @@ def _fetch(data: Data, split: Split, augment: Augment) -> Callable:
 
     def pixels(row, source):
         if augment.random_resized_crop:
-            return _window_of(split, source, random_window(row["draws"]), data)
+            draws = row["draws"]
+            return mirrored(
+                _window_of(split, source, random_window(draws), data), draws
+            )
         image = split.decode(source)
         image = fitted(image, size) if image.shape != data.image_shape else image
         return tf.ensure_shape(image, data.image_shape)
@@ -359,7 +362,7 @@ def _finisher(data: Data, augment: Augment) -> Callable:
             row["draws"],
             augment,
             components=components,
-            windows=data.train.in_memory,
+            windows=data.train.in_memory or not augment.random_resized_crop,
         )
         images = tf.ensure_shape(normalise(data, images), (None, *data.image_shape))
         if augment.cutout is not None:

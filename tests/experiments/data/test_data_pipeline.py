@@ -174,6 +174,44 @@ def test_the_teacher_sees_what_the_student_sees(data, view, augment, tolerance):
         np.testing.assert_allclose(student[label], seen[label], rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("kind", ["files", "stream"])
+@pytest.mark.parametrize(
+    "augment",
+    [Augment(flip=True), Augment(flip=True, pad=2), Augment(flip=True, cutout=3)],
+)
+def test_wherever_images_lie_their_views_are_the_same(kind, augment, tmp_path):
+    held, read = (
+        view_batches(
+            toy(where, tmp_path), view=1, seed=5, augment=augment, batch_size=SIZE
+        )
+        for where in ("memory", kind)
+    )
+    for wanted, got in zip(held, read, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("kind", ["files", "stream"])
+def test_half_of_the_windows_of_streamed_images_are_mirrored(kind, tmp_path):
+    data = toy(kind, tmp_path)
+    once, never = (
+        np.concatenate(
+            list(
+                view_batches(
+                    data,
+                    view=0,
+                    seed=5,
+                    augment=Augment(random_resized_crop=True, flip=flip),
+                    batch_size=SIZE,
+                )
+            )
+        )
+        for flip in (True, False)
+    )
+    same = (once == never).all(axis=(1, 2, 3))
+    back = (once == never[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert (same | back).all() and 0.25 < back.mean() < 0.75
+
+
 def test_views_may_have_a_seed_of_their_own(tmp_path):
     data = toy("memory", tmp_path)
     options = {"batch_size": 10, "augment": Augment(pad=2), "views": 1}
