@@ -1,10 +1,10 @@
 """Where bits and their probabilities go to and come from: a file, or only a sum.
 
-`Writer`, `Reader` and `Meter` have one method, `code`, so that what walks through a
-tensor is written once: it hands over the bits where it has them and takes what comes
-back. The range coder is that of `constriction`, a package in Rust: words of 32 bits,
-a state of 64, probabilities of 24. Those we give it are multiples of 2^-16, which a
-float64 holds and 24 bits hold, too: nothing is rounded.
+`Writer`, `Reader` and `Meter` have the same methods, `code` and `code_evenly`, so that
+what walks through a tensor is written once: it hands over the bits where it has them
+and takes what comes back. The range coder is that of `constriction`, a package in Rust:
+words of 32 bits, a state of 64, probabilities of 24. Those we give it are multiples of
+2^-16, which a float64 holds and 24 bits hold, too: nothing is rounded.
 """
 
 import numpy as np
@@ -28,6 +28,12 @@ class Writer:
         """Writes `bits`, (n,) of 0 and 1; `ones` / 65536 is how probable each 1 is."""
         self._coder.encode(bits.astype(np.int32), self._model, ones / WHOLE)
         return bits
+
+    def code_evenly(self, numbers: np.ndarray, count: int, bits: int) -> np.ndarray:
+        """Writes `count` numbers below 2^bits, each as likely; `bits` is up to 24."""
+        model = _stream().model.Uniform(1 << bits)
+        self._coder.encode(numbers.astype(np.int32), model)
+        return numbers
 
     def content(self) -> bytes:
         """What was written, without the zeros at its end, which a reader adds."""
@@ -59,6 +65,14 @@ class Reader:
             raise ValueError("its weights cannot be decoded") from error
         return found.astype(np.int64)
 
+    def code_evenly(self, numbers: None, count: int, bits: int) -> np.ndarray:
+        """Reads `count` numbers below 2^bits."""
+        try:
+            found = self._coder.decode(_stream().model.Uniform(1 << bits), count)
+        except AssertionError as error:
+            raise ValueError("its weights cannot be decoded") from error
+        return found.astype(np.int64)
+
 
 class Meter:
     """Adds up what `Writer` would write.
@@ -79,6 +93,11 @@ class Meter:
         cost = -float(np.log2(likely).sum())
         self.bits[self.part] = self.bits.get(self.part, 0.0) + cost
         return bits
+
+    def code_evenly(self, numbers: np.ndarray, count: int, bits: int) -> np.ndarray:
+        """Counts `bits` for each number."""
+        self.bits[self.part] = self.bits.get(self.part, 0.0) + float(bits * count)
+        return numbers
 
 
 def _stream():

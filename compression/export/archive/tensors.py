@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compression.export.archive import noisy_values
 from compression.export.archive.keys import WIDTHS, from_keys, numpy_dtype, to_keys
 from compression.export.archive.numbers_coding import Numbers
 from compression.export.archive.plain_values import PlainValues
@@ -18,6 +19,7 @@ from compression.export.archive.shared_values import SharedValues
 
 CONSTANT, PLAIN, SHARED, STEPS = range(4)
 ZEROS = 4  # is added where zeros are told apart first
+NOISY = 2 * ZEROS  # and without zeros or, plus 1, with them
 MOST_VALUES = 1 << 12
 TABLE_BITS = 20  # about what a shared value costs in the table
 
@@ -58,7 +60,9 @@ class Tensors:
         keys = None if array is None else to_keys(array)
         way = self._number(None if keys is None else _way(keys, dtype), "header")
         kind, has_zeros = way % ZEROS, way >= ZEROS
-        if way >= 2 * ZEROS:
+        if way >= NOISY:
+            kind, has_zeros = NOISY, way > NOISY
+        if way > NOISY + 1 or (kind == NOISY and dtype != "float32"):
             raise ValueError(f"its weights are coded in no way that exists, {way}")
         if kind == CONSTANT:
             sole = None if keys is None else keys.reshape(-1)[:1]
@@ -83,7 +87,10 @@ class Tensors:
         turned = nonzero.transpose(1, 0, 2) > 0
         values = None if keys is None else keys.transpose(1, 0, 2)[turned]
         count = int(turned.sum())
-        if kind == PLAIN:
+        if kind == NOISY:
+            self._say("values")
+            found = noisy_values.code(self._coder, count, values, self._table)
+        elif kind == PLAIN:
             found = self._values_plain(dtype, count, values)
         else:
             found = self._values_shared(kind, nonzero, dtype, values)
@@ -233,7 +240,11 @@ def _way(keys, dtype):
     width = np.log2(len(table)) + 1
     cost = TABLE_BITS * len(table) + width * len(values)
     narrow = min(TABLE_BITS + 4, WIDTHS[dtype]) * len(values)
-    return zeros + (SHARED if len(table) <= MOST_VALUES and cost < narrow else PLAIN)
+    if len(table) <= MOST_VALUES and cost < narrow:
+        return zeros + SHARED
+    if dtype == "float32" and noisy_values.is_noisy(values):
+        return NOISY + bool(zeros)
+    return zeros + PLAIN
 
 
 def _best_side(shape, keys):

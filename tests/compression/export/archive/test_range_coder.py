@@ -17,22 +17,29 @@ from compression.export.archive.mixture import MOST_AT_ONCE, MOST_BITS, Mixture
 from compression.export.archive.range_coder import Meter, Reader, Writer
 
 
-def decoded(content, ones):
-    """Bits, as FORMAT.md says they are read: with Python's integers, word by word."""
-    content = content + bytes(-len(content) % 4 + 8 * (len(ones) // 8 + 4))
+def decoded(content, ones, numbers=0):
+    """Bits, then so many numbers below 2^20, as FORMAT.md says they are read: with
+    Python's integers, word by word.
+    """
+    more = 8 * (len(ones) // 8 + numbers + 4)
+    content = content + bytes(-len(content) % 4 + more)
     words = [
         int.from_bytes(content[i : i + 4], "little") for i in range(0, len(content), 4)
     ]
     point, word = words[0] << 32 | words[1], 2
     low, size, mask = 0, (1 << 64) - 1, (1 << 64) - 1
     bits = []
-    for one in ones.tolist():
-        zero = (WHOLE - one) << 8  # of 2^24
+    for one in ones.tolist() + [None] * numbers:
         unit = size >> 24
-        bit = int((point - low & mask) // unit >= zero)
-        bits.append(bit)
-        low = low + unit * (zero if bit else 0) & mask
-        size = unit * ((1 << 24) - zero if bit else zero)
+        if one is None:
+            bits.append((point - low & mask) // (16 * unit))
+            low, size = low + 16 * unit * bits[-1] & mask, 16 * unit
+        else:
+            zero = (WHOLE - one) << 8  # of 2^24
+            bit = int((point - low & mask) // unit >= zero)
+            bits.append(bit)
+            low = low + unit * (zero if bit else 0) & mask
+            size = unit * ((1 << 24) - zero if bit else zero)
         if size < 1 << 32:
             low, size = low << 32 & mask, size << 32
             point, word = (point << 32 | words[word]) & mask, word + 1
@@ -62,6 +69,25 @@ def test_the_stream_is_what_the_format_says(seed):
     assert len(content) <= expected / 8 + 8
     if seed:  # nothing but zeros is an empty stream, however unlikely it was
         assert len(content) >= expected / 8 - 4
+
+
+def test_even_numbers_are_what_the_format_says():
+    random = np.random.default_rng(0)
+    ones = random.integers(LEAST, MOST + 1, 100)
+    bits = (random.random(100) < ones / WHOLE).astype(np.int64)
+    numbers = random.integers(0, 1 << 20, 200)
+    numbers[:2] = 0, (1 << 20) - 1
+    writer, meter = Writer(), Meter()
+    for coder in (writer, meter):
+        coder.code(bits, ones)
+        coder.code_evenly(numbers, 200, 20)
+    content = writer.content()
+    found = decoded(content, ones, 200)
+    np.testing.assert_array_equal(found, np.concatenate([bits, numbers]))
+    reader = Reader(content)
+    np.testing.assert_array_equal(reader.code(None, ones), bits)
+    np.testing.assert_array_equal(reader.code_evenly(None, 200, 20), numbers)
+    assert abs(len(content) - meter.bits[""] / 8) < 8
 
 
 def test_the_logarithm_is_one():

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from compression.export.archive import bits
 from compression.export.archive.keys import WIDTHS, from_keys, numpy_dtype, to_keys
 from compression.export.archive.range_coder import Reader, Writer
-from compression.export.archive.tensors import Tensors, multiples, step_of
+from compression.export.archive.tensors import NOISY, Tensors, _way, multiples, step_of
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=6)
 
@@ -145,3 +145,35 @@ def test_rounded_floats_cost_what_is_left_of_them():
     half = noise.astype(ml_dtypes.bfloat16).astype("f4")
     assert bits([half])["values"] < bits([noise])["values"] - 15 * 1500
     assert bits([noise])["values"] < 30 * 1500
+
+
+def test_many_floats_are_coded_by_their_counts():
+    """Sign, exponent and three bits near their entropy; twenty bits as they are."""
+    noise = np.random.default_rng(0).normal(size=(256, 256)).astype("f4")
+    assert _way(to_keys(noise), "float32") == NOISY
+    found = bits([noise])
+    beginnings = np.unique(to_keys(noise).reshape(-1) >> 20, return_counts=True)[1]
+    wanted = 20 + entropy(beginnings / noise.size)
+    assert wanted < found["values"] / noise.size < 1.01 * wanted + 0.2
+    holes = noise.copy()
+    holes[::3] = 0
+    assert _way(to_keys(holes), "float32") == NOISY + 1
+    there_and_back(noise, holes, np.float32(1e38) * noise.clip(-1, 1))
+
+
+def test_many_floats_that_were_rounded_are_coded_bit_by_bit():
+    noise = np.random.default_rng(0).normal(size=(256, 256)).astype("f4")
+    half = noise.astype(np.float16).astype("f4")
+    assert _way(to_keys(half), "float32") != NOISY
+    assert _way(to_keys(noise[:100]), "float32") != NOISY  # too few
+
+
+def test_counts_of_other_weights_are_refused():
+    noise = np.random.default_rng(0).normal(size=(256, 256)).astype("f4")
+    writer = Writer()
+    Tensors(writer).code(noise.shape, "float32", noise)
+    content = writer.content()
+    with pytest.raises(ValueError, match="damaged|cannot be decoded"):
+        Tensors(Reader(content)).code((255, 256), "float32")
+    with pytest.raises(ValueError, match="no way that exists, 8"):
+        Tensors(Reader(content)).code((256, 256), "int32")
