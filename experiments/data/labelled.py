@@ -75,6 +75,16 @@ def check_labels(data: Data, labels: float) -> int:
     return int(number)
 
 
+def check_number(labels: float | None) -> None:
+    """Raises ValueError where `labels` is no number of images, and no share of them."""
+    if labels is None or 0 < labels < 1:
+        return
+    if labels < 1 or not float(labels).is_integer():
+        raise ValueError(
+            f"labels must be a whole number, or a share below 1, got {labels}"
+        )
+
+
 def in_words(labels: float) -> str:
     """ "50 images", or "10% of the images"."""
     if 0 < labels < 1:

@@ -40,6 +40,7 @@ ADDED = {
     | {"augment": None, "classes": None}
     | {"pattern": "element", "saliency": "magnitude", "exempt": []}
     | {"scored_on": 512, "targets": {}, "floor": "auto"},
+    "QuantizeAware": {"keep_zeros": False},
     "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0, "keep_zeros": False},
 }
 

@@ -9,7 +9,12 @@ import numpy as np
 
 from compression import measure
 from experiments.data import Data, pipeline
-from experiments.data.labelled import check_labels, chosen_images, in_words
+from experiments.data.labelled import (
+    check_labels,
+    check_number,
+    chosen_images,
+    in_words,
+)
 from experiments.stages import writing
 from experiments.stages.base import Fact, Job, Stage
 from experiments.stages.heads import backbone, with_head
@@ -40,6 +45,10 @@ class Probe(Stage):
         Fact("penalty_strength", "C of the linear probe, chosen on validation"),
         Fact("neighbours_top1", "k-NN top-1 on validation", ".4f"),
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number(self.labels)
 
     @property
     def what(self) -> str:

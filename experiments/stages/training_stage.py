@@ -9,7 +9,7 @@ import keras
 from compression.distillation import teacher_features
 from experiments.data import Data
 from experiments.data.augment import Augment
-from experiments.data.labelled import check_labels, in_words, with_labels
+from experiments.data.labelled import check_labels, check_number, in_words, with_labels
 from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
@@ -49,6 +49,10 @@ class TrainingStage(Stage):
     classes: tuple[int, ...] | None = field(default=None, kw_only=True)
     labels: int | float | None = field(default=None, kw_only=True)
     data: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_number(self.labels)
 
     def prepared(self, model: keras.Model) -> keras.Model:
         """The net that is trained, made from the one that the stage starts from."""

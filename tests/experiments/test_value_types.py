@@ -48,7 +48,16 @@ def recipe(**options):
     ("setting", "message"),
     [
         ({"scored_on": NAN}, "stage 'pruned': scored_on must be a whole number, got n"),
-        ({"labels": 1.5}, "stage 'pruned': labels must be a whole number or None, got"),
+        (
+            {"labels": "1"},
+            "stage 'pruned': labels must be a whole number or a finite n",
+        ),
+        ({"labels": 1.5}, "labels must be a whole number, or a share below 1, got 1.5"),
+        ({"labels": 0}, "labels must be a whole number, or a share below 1, got 0"),
+        (
+            {"labels": NAN},
+            "labels must be a whole number or a finite number or None, g",
+        ),
         ({"until": True}, "stage 'pruned': until must be a finite number, got True"),
         ({"exempt": ["a"]}, "stage 'pruned': exempt must be a tuple, each a text"),
         ({"once": 1}, "stage 'pruned': once must be True or False, got 1"),

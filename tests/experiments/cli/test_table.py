@@ -23,7 +23,7 @@ def test_without_a_file_all_texts_are_made(texts, refusal):
     assert texts[0].read_text(encoding="utf-8") == OUTDATED
     assert cli.main(["table"]) == 0
     for file in texts:
-        assert "`limbeck demo --seeds 3`" in file.read_text(encoding="utf-8")
+        assert "`limbeck demo --seeds 5`" in file.read_text(encoding="utf-8")
     assert cli.main(["table", "--check"]) == 0
 
 

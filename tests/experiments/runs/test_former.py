@@ -24,7 +24,7 @@ def test_a_committed_record_holds_the_recipe_of_today():
 
 
 def test_a_pruned_and_quantized_run_of_before_is_the_same_run():
-    teaching = {"temperature": 4.0, "soft_weight": 0.9, "label_weight": 0.1}
+    teaching = {"temperature": 4.0, "soft_weight": 1.0, "label_weight": 0.0}
     teaching |= {"views": 8, "view_seed": None, "parts": {}}
     stages = json.loads(json.dumps(demo.RECIPE.as_dict()))["stages"]
     prune, int8 = (stage for stage in stages if stage["name"] in ("prune", "int8"))

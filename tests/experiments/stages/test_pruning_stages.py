@@ -207,9 +207,14 @@ def test_few_labels_that_are_shown_again_are_counted_once(monkeypatch):
         lambda model, **options: seen.update(options) or model,
     )
     stage = LearnSparsity("l0", "dense", SHORT, method="l0", labels=100)
-    data = SimpleNamespace(train=SimpleNamespace(size=1000))
+    train = SimpleNamespace(size=1000, labels=np.arange(1000) % 10)
+    data = SimpleNamespace(name="toy", train=train, class_names=tuple("0123456789"))
     stage.made(SimpleNamespace(data=data, load=lambda name: name))
     assert seen["examples"] == 100
+    dataclasses.replace(stage, labels=0.2).made(
+        SimpleNamespace(data=data, load=lambda name: name)
+    )
+    assert seen["examples"] == 200
 
 
 def test_snip_looks_at_train_images_before_the_first_step(finished):
