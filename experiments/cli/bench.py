@@ -1,5 +1,6 @@
 """`limbeck bench`: ratios of speed against peers."""
 
+import contextlib
 import json
 import os
 from functools import partial
@@ -231,6 +232,8 @@ def _quantize(options):
 
 
 def _input(options):
+    with contextlib.suppress(ImportError):
+        import torchvision  # noqa: F401, loaded after TensorFlow it may crash
     start_tensorflow()
     from experiments.benchmarks import input as reading
     from experiments.benchmarks import input_table
