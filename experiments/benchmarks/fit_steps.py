@@ -86,6 +86,19 @@ def timed(  # noqa: PLR0913, all but two by keyword
         calls, rounds=rounds, burst=1, on_round=log_rounds("steps", rounds, log)
     )
     seconds = {case: [s / steps for s in taken] for case, taken in seconds.items()}
+    return compared(seconds, bases, batch)
+
+
+def compared(
+    seconds: Mapping[str, list[float]], bases: Mapping[str, str], batch: int
+) -> list[dict[str, Any]]:
+    """A row a case: its seconds of a batch, its speed, what it costs over another.
+
+    Args:
+        seconds: case -> a number a round.
+        bases: case -> the case that it is compared with.
+        batch: images of a batch.
+    """
     rows = []
     for case, taken in seconds.items():
         row = {"case": case, "seconds": taken}

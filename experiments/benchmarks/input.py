@@ -25,7 +25,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from experiments.benchmarks import fit_steps, turns
+from experiments.benchmarks import fit_steps
 from experiments.benchmarks.distill_data import random_data
 from experiments.benchmarks.fit_steps import stepping
 from experiments.benchmarks.keras_peers import compile_as_peers
@@ -39,6 +39,7 @@ from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
 from experiments.data.decoding import decode_rgb_file, upright_jpeg_file
 from experiments.data.image_files import find_images
+from experiments.data.normalisation import FIXED, IMAGENET
 from experiments.data.splits import Split
 
 OURS, TORCH, KERAS = "limbeck", "PyTorch DataLoader", "Keras, whole images, mirrored"
@@ -55,9 +56,7 @@ LOADED = {
 STEP = "step"
 ROUNDS, QUICK_ROUNDS = 11, 2
 WARM_UP, BATCHES = 3, 20  # of a turn, untimed and timed
-SPREADS = ("images_per_second", "cost")
 PHOTOS, SHORT_SIDE, CLASSES = 400, 256, 2
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 def run(  # noqa: PLR0913, all but one by keyword
@@ -105,13 +104,9 @@ def run(  # noqa: PLR0913, all but one by keyword
     def time_all(name, starts, base, images):
         log(f"{name}: starting")
         seconds = _in_turns(starts, batches, log_rounds(name, rounds, log), rounds)
-        for case, taken in seconds.items():
-            row = {"images": name, "case": case, "seconds": taken}
-            row["images_per_second"] = turns.spread([images / s for s in taken])
-            if case != base:
-                row["cost"] = turns.speed_ratio(seconds[base], taken)
-            spreads = {k: v._asdict() for k, v in row.items() if k in SPREADS}
-            rows.append(row | spreads)
+        bases = dict.fromkeys(seconds.keys() - {base}, base)
+        compared = fit_steps.compared(seconds, bases, images)
+        rows.extend({"images": name, **row} for row in compared)
 
     with tempfile.TemporaryDirectory() as home:
         if "photos" in only and photos is None:
@@ -257,6 +252,7 @@ def _taking(batches):
 
 
 def _data(train, size):
+    mean, std = FIXED[IMAGENET]
     return Data(
         name="photos",
         image_shape=(size, size, 3),
@@ -264,8 +260,8 @@ def _data(train, size):
         train=train,
         validation=train,
         test=train,
-        mean=MEAN,
-        std=STD,
+        mean=mean,
+        std=std,
         flips=True,
     )
 

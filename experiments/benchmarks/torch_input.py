@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import datasets, transforms
 
 from experiments.benchmarks.distill_data import MEAN, SIDE, STD
+from experiments.data.normalisation import FIXED, IMAGENET
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 FOREVER = 10**9  # images of an epoch that goes on through all turns
 
 
@@ -38,7 +38,7 @@ def of_files(folder: Path, size: int, jitter: float) -> Dataset:
         transforms.RandomHorizontalFlip(),
         *colours,
         transforms.ToTensor(),
-        transforms.Normalize(*IMAGENET),
+        transforms.Normalize(*FIXED[IMAGENET]),
     ]
     return datasets.ImageFolder(str(folder), transforms.Compose(changes))
 

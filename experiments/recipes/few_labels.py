@@ -5,7 +5,8 @@ A method with a number of labels is a stage, called "staged_50".
 
 from collections.abc import Callable, Mapping, Sequence
 
-from experiments.tables import svg, units
+from experiments.tables import svg
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
 
@@ -69,10 +70,10 @@ def tables(
     columns = (
         Column("labels", labels),
         Column("method", lambda summary: methods[method(summary)], numeric=False),
-        Column("top-1 %", lambda summary: _percent(summary, "top1")),
+        Column("top-1 %", lambda summary: percent(summary, "top1")),
         Column("gain", gain),
         Column("n", lambda summary: str(len(summary.values("top1")))),
-        Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+        Column("validation top-1 %", lambda s: percent(s, "validation_top1")),
         *more,
     )
     return [tabulate("Top-1 by the number of labels", columns, shown, notes)]
@@ -107,7 +108,3 @@ def picture(summaries: Sequence[Summary], methods: Mapping[str, str]) -> list[st
     svg.caption_axes(plot, x="labels", y="test top-1 %, mean")
     alt = f"Test top-1 in percent for {', '.join(budgets)} labels. {'; '.join(said)}."
     return [svg.inline_svg(figure, name="labels", alt=alt)]
-
-
-def _percent(summary, key):
-    return units.percent(summary.mean(key), summary.deviation(key))

@@ -6,6 +6,7 @@ from functools import partial
 from experiments.report.comparison import COSTS, MOVED, moved, times_smaller
 from experiments.report.folder import Run
 from experiments.tables import units
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary, number
 from experiments.tables.table import Cell, Column, Table, tabulate
 
@@ -151,7 +152,7 @@ def _data(summary):
 
 
 def _top1(summary):
-    return units.percent(summary.mean("top1"), summary.deviation("top1"))
+    return percent(summary, "top1")
 
 
 def _parameters(summary):

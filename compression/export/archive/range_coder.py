@@ -59,17 +59,16 @@ class Reader:
 
     def code(self, bits: None, ones: np.ndarray) -> np.ndarray:
         """Reads as many bits as there are probabilities."""
-        try:
-            found = self._coder.decode(self._model, ones / WHOLE)
-        except AssertionError as error:  # constriction's word for invalid data
-            raise ValueError("its weights cannot be decoded") from error
-        return found.astype(np.int64)
+        return self._decoded(self._model, ones / WHOLE)
 
     def code_evenly(self, numbers: None, count: int, bits: int) -> np.ndarray:
         """Reads `count` numbers below 2^bits."""
+        return self._decoded(_stream().model.Uniform(1 << bits), count)
+
+    def _decoded(self, model, what):
         try:
-            found = self._coder.decode(_stream().model.Uniform(1 << bits), count)
-        except AssertionError as error:
+            found = self._coder.decode(model, what)
+        except AssertionError as error:  # constriction's word for invalid data
             raise ValueError("its weights cannot be decoded") from error
         return found.astype(np.int64)
 
@@ -90,14 +89,16 @@ class Meter:
     def code(self, bits: np.ndarray, ones: np.ndarray) -> np.ndarray:
         """Counts `bits`, each -log2 of its probability."""
         likely = np.where(bits, ones, WHOLE - ones) / WHOLE
-        cost = -float(np.log2(likely).sum())
-        self.bits[self.part] = self.bits.get(self.part, 0.0) + cost
+        self._add(-float(np.log2(likely).sum()))
         return bits
 
     def code_evenly(self, numbers: np.ndarray, count: int, bits: int) -> np.ndarray:
         """Counts `bits` for each number."""
-        self.bits[self.part] = self.bits.get(self.part, 0.0) + float(bits * count)
+        self._add(float(bits * count))
         return numbers
+
+    def _add(self, cost):
+        self.bits[self.part] = self.bits.get(self.part, 0.0) + cost
 
 
 def _stream():

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from experiments.recipes.ablation.claims import Effect, effects
-from experiments.tables import svg, units
+from experiments.tables import svg
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary
 from experiments.tables.table import Column, Table, tabulate
 
@@ -59,19 +60,15 @@ def _effect(effect: Effect) -> str:
     return f"{effect.mean:+.2f}{spread}"
 
 
-def _percent(summary, key):
-    return units.percent(summary.mean(key), summary.deviation(key))
-
-
 COLUMNS = (
     Column("claim", lambda effect: effect.claim.what, numeric=False),
     Column("paper, section", lambda effect: effect.claim.paper, numeric=False),
     Column("base", lambda effect: effect.claim.base, numeric=False),
     Column("changed", lambda effect: effect.claim.changed, numeric=False),
-    Column("base: validation %", lambda e: _percent(e.base, "validation_top1")),
-    Column("changed: validation %", lambda e: _percent(e.changed, "validation_top1")),
-    Column("base: test %", lambda effect: _percent(effect.base, "top1")),
-    Column("changed: test %", lambda effect: _percent(effect.changed, "top1")),
+    Column("base: validation %", lambda e: percent(e.base, "validation_top1")),
+    Column("changed: validation %", lambda e: percent(e.changed, "validation_top1")),
+    Column("base: test %", lambda effect: percent(effect.base, "top1")),
+    Column("changed: test %", lambda effect: percent(effect.changed, "top1")),
     Column("effect", _effect),
     Column("n", lambda effect: str(len(effect.gains))),
     Column("verdict", lambda effect: effect.verdict, numeric=False),

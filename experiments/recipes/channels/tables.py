@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from experiments.recipes.channels.cuts import CUTS, METHODS, NETS
 from experiments.tables import svg, units
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary
 from experiments.tables.table import Column, Table, tabulate
 
@@ -104,10 +105,10 @@ def _columns(by_name):
         Column("", method, numeric=False),
         Column("MACs (fewer)", fewer),
         Column("right after the cut %", lambda s: units.percent(s.mean("cut_top1"))),
-        Column("top-1 %", lambda s: _percent(s, "top1")),
+        Column("top-1 %", lambda s: percent(s, "top1")),
         Column("change", change),
         Column("n", lambda summary: str(len(summary.values("top1")))),
-        Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+        Column("validation top-1 %", lambda s: percent(s, "validation_top1")),
         Column("parameters", lambda s: units.count(s.mean("parameters"))),
         Column("bytes", lambda s: units.scaled(s.mean("bytes"), "B")),
         Column("latency ms", lambda s: units.latency(s.mean("latency_ms"))),
@@ -118,7 +119,3 @@ def _columns(by_name):
 def _published(summary):
     net, method, cut = _parts(summary)
     return "" if method == "scratch" else PAPER.get((net, cut), "")
-
-
-def _percent(summary, key):
-    return units.percent(summary.mean(key), summary.deviation(key))

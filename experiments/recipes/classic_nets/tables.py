@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from experiments.tables import callouts, svg, units
 from experiments.tables.callouts import Callout
 from experiments.tables.pareto_front import staircase
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary
 from experiments.tables.table import Column, Table, tabulate
 
@@ -89,15 +90,11 @@ def _in_order(summaries):
     return sorted(known, key=lambda summary: order.index(summary.stage))
 
 
-def _percent(summary, key):
-    return units.percent(summary.mean(key), summary.deviation(key))
-
-
 COLUMNS = (
     Column("net", lambda summary: NETS[summary.stage][0], numeric=False),
     Column("year", lambda summary: str(NETS[summary.stage][1])),
-    Column("top-1 %", lambda summary: _percent(summary, "top1")),
-    Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+    Column("top-1 %", lambda summary: percent(summary, "top1")),
+    Column("validation top-1 %", lambda s: percent(s, "validation_top1")),
     Column("parameters", lambda s: units.count(s.mean("parameters"))),
     Column("MACs", lambda summary: units.scaled(summary.mean("macs"))),
     Column("train images/s", lambda s: units.count(s.mean("images_per_second"))),

@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Sequence
 
 from experiments.tables import svg, units
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
 
@@ -65,18 +66,14 @@ def _columns(alone: Summary | None) -> tuple[Column, ...]:
     return (
         Column("stage", lambda summary: summary.stage, numeric=False),
         Column("method", lambda s: METHODS.get(s.stage, s.stage), numeric=False),
-        Column("top-1 %", lambda summary: _percent(summary, "top1")),
+        Column("top-1 %", lambda summary: percent(summary, "top1")),
         Column("gain on labels alone", lambda summary: _gain(summary, alone)),
         Column("n", lambda summary: str(len(summary.values("top1")))),
-        Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+        Column("validation top-1 %", lambda s: percent(s, "validation_top1")),
         Column("epochs", lambda summary: units.count(summary.mean("epochs"))),
         Column("parameters", lambda s: units.count(s.mean("parameters"))),
         Column("MACs", lambda summary: units.scaled(summary.mean("macs"))),
     )
-
-
-def _percent(summary, key):
-    return units.percent(summary.mean(key), summary.deviation(key))
 
 
 def _gain(summary, alone):

@@ -16,6 +16,7 @@ from experiments.recipes.quantization.forms import (
     NETS,
 )
 from experiments.tables import svg, units
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary, file_summaries
 from experiments.tables.table import Column, Table, tabulate
 
@@ -127,7 +128,7 @@ def _columns(floats):
         Column("form", _form, numeric=False),
         Column(
             "top-1 %",
-            lambda s: units.percent(s.mean("top1"), s.deviation("top1")),
+            lambda s: percent(s, "top1"),
         ),
         Column("change", change),
         Column("n", lambda summary: str(len(summary.values("top1")))),

@@ -11,6 +11,7 @@ from experiments.recipes.resnet_to_alexnet.orders import ORDERS, PREFIX, in_word
 from experiments.tables import callouts, svg, units
 from experiments.tables.callouts import Callout
 from experiments.tables.pareto_front import staircase
+from experiments.tables.percent import percent
 from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
 
@@ -93,10 +94,10 @@ def tables_of(
     columns = (
         Column("stage", lambda summary: summary.stage, numeric=False),
         Column("", lambda s: _words(s.stage, methods), numeric=False),
-        Column("top-1 %", lambda summary: _percent(summary, "top1")),
+        Column("top-1 %", lambda summary: percent(summary, "top1")),
         Column("gain", gain),
         Column("n", lambda summary: str(len(summary.values("top1")))),
-        Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+        Column("validation top-1 %", lambda s: percent(s, "validation_top1")),
         Column("parameters (non-zero)", _parameters),
         Column("MACs", lambda summary: units.scaled(summary.mean("macs"))),
         *_costs(),
@@ -107,10 +108,10 @@ def tables_of(
             lambda s: in_words(s.stage.removeprefix(PREFIX)),
             numeric=False,
         ),
-        Column("top-1 %", lambda summary: _percent(summary, "top1")),
+        Column("top-1 %", lambda summary: percent(summary, "top1")),
         Column("gain on the student alone", gain),
         Column("n", lambda summary: str(len(summary.values("top1")))),
-        Column("validation top-1 %", lambda s: _percent(s, "validation_top1")),
+        Column("validation top-1 %", lambda s: percent(s, "validation_top1")),
         Column("non-zero", lambda summary: units.count(summary.mean("nonzero"))),
         *_costs(),
     )
@@ -201,7 +202,3 @@ def _costs():
         Column("latency ms", lambda s: units.latency(s.mean("latency_ms"))),
         Column("arena", lambda s: units.scaled(s.mean("arena_bytes"), "B")),
     )
-
-
-def _percent(summary, key):
-    return units.percent(summary.mean(key), summary.deviation(key))
