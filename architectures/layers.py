@@ -20,7 +20,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable and mask is None and self._fuses(inputs)):
-            return super().call(inputs, training=training, mask=mask)
+            before = self.momentum * ops.cast(self.moving_variance, "float32")
+            outputs = super().call(inputs, training=training, mask=mask)
+            if training and self.trainable and mask is None and self.synchronized:
+                self._take_unbiased(before, self._replicas() * ops.size(inputs))
+            return outputs
         import tensorflow as tf  # only where it is the backend: the room is Keras's
 
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -39,6 +43,23 @@ class BatchNormalization(keras.layers.BatchNormalization):
             kept = self.momentum * ops.cast(moving, "float32")
             moving.assign(kept + (1 - self.momentum) * batch)
         return ops.cast(outputs, self.compute_dtype)
+
+    def _take_unbiased(self, kept, size):
+        """Between devices Keras averages biased variances, here, too.
+
+        Args:
+            kept: what the moving variance has kept of itself.
+            size: of what the batch's variance is of, on all devices.
+        """
+        count = ops.cast(size, "float32") / self.moving_variance.shape[0]
+        batch = ops.cast(self.moving_variance, "float32") - kept
+        self.moving_variance.assign(kept + batch * count / (count - 1))
+
+    def _replicas(self):
+        import tensorflow as tf  # Keras synchronises on no other backend
+
+        context = tf.distribute.get_replica_context()
+        return 1 if context is None else context.num_replicas_in_sync
 
     def _fuses(self, inputs):
         return (

@@ -185,14 +185,18 @@ class FreezingBatchNormalization(layers.BatchNormalization):
         ]
         wide = ops.cast(x, "float32")
         kept = self.momentum
+        by_batch = self._by_batch
+        if self.synchronized:  # devices exchange sums, which none may do in a branch
+            ready = self._by_whole_batch(wide)
+            by_batch = lambda x: ready  # noqa: E731
         if self.freeze_after is None:
-            found, *batch = self._by_batch(wide)
+            found, *batch = by_batch(wide)
         else:
             frozen = self.steps >= self.freeze_after
             found, *batch = ops.cond(
                 frozen,
                 lambda: (self._normalised(wide, *moving), *moving),
-                lambda: self._by_batch(wide),
+                lambda: by_batch(wide),
             )
             kept = ops.where(frozen, 1.0, kept)
         self.moving_mean.assign(kept * moving[0] + (1 - kept) * batch[0])
@@ -204,9 +208,7 @@ class FreezingBatchNormalization(layers.BatchNormalization):
         """(outputs, mean, variance) of a batch, float32; the variance is biased."""
         fuses = keras.backend.backend() == "tensorflow" and len(x.shape) == 4
         if not (fuses and self.axis in (-1, 3) and self.scale and self.center):
-            axes = [i for i in range(len(x.shape)) if i != self.axis % len(x.shape)]
-            mean, variance = ops.moments(x, axes)
-            return self._normalised(x, mean, variance), mean, variance
+            return self._by_whole_batch(x)
         import tensorflow as tf  # only where it is the backend
 
         found, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -220,6 +222,12 @@ class FreezingBatchNormalization(layers.BatchNormalization):
         )
         count = ops.cast(ops.size(x[..., 0]), "float32")
         return found, mean, variance * (1 - 1 / count)
+
+    def _by_whole_batch(self, x):
+        """Likewise, of the parts of a batch on all devices together."""
+        axes = [i for i in range(len(x.shape)) if i != self.axis % len(x.shape)]
+        mean, variance = ops.moments(x, axes, synchronized=self.synchronized)
+        return self._normalised(x, mean, variance), mean, variance
 
     def _normalised(self, x, mean, variance):
         return ops.batch_normalization(

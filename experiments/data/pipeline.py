@@ -58,6 +58,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
     with_index: bool = False,
     view_seed: int | None = None,
     balanced: bool = False,
+    part: tuple[int, int] = (0, 1),
 ) -> Batches:
     """One endless stream of shuffled, augmented, normalised train batches.
 
@@ -81,6 +82,8 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         view_seed: of the views, where it is not `seed`.
         balanced: whether an epoch shows each class equally often, see
             `shuffling.balanced_order`, instead of each image once.
+        part: (k, n): of each batch every nth image from the kth on, for one of n
+            machines that share it. Those images are mixed with each other alone.
 
     Returns:
         Batches of (image, label), image (batch, h, w, c) float32 and label (batch,)
@@ -89,7 +92,8 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         int64, and the outputs in their own dtypes.
 
     Raises:
-        ValueError: a number is out of range, one of `teacher_outputs` has another
+        ValueError: a number is out of range, n machines cannot share a batch of that
+            size, one of `teacher_outputs` has another
             shape or the name of something else, or they are not of mixed images; a
             stream, whose labels are not known, cannot be balanced.
     """
@@ -103,6 +107,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
     outputs_at = replayed(teacher_outputs, (views, split.size))
     batch_size = min(batch_size, split.size)
     steps = steps_per_epoch(data, batch_size)
+    place, parts = _checked_part(part, batch_size)
     order_of = _order_of(data, steps * batch_size, balanced)
     stream = None if split.stream is None else split.stream()
 
@@ -113,21 +118,22 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         if stream is not None:
             rows = shuffled_stream(stream, seed=order_seed)
             rows = rows.map(lambda row: _with_draws(row, draws, view))
-            return rows.take(steps * batch_size)
+            return rows.take(steps * batch_size).shard(parts, place)
         rows = _with_draws({"index": order_of(seed=order_seed)}, draws, view)
         if balanced and views is None:  # an image that comes again looks different
             used = steps * batch_size
             rows["draws"] = {name: column[:used] for name, column in draws.items()}
+        rows = tf.nest.map_structure(lambda column: column[place::parts], rows)
         if split.in_memory:  # whole batches spare the work of joining single rows
             rows = tf.nest.map_structure(
-                lambda column: tf.reshape(column, (steps, batch_size)), rows
+                lambda column: tf.reshape(column, (steps, batch_size // parts)), rows
             )
         return tf.data.Dataset.from_tensor_slices(rows)
 
     rows = tf.data.Dataset.range(first_epoch, EPOCHS).flat_map(one_epoch)
     batches = _parallel(rows, _fetch(data, split, augment))
     if not split.in_memory:
-        batches = batches.batch(batch_size, drop_remainder=True)
+        batches = batches.batch(batch_size // parts, drop_remainder=True)
 
     finished = _finisher(data, augment)
     mix = _mixer(data, augment, seed, teacher_outputs)
@@ -136,11 +142,18 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         extra = outputs_at(tf.stack([row["view"], row["index"]], axis=1))
         if with_index:
             extra["index"] = row["index"]
+        number = number * parts + place
         images, labels = mix(number, finished(row), row["label"])
         return {"image": images, **extra} if extra else images, labels
 
     numbered = batches.enumerate(first_epoch * steps)
     return Batches(_to_device(_parallel(numbered, finish)), steps)
+
+
+def _checked_part(part: tuple[int, int], batch_size: int) -> tuple[int, int]:
+    if batch_size % part[1]:
+        raise ValueError(f"{part[1]} machines cannot share a batch of {batch_size}")
+    return part
 
 
 def steps_per_epoch(data: Data, batch_size: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 
@@ -22,6 +22,9 @@ from experiments.stages.application import Application
 from experiments.stages.file import File
 from experiments.stages.net import Net
 from experiments.value_types import check_types
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 FORMATS = {"litert": PRECISIONS, "saved_model": WEIGHTS, "archive": ("float32",)}
 
@@ -100,6 +103,7 @@ class Job:
         stages: all of the recipe.
         cache: where teacher outputs are kept for later stages and runs.
         load: function of a stage's name that gives its finished model.
+        strategy: of TensorFlow, by which devices train together; None: one trains.
     """
 
     data: Data
@@ -109,6 +113,7 @@ class Job:
     stages: tuple["Stage", ...]
     cache: Path
     load: Callable[[str], keras.Model]
+    strategy: "tf.distribute.Strategy | None" = None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from experiments.stages.application import Application
 from experiments.stages.base import Job
 from experiments.stages.net import Net
 from experiments.stages.teacher_cache import cached_teacher, shared_outputs
-from experiments.training import class_weights
+from experiments.training import class_weights, replicas
 from experiments.training import fit as training
 from experiments.training.optimizers import LabelLoss
 from experiments.training.precision import faster_precision
+from experiments.training.strategies import chief_first
 
 if TYPE_CHECKING:
     from experiments.stages.training_stage import TrainingStage
@@ -62,6 +63,11 @@ def precision(stage: "TrainingStage", job: Job) -> str:
     asked = stage.training.precision
     if asked != "measure":
         return asked
+    if job.strategy is not None:
+        raise ValueError(
+            f"stage {stage.name!r}: which precision is faster is measured on one "
+            "device: without --strategy, or say which in training.precision"
+        )
     if not isinstance(stage.start, Net | Application):
         return "float32"
     if not job.folder.precision.is_file():
@@ -96,14 +102,15 @@ def _distill(stage, student, job, part):
     train, validation = {"view_seed": view_seed, "with_index": True}, {}
     about = {}
     if teaching.views is not None:
-        cached = cached_teacher(
-            shared_outputs(stage, teacher, student, job),
-            job.data,
-            views=teaching.views,
-            seed=view_seed,
-            augment=job.augment,
-            root=job.cache,
-        )
+        with chief_first():
+            cached = cached_teacher(
+                shared_outputs(stage, teacher, student, job),
+                job.data,
+                views=teaching.views,
+                seed=view_seed,
+                augment=job.augment,
+                root=job.cache,
+            )
         about = {"teacher_cache": cached.about}
         keys = distiller.teacher_keys
         train["teacher_outputs"] = {key: cached.train.outputs[key] for key in keys}
@@ -140,6 +147,7 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
     """Train a net or a distiller; `train` and `validation` are options of batches."""
     settings = stage.training
     steps = pipeline.steps_per_epoch(job.data, settings.batch_size)
+    part_of_batch = replicas.part_of(min(settings.batch_size, job.data.train.size))
 
     def batches(first_epoch):
         return pipeline.training_batches(
@@ -149,6 +157,7 @@ def _fit(  # noqa: PLR0913, two of them are options of the batches
             augment=job.augment,
             first_epoch=part.epochs_before + first_epoch,
             balanced=settings.sampling == "balanced",
+            part=part_of_batch,
             **train or {},
         )
 

@@ -14,6 +14,7 @@ from experiments.stages.images import require_images
 from experiments.stages.tasks import Task
 from experiments.stages.training_stage import TrainingStage
 from experiments.training import fit as training
+from experiments.training import replicas
 from experiments.training.fit import Trained
 
 OTHER_VIEW = 1_000_003  # added to the seed of an image's second view
@@ -121,14 +122,16 @@ def _seeds(job, task):
 
 def _train(job, stage, first_epoch):
     """Streams of the same images in the same order, each in views of its own."""
+    batch_size = stage.training.batch_size
     streams = [
         pipeline.training_batches(
             job.data,
-            batch_size=stage.training.batch_size,
+            batch_size=batch_size,
             seed=job.seed,
             augment=job.augment,
             first_epoch=first_epoch,
             view_seed=seed,
+            part=replicas.part_of(min(batch_size, job.data.train.size)),
         )
         for seed in _seeds(job, stage.task)
     ]

@@ -15,9 +15,10 @@ from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
 from experiments.stages.base import Job, Stage
 from experiments.stages.teaching import Teaching
-from experiments.training import devices
+from experiments.training import devices, replicas
 from experiments.training.fit import Trained
 from experiments.training.settings import Training
+from experiments.training.strategies import worker
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,10 @@ class TrainingStage(Stage):
         own = self._with_own_images(job)
         with devices.precision(fitting.precision(self, own)):
             model = self.made(job)
-        trained, about = self.trained(model, own)
+        with replicas.spread(model, job.strategy) as spread:
+            trained, about = self.trained(spread, own)
+        if job.strategy is not None and not worker(job.strategy).is_chief:
+            return {}
         return writing.finish(self, self.finished(model), job, trained) | about
 
     def made(self, job: Job) -> keras.Model:

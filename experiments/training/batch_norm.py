@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from compression.graph import all_layers
+from experiments.training import strategies
 
 
 class Reestimation:
@@ -48,7 +49,7 @@ class Reestimation:
         for variable, value in before:
             variable.assign(value)
         for variable, total in zip(moving, sums, strict=True):
-            variable.assign((total / count).astype("float32"))
+            variable.assign(_mean_over_workers((total / count).astype("float32")))
 
     def _run(self, inputs):
         """A step forward as in training; the statistics are this batch's afterwards."""
@@ -66,3 +67,12 @@ class Reestimation:
         finally:
             for layer, momentum in zip(self.layers, momenta, strict=True):
                 layer.momentum = momentum
+
+
+def _mean_over_workers(value):
+    """Of statistics that each worker has found on its part of the batches."""
+    import tensorflow as tf
+
+    if strategies.worker().count == 1:
+        return value
+    return strategies.mean(tf.distribute.get_strategy(), value)

@@ -15,6 +15,7 @@ from compression.projection import Projection
 from experiments.arrays import read_arrays
 from experiments.files import from_json
 from experiments.training.averaging import Averaging
+from experiments.training.strategies import worker
 
 MONITOR = "val_accuracy"
 
@@ -163,6 +164,8 @@ class Checkpoint(keras.callbacks.Callback):
         return {f"projection/{i}": variable for i, variable in enumerate(kept)}
 
     def _write(self):
+        if not worker().is_chief:  # all have the same, and one file
+            return
         variables = self._variables(self.model) | self._projected()
         arrays = {
             name: ops.convert_to_numpy(variable) for name, variable in variables.items()

@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from compression.projection import Projection
+from experiments.training import replicas
 from experiments.training.averaging import averaging
 from experiments.training.checkpoint import MONITOR, Checkpoint
 from experiments.training.devices import gpus
@@ -121,23 +122,34 @@ def fit(  # noqa: PLR0913, all but four by keyword
     if first_epoch < settings.epochs and not keeper.stopped:
         if first_epoch > 0:
             batches = train(first_epoch)
-        model.fit(
+        fit_model = replicas.fit if replicas.are_several() else _fit
+        fit_model(
+            model,
             batches.dataset,
             epochs=settings.epochs,
             initial_epoch=first_epoch,
             steps_per_epoch=steps,
             validation_data=validation,
-            shuffle=False,  # the batches are
             callbacks=[*callbacks, *ours, progress],
-            verbose=0,
         )
     keeper.take_best(model)
     best = keeper.best
     return Trained(keeper.history, best.get("epoch"), best.get("score"), progress.rate)
 
 
+def _fit(model, batches, **options):
+    model.fit(batches, shuffle=False, verbose=0, **options)  # shuffled they are
+
+
 def _jit_compile(model, compile_with, batches, settings):
     chosen = settings.jit_compile
+    if replicas.are_several():
+        if chosen is True:
+            raise ValueError(
+                "XLA compiles no step that devices share: jit_compile=False, or no "
+                "--strategy"
+            )
+        return False
     if chosen == "measure" or (chosen == "auto" and gpus()):
         return faster_compiled(model, compile_with, next(iter(batches.dataset)))
     return False if chosen == "auto" else chosen

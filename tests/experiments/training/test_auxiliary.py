@@ -27,7 +27,13 @@ EXPORTS = (Export("litert"),)
 LABELS = RNG.integers(0, 3, 16)
 
 
-def tiny(*, input_shape=(4, 4, 1), classes=3, auxiliary=False, name="tiny"):
+def tiny(
+    *,
+    input_shape: tuple[int, int, int] = (4, 4, 1),
+    classes: int = 3,
+    auxiliary: bool = False,
+    name: str = "tiny",
+):
     """One hidden layer, with a head that reads it."""
     image = keras.Input(input_shape, name="image")
     hidden = layers.Dense(8, activation="relu")(layers.Flatten()(image))
