@@ -12,6 +12,7 @@ each other compare those of one replica.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -135,9 +136,9 @@ class _Steps:
         self._tf, self._model = tf, model
         self._strategy = tf.distribute.get_strategy()
         self._worker = worker()
-        self.train = tf.function(self._train, reduce_retracing=True)
-        self.test = tf.function(self._test, reduce_retracing=True)
-        self.agree = tf.function(lambda: self._strategy.run(self._agreed))
+        compiled = partial(tf.function, reduce_retracing=True, autograph=False)
+        self.train, self.test = compiled(self._train), compiled(self._test)
+        self.agree = compiled(lambda: self._strategy.run(self._agreed))
 
     def make_metrics(self, batch):
         """Lets Keras make its metrics, which it does in the first step it computes."""
@@ -172,5 +173,5 @@ class _Steps:
         context = self._tf.distribute.get_replica_context()
         for variable in self._model.non_trainable_variables:
             if keras.backend.is_float_dtype(variable.dtype):
-                mean = context.all_reduce("MEAN", variable.value)
-                variable.assign(mean)
+                here = self._tf.identity(variable.value)
+                variable.assign(context.all_reduce("MEAN", here))
