@@ -22,7 +22,8 @@ from experiments.runs.begun import begin
 from experiments.runs.environment import differences
 from experiments.runs.fingerprints import outdated, require_as_written, seal
 from experiments.runs.layout import RunFolder, StageFolder
-from experiments.runs.run import _files_of, _write_rows
+from experiments.runs.measured import files_of
+from experiments.runs.rows import gathered
 
 DIGITS = load("digits")
 STAGE = "stages/seed0/teacher"
@@ -41,7 +42,7 @@ def show(run):
 
 def measured_before(run):
     for folder in RunFolder(run).measured():
-        _files_of(folder.read_rows())
+        files_of(folder.read_rows())
 
 
 def begin_again(run):
@@ -77,7 +78,7 @@ READERS = {
     f"{BEGUN}/begun.json": [begin_again],
     "stages/seed0/measure/rows.json": [
         measured_before,
-        lambda run: _write_rows(RECIPE, RunFolder(run)),
+        lambda run: gathered(RECIPE, RunFolder(run)),
     ],
 }
 
@@ -212,4 +213,4 @@ def test_measured_rows_of_another_recipe_are_named(run):
     rows = json.loads(path.read_text())
     path.write_text(json.dumps([rows[0] | {"stage": "stranger"}]))
     with pytest.raises(ValueError, match=r"rows\.json has a row of 'stranger'.*delete"):
-        _write_rows(RECIPE, RunFolder(run))
+        gathered(RECIPE, RunFolder(run))
