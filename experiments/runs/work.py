@@ -117,7 +117,7 @@ class _Shared:
                 continue
             if found.finished.issuperset(piece.needs) and piece.finished():
                 found.finished.add(piece.name)
-                when = "finished by another" if self.looked else "finished before"
+                when = "finished meanwhile" if self.looked else "finished before"
                 self.say(f"{piece.words}: {when}")
         self.looked = True
         found.failed = {

@@ -17,7 +17,7 @@ from experiments.recipes import ROOT
 from experiments.recipes.demo.recipe import RECIPE
 from experiments.report import markdown
 from experiments.report.folder import read
-from experiments.runs import identity
+from experiments.runs import failures, identity, order
 from experiments.runs.begun import begin
 from experiments.runs.environment import differences
 from experiments.runs.fingerprints import outdated, require_as_written, seal
@@ -206,6 +206,30 @@ def test_the_key_and_the_way_out_are_named(
     with pytest.raises(ValueError, match=message):
         for reader in READERS[name]:
             reader(run)
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "order.json"])
+def test_altered_orders_are_taken_or_named(tmp_path, name):
+    """What a worker reads of a run folder."""
+    folder = RunFolder(tmp_path)
+    ordered = order.made(RECIPE, (0, 1), ["teacher"], "limbeck demo")
+    wholes = {"recipe.json": RECIPE.as_dict(), "order.json": ordered}
+    for each, record in wholes.items():
+        (tmp_path / each).write_text(json.dumps(record))
+    assert order.read(folder).recipe == RECIPE
+    refused = 0
+    for text in altered(json.dumps(wholes[name]), random.Random(0), wanted=150):
+        (tmp_path / name).write_bytes(text)
+        refused += require_named(order.read, folder, name)
+    assert refused > 20
+
+
+def test_altered_failures_are_taken_or_named(tmp_path):
+    path = tmp_path / "teacher.error.json"
+    failures.keep(path, ValueError("no"))
+    for text in altered(path.read_text(), random.Random(0)):
+        path.write_bytes(text)
+        require_named(failures.kept, path, path.name)
 
 
 def test_measured_rows_of_another_recipe_are_named(run):
