@@ -214,30 +214,43 @@ def test_nothing_is_to_be_taken_part_in(tmp_path):
 
 
 @pytest.mark.slow
-def test_four_processes_that_are_killed(serial, tmp_path):
+def test_four_processes_that_are_killed(tmp_path):
     """SIGKILL at many moments: rows equal those of a run that was left alone."""
-    out = tmp_path / "run"
-    run_alone = run(RECIPE, tmp_path / "alone", seeds=(0, 1, 2))
-    prepare(RECIPE, out, seeds=(0, 1, 2))
-    command = [sys.executable, "-m", "experiments.cli", "work", str(out)]
+    whole, out = tmp_path / "whole", tmp_path / "shared"
+    environment = os.environ | {"LIMBECK_CACHE": str(tmp_path / "teachers")}
 
-    def start():
+    def start(*words):
         return subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            [sys.executable, "-m", "experiments.cli", *map(str, words)],
+            cwd=ROOT,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
-    chance, kills = random.Random(0), 0
-    workers = [start() for _ in range(4)]
-    while kills < 6 and any(worker.poll() is None for worker in workers):
-        time.sleep(chance.uniform(8, 20))  # TensorFlow alone takes some
+    demo = ["demo", "--smoke", "--data", "digits", "--image-size", 28, "--seeds", 2]
+    demo += ["--set", "teacher.start.name=alexnet_small"]
+    for words in (["--out", whole], ["--out", out, "--prepare"]):
+        process = start(*demo, *words)
+        printed, _ = process.communicate()
+        assert process.returncode == 0, printed
+    assert not (out / "stages").exists()
+
+    chance, kills, printed = random.Random(0), 0, []
+    workers = [start("work", out) for _ in range(4)]
+    while kills < 8 and any(worker.poll() is None for worker in workers):
+        time.sleep(chance.uniform(10, 25))  # TensorFlow alone takes some
         at = chance.randrange(4)
         if workers[at].poll() is None:
             workers[at].send_signal(signal.SIGKILL)
-            workers[at].communicate()
-            workers[at] = start()
+            printed.append(workers[at].communicate()[0])
+            workers[at] = start("work", out)
             kills += 1
-    printed = [worker.communicate(timeout=600)[0].decode() for worker in workers]
+    printed += [worker.communicate(timeout=900)[0] for worker in workers]
     assert [worker.returncode for worker in workers] == [0] * 4, printed
-    assert kills
-    assert rows_of(out) == rows_of(run_alone)
+    assert kills and rows_of(out) == rows_of(whole)
+    assert (out / "report.html").exists()
     assert not list(out.rglob("*.partial")) and not (out / "claims").exists()
+    ends = "".join(printed).count("  done in ")  # of 14 stages
+    assert 14 <= ends <= 14 + kills
