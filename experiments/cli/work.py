@@ -74,6 +74,4 @@ def _failures(found, out):
         for name, failure in found.failed.items()
     ]
     waiting = f"; not begun: {', '.join(found.held_up)}" if found.held_up else ""
-    return (
-        f"failed: {'; '.join(lines)}{waiting}; the same command in {out} tries it again"
-    )
+    return f"failed: {'; '.join(lines)}{waiting}; `limbeck work {out}` tries it again"
