@@ -17,6 +17,7 @@ there is whole. A training that was interrupted goes on from its checkpoint. Whe
 has failed, `NAME.error.json` says how.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -352,6 +353,22 @@ class RunFolder:
                 f"{self.path} is not a run folder; --prepare makes one, as in `limbeck "
                 f"demo --out {self.path} --prepare`"
             )
+
+    def has(self, path: Path) -> bool:
+        """Whether `path`, which is of this folder, is there now.
+
+        Every level is listed: the mere question for a path is answered by an NFS
+        client from what it remembers, and another machine may have made it since.
+        """
+        at = self.path
+        for part in path.relative_to(at).parts:
+            try:
+                if part not in os.listdir(at):  # noqa: PTH208, a name is enough
+                    return False
+            except FileNotFoundError:
+                return False
+            at /= part
+        return True
 
     def seeds(self) -> tuple[int, ...]:
         """Those of which something was begun."""

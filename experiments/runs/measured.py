@@ -23,7 +23,7 @@ def is_measured(this: Prepared, seed: int) -> bool:
 def measure(
     this: Prepared, seed: int, require: Callable[[], None] | None = None
 ) -> None:
-    """Measure what is finished, unless that was done; `require` as `make_stage` has it.
+    """Measure what is finished, unless that was done; `require` as `run_stage` has it.
 
     That these files are still what they were, whoever gathers the rows looks.
     """
@@ -51,15 +51,15 @@ def files_of(rows: list[dict]) -> list[str | None]:
 
 def _finished(this: Prepared, seed: int) -> dict[Stage, StageFolder]:
     """Stages that have something to be measured, whenever they were run."""
-    homes = {stage: this.home(stage, seed) for stage in this.recipe.stages}
-    return {s: home for s, home in homes.items() if s.exports and home.path.exists()}
+    homes = {s: this.home(s, seed) for s in this.recipe.stages if s.exports}
+    return {s: home for s, home in homes.items() if this.folder.has(home.path)}
 
 
 def _is_measured(this, seed, finished):
     if not finished:
         return True
     done = this.folder.measure(seed)
-    return done.rows.exists() and files_of(done.read_rows()) == [
+    return this.folder.has(done.rows) and files_of(done.read_rows()) == [
         of_file(home.exported(form.format, form.precision))
         for stage, home in finished.items()
         for form in stage.exports

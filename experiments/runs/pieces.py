@@ -10,7 +10,7 @@ from experiments.runs.measured import is_measured, measure
 from experiments.runs.prepared import Prepared
 from experiments.runs.ready import Piece
 from experiments.runs.rows import gathered, write_rows
-from experiments.runs.stage_run import is_finished, make_stage
+from experiments.runs.stage_run import is_finished, run_stage
 from experiments.stages.base import Stage
 
 
@@ -50,7 +50,7 @@ def _stage_piece(this, stage, seed, needs):
         words=f"[seed {own}] {stage.name}",
         needs=needs,
         finished=lambda: is_finished(this, stage, seed),
-        run=lambda require: make_stage(this, stage, seed, require),
+        run=lambda require: run_stage(this, stage, seed, require),
         error=this.home(stage, seed).error,
     )
 

@@ -27,8 +27,19 @@ def is_finished(this: Prepared, stage: Stage, seed: int) -> bool:
     return _changed(this, stage, seed) == []
 
 
-def run_stage(this: Prepared, stage: Stage, seed: int) -> bool:
-    """Run the stage unless it is finished; returns whether it was run.
+def run_stage(
+    this: Prepared, stage: Stage, seed: int, require: Callable[[], None] | None = None
+) -> bool:
+    """Run the stage unless it is finished, from its last checkpoint if there is one.
+
+    Args:
+        this: the run.
+        stage: of its recipe.
+        seed: of the run.
+        require: called before the stage takes its place; raises where it must not.
+
+    Returns:
+        Whether it was run.
 
     Raises:
         ValueError: a file of the finished stage is missing or has changed.
@@ -44,22 +55,6 @@ def run_stage(this: Prepared, stage: Stage, seed: int) -> bool:
             f"{' and '.join(changed)} than there is now: run again",
             flush=True,
         )
-    make_stage(this, stage, seed)
-    return True
-
-
-def make_stage(
-    this: Prepared, stage: Stage, seed: int, require: Callable[[], None] | None = None
-) -> None:
-    """Run the stage, from its last checkpoint if there is one.
-
-    Args:
-        this: the run.
-        stage: of its recipe.
-        seed: of the run.
-        require: called before the stage takes its place; raises where it must not.
-    """
-    seed = 0 if stage.once else seed
     print(f"[seed {seed}] {stage.name}: {stage.what}", flush=True)
     done, inputs = this.home(stage, seed), this.inputs(stage, seed)
     unfinished = StageFolder(partial(done.path))
@@ -91,6 +86,7 @@ def make_stage(
     seal(unfinished, read)
     put_in_place(unfinished, done)
     print(f"  done in {clock(seconds)}", flush=True)
+    return True
 
 
 def put_in_place(
@@ -109,7 +105,7 @@ def put_in_place(
 def _changed(this, stage, seed):
     """Its inputs that are other models now; None: it is not finished."""
     done = this.home(stage, seed)
-    if not done.path.exists():
+    if not this.folder.has(done.path):
         return None
     require_as_written(done)
     return outdated(done, this.inputs(stage, seed))

@@ -111,7 +111,8 @@ def test_whoever_shows_no_sign_of_life_is_dead(claims, holder):
 def test_the_clock_is_the_file_servers(claims, monkeypatch):
     """Of two machines whose clocks are an hour apart, neither thinks the other dead."""
     left_by(claims.folder, "a", ELSEWHERE)
-    monkeypatch.setattr(time, "time", lambda: 0.0)
+    an_hour_later = time.time() + 3600
+    monkeypatch.setattr(time, "time", lambda: an_hour_later)
     assert [*claims.living()] == ["a"]
 
 

@@ -130,15 +130,15 @@ def test_a_stage_that_fails_holds_up_what_needs_it_alone(tmp_path, monkeypatch, 
     stages = (RECIPE.stages[0], student)
     recipe = dataclasses.replace(RECIPE, stages=stages)
     prepare(recipe, tmp_path)
-    make = pieces.make_stage
+    run_stage = pieces.run_stage
 
     def failing(this, stage, seed, require):
         if stage.name == "other":
             raise RuntimeError("out of\nluck")
-        make(this, stage, seed, require)
+        run_stage(this, stage, seed, require)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pieces, "make_stage", failing)
+        patch.setattr(pieces, "run_stage", failing)
         found = take_part(tmp_path)
     assert found.done == ["once-teacher"]
     assert found.held_up == ["seed0-measure", "report"]
@@ -148,6 +148,15 @@ def test_a_stage_that_fails_holds_up_what_needs_it_alone(tmp_path, monkeypatch, 
     assert failures.kept(error) == found.failed["seed0-other"]
     assert take_part(tmp_path).done == ["seed0-other", "report"]  # nothing is measured
     assert not error.exists() and RunFolder(tmp_path).read_rows() == []
+
+
+def test_what_a_folder_has(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    home = folder.stage("teacher", 0).path
+    assert not folder.has(home)
+    home.mkdir(parents=True)
+    assert folder.has(home) and folder.has(home.parent)
+    assert not folder.has(folder.stage("student", 0).path)
 
 
 def test_alone_or_among_others(tmp_path):
