@@ -27,6 +27,7 @@ from experiments.cli import (
     table,
     train,
     transfer,
+    work,
 )
 from experiments.cli.parser import Parser
 from experiments.cli.version import ShowVersion
@@ -35,7 +36,7 @@ from experiments.cli.version import ShowVersion
 # `add(commands)`, which adds its parser and sets `run=`, a function of the options.
 # It imports Keras, TensorFlow and Matplotlib in `run` only: `--help` is quick.
 VERBS = (
-    *(demo, reproduce, nets, compress),
+    *(demo, reproduce, work, nets, compress),
     *(train, pretrain, transfer, distill),
     *(prune, cluster, quantize, measure, export),
     *(report, table, bench),

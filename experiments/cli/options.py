@@ -46,6 +46,11 @@ def add_run_options(command: argparse.ArgumentParser, *, seeds: int) -> None:
     command.add_argument(
         "--smoke", action="store_true", help="few epochs: does everything run?"
     )
+    command.add_argument(
+        "--prepare",
+        action="store_true",
+        help="make the run folder and end: `limbeck work` runs it",
+    )
 
 
 def add_set(command: argparse.ArgumentParser, metavar: str, *, help: str) -> None:

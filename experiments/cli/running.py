@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,6 +40,9 @@ def run_recipe(
     if words is not None:
         name += [*words, data_in_paths(recipe.data)]
     out = options.out or Path("runs") / "-".join(name)
+    if options.prepare:
+        _prepare(recipe, out, options)
+        return
     if getattr(options, "json", False):
         with contextlib.redirect_stdout(sys.stderr):  # progress
             _run(recipe, out, options)
@@ -62,6 +66,24 @@ def _run(recipe, out, options):
         stages=names(options.stages),
         command=options.command_line,
     )
+
+
+def _prepare(recipe, out, options):
+    from experiments.runs.prepared import prepare
+
+    prepare(
+        recipe,
+        out,
+        seeds=range(options.seeds),
+        stages=names(options.stages),
+        command=_without_prepare(options.command_line),
+    )
+    print(f"Ready, for any number of: limbeck work {shlex.quote(str(out))}")
+
+
+def _without_prepare(command):
+    """What the run's record names: this command runs it, too."""
+    return shlex.join(word for word in shlex.split(command) if word != "--prepare")
 
 
 def _show_json(out):

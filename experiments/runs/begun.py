@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Mapping
 
+from compression.atomic import remove_leftovers
 from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs.fingerprints import of_model
@@ -45,6 +46,7 @@ def begin(
         there = folder.read_begun()
         there["settings"] = upgraded_stage(there["settings"])
         if there == begun:
+            remove_leftovers(folder.path)  # of a writer that was killed
             return begun["read"]
         if folder.checkpoints():
             print(f"  begun {_otherwise(there, begun)}: begins again", flush=True)

@@ -33,6 +33,22 @@ class RecipeRecord(TypedDict, total=False):
     stages: list[StageSettings]
 
 
+class Order(TypedDict, total=False):
+    """order.json"""
+
+    command: str
+    seeds: list[Count]
+    stages: list[str]
+    files: dict[str, str]
+
+
+class Failure(TypedDict, total=False):
+    """How a stage has failed, in NAME.error.json."""
+
+    error: str
+    by: str
+
+
 class EnvironmentRecord(TypedDict, total=False):
     """environment.json"""
 

@@ -28,7 +28,8 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
             what differs.
     """
     if not folder.recipe.exists():
-        path, own = folder.path, (folder.lock, folder.search.path)
+        path = folder.path
+        own = (folder.lock, folder.claims, folder.search.path)
         if path.exists() and any(p not in own for p in path.iterdir()):
             raise ValueError(
                 f"{path} is not empty and not a run folder; choose another --out"

@@ -1,19 +1,23 @@
 """Where everything lies in a run folder; no other file spells its paths.
 
     RUN/recipe.json          what was asked for
+    RUN/order.json           for which seeds, with which command; see `order.py`
     RUN/environment.json     what it ran on, at last; each stage has its own
     RUN/data.json            the data as they were found
     RUN/stages.json          what each stage declares, for whoever reports
     RUN/rows.jsonl           one row of measurements a stage and seed
     RUN/stages/seed0/NAME    a finished stage, see `StageFolder`
     RUN/stages/once/NAME     likewise, of a stage that all seeds share
+    RUN/claims               who is at what meanwhile, see `claims.py`
     RUN/search               what `limbeck compress` tried, see `SearchFolder`
     RUN/report.html, .md
 
 A stage works in `NAME.partial`, which becomes `NAME` when all is written: what is
-there is whole. A training that was interrupted goes on from its checkpoint.
+there is whole. A training that was interrupted goes on from its checkpoint. Where it
+has failed, `NAME.error.json` says how.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +89,11 @@ class StageFolder:
     def environment(self) -> Path:
         """What this stage ran on."""
         return self.path / "environment.json"
+
+    @property
+    def error(self) -> Path:
+        """How the stage has failed, until it is finished; see `failures.py`."""
+        return _error(self.path)
 
     def checkpoint(self, part: int = 0) -> Path:
         """The training after its last whole epoch, while the stage is not finished.
@@ -163,6 +172,11 @@ class MeasureFolder:
     @property
     def rows(self) -> Path:
         return self.path / "rows.json"
+
+    @property
+    def error(self) -> Path:
+        """How the measurement has failed, until it is finished."""
+        return _error(self.path)
 
     @property
     def disagreements(self) -> Path:
@@ -302,8 +316,23 @@ class RunFolder:
         return self.path / "report.md"
 
     @property
+    def order(self) -> Path:
+        """Seeds, stages and command of the last order; see `order.py`."""
+        return self.path / "order.json"
+
+    @property
     def lock(self) -> Path:
         return self.path / ".lock"
+
+    @property
+    def claims(self) -> Path:
+        """Who is at what, while there is work; see `claims.py`."""
+        return self.path / "claims"
+
+    @property
+    def error(self) -> Path:
+        """How gathering the rows, or reporting, has failed."""
+        return _error(self.page)
 
     @property
     def search(self) -> SearchFolder:
@@ -316,6 +345,36 @@ class RunFolder:
 
     def measure(self, seed: int) -> MeasureFolder:
         return MeasureFolder(self.path / "stages" / f"seed{seed}" / MEASURE)
+
+    def require(self) -> None:
+        """Raises FileNotFoundError where this is no run folder; names the way out."""
+        if not self.recipe.is_file():
+            raise FileNotFoundError(
+                f"{self.path} is not a run folder; --prepare makes one, as in `limbeck "
+                f"demo --out {self.path} --prepare`"
+            )
+
+    def has(self, path: Path) -> bool:
+        """Whether `path`, which is of this folder, is there now.
+
+        Every level is listed: the mere question for a path is answered by an NFS
+        client from what it remembers, and another machine may have made it since.
+        """
+        at = self.path
+        for part in path.relative_to(at).parts:
+            try:
+                if part not in os.listdir(at):  # noqa: PTH208, a name is enough
+                    return False
+            except FileNotFoundError:
+                return False
+            at /= part
+        return True
+
+    def seeds(self) -> tuple[int, ...]:
+        """Those of which something was begun."""
+        names = (path.name for path in self.path.glob("stages/seed*/"))
+        numbers = (name.removeprefix("seed") for name in names)
+        return tuple(sorted(int(each) for each in numbers if each.isdecimal()))
 
     def finished(self) -> set[str]:
         """Names of the stages that are finished for at least one seed."""
@@ -357,6 +416,10 @@ class RunFolder:
         """
         return read_json(self.recipe, contents.RecipeRecord, way_out=KEPT)
 
+    def read_order(self) -> Mapping[str, Any]:
+        """For which seeds it is run, and more; raises as `read_recipe`."""
+        return read_json(self.order, contents.Order, way_out=MADE_AGAIN)
+
     def read_environment(self) -> Mapping[str, Any]:
         """What it ran on; raises as `read_recipe`."""
         kind = contents.EnvironmentRecord
@@ -376,6 +439,10 @@ def _read_fingerprints(folder):
         return {"read": {}, "wrote": {}}
     way_out = folder.way_out
     return read_json(folder.fingerprints, contents.Fingerprints, way_out=way_out)
+
+
+def _error(path):
+    return path.with_name(f"{path.name}.error.json")
 
 
 def partial(folder: Path) -> Path:

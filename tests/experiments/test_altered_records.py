@@ -17,12 +17,13 @@ from experiments.recipes import ROOT
 from experiments.recipes.demo.recipe import RECIPE
 from experiments.report import markdown
 from experiments.report.folder import read
-from experiments.runs import identity
+from experiments.runs import failures, identity, order
 from experiments.runs.begun import begin
 from experiments.runs.environment import differences
 from experiments.runs.fingerprints import outdated, require_as_written, seal
 from experiments.runs.layout import RunFolder, StageFolder
-from experiments.runs.run import _files_of, _write_rows
+from experiments.runs.measured import files_of
+from experiments.runs.rows import gathered
 
 DIGITS = load("digits")
 STAGE = "stages/seed0/teacher"
@@ -41,7 +42,7 @@ def show(run):
 
 def measured_before(run):
     for folder in RunFolder(run).measured():
-        _files_of(folder.read_rows())
+        files_of(folder.read_rows())
 
 
 def begin_again(run):
@@ -77,7 +78,7 @@ READERS = {
     f"{BEGUN}/begun.json": [begin_again],
     "stages/seed0/measure/rows.json": [
         measured_before,
-        lambda run: _write_rows(RECIPE, RunFolder(run)),
+        lambda run: gathered(RECIPE, RunFolder(run)),
     ],
 }
 
@@ -207,9 +208,33 @@ def test_the_key_and_the_way_out_are_named(
             reader(run)
 
 
+@pytest.mark.parametrize("name", ["recipe.json", "order.json"])
+def test_altered_orders_are_taken_or_named(tmp_path, name):
+    """What a worker reads of a run folder."""
+    folder = RunFolder(tmp_path)
+    ordered = order.made(RECIPE, (0, 1), ["teacher"], "limbeck demo")
+    wholes = {"recipe.json": RECIPE.as_dict(), "order.json": ordered}
+    for each, record in wholes.items():
+        (tmp_path / each).write_text(json.dumps(record))
+    assert order.read(folder).recipe == RECIPE
+    refused = 0
+    for text in altered(json.dumps(wholes[name]), random.Random(0), wanted=150):
+        (tmp_path / name).write_bytes(text)
+        refused += require_named(order.read, folder, name)
+    assert refused > 20
+
+
+def test_altered_failures_are_taken_or_named(tmp_path):
+    path = tmp_path / "teacher.error.json"
+    failures.keep(path, ValueError("no"))
+    for text in altered(path.read_text(), random.Random(0)):
+        path.write_bytes(text)
+        require_named(failures.kept, path, path.name)
+
+
 def test_measured_rows_of_another_recipe_are_named(run):
     path = RunFolder(run).measure(0).rows
     rows = json.loads(path.read_text())
     path.write_text(json.dumps([rows[0] | {"stage": "stranger"}]))
     with pytest.raises(ValueError, match=r"rows\.json has a row of 'stranger'.*delete"):
-        _write_rows(RECIPE, RunFolder(run))
+        gathered(RECIPE, RunFolder(run))

@@ -45,7 +45,7 @@ def test_a_kill_after_the_last_stage_leaves_the_environment(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "_measure", killed)
+        patch.setattr(running, "measure", killed)
         with pytest.raises(KeyboardInterrupt):
             run(RECIPE, folder.path, command="limbeck demo")
     first = json.loads(folder.environment.read_text())

@@ -10,6 +10,7 @@ import pytest
 from experiments import records
 from experiments.recipe import Recipe
 from experiments.report import folder as report
+from experiments.runs import measured
 from experiments.runs import run as running
 from experiments.runs.fingerprints import of_file, of_model, rows_as_measured
 from experiments.runs.layout import RunFolder
@@ -110,7 +111,7 @@ def test_rows_alone_are_taken_as_they_are(folder):
 def test_files_that_people_add_do_not_matter(folder, monkeypatch):
     (folder.stage("student", 0).path / "notes.txt").write_text("good")
     monkeypatch.setattr(
-        running, "measured_rows", lambda *_: pytest.fail("it measured again")
+        measured, "measured_rows", lambda *_: pytest.fail("it measured again")
     )
     run(RECIPE, folder.path)
 
@@ -142,7 +143,7 @@ def test_another_teacher_makes_other_students(folder, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(running, "_measure", killed)
+        patch.setattr(running, "measure", killed)
         with pytest.raises(KeyboardInterrupt):
             run(other, folder.path, stages=["teacher"])
     run(other, folder.path)

@@ -10,7 +10,7 @@ import pytest
 from compression import export
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
-from experiments.runs import run as running
+from experiments.runs import measured
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
 from experiments.stages.base import Export
@@ -121,7 +121,7 @@ def test_a_finished_run_runs_nothing_again(whole, monkeypatch):
     before = {p: p.stat().st_mtime_ns for p in kept}
     rows = rows_of(whole)
     monkeypatch.setattr(
-        running, "measured_rows", lambda *_: pytest.fail("it measured again")
+        measured, "measured_rows", lambda *_: pytest.fail("it measured again")
     )
     monkeypatch.setenv("LIMBECK_CACHE", "/proc/limbeck")  # not needed any more
     run(RECIPE, whole)

@@ -35,6 +35,16 @@ def test_a_search_goes_on_where_it_was(made):
     assert len(set(keeps)) == 4  # not the same ones again
 
 
+def test_two_machines_share_the_trials_of_a_database(tmp_path):
+    """Each sees what the other has tried, under numbers of their own."""
+    url = f"sqlite:///{tmp_path}/trials.db"
+    here, there = (Trials("t", url, Limits(bytes=500), 0, suggest) for _ in range(2))
+    for trials in (here, there, here, there):
+        trials.step(cost_of, result_of)
+    assert here.tried == there.tried and len(here) == len(there) == 4
+    assert sorted(each.number for each in here.tried) == [0, 1, 2, 3]
+
+
 def test_what_takes_too_much_is_not_asked(made):
     trials = made(bytes=500)
     trials.add({"keep": 0.9})
