@@ -8,7 +8,7 @@ from experiments.cli.options import (
     add_normalisation,
     add_run_options,
     add_skip_bad_images,
-    start_tensorflow,
+    start_training,
 )
 from experiments.cli.running import run_recipe
 
@@ -39,7 +39,7 @@ def add(commands):
 
 
 def run(options):
-    start_tensorflow()
+    start_training(options)
     from experiments.recipes.demo.recipe import RECIPE
 
     recipe = dataclasses.replace(

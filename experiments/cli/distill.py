@@ -1,7 +1,7 @@
 """`limbeck distill`: a student learns from a teacher."""
 
 from experiments.cli import model_names, small_recipe
-from experiments.cli.options import start_tensorflow
+from experiments.cli.options import start_training
 from experiments.cli.running import run_recipe
 from experiments.cli.train import EPOCHS, USUAL
 
@@ -40,7 +40,7 @@ def add(commands):
 
 
 def run(options):
-    start_tensorflow()
+    start_training(options)
     from experiments.stages.distill import Distill
     from experiments.stages.file import File
     from experiments.stages.load import Load

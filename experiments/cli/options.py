@@ -38,6 +38,13 @@ def add_run_options(command: argparse.ArgumentParser, *, seeds: int) -> None:
         help=f"run it with this many seeds ({seeds})",
     )
     command.add_argument("--stages", metavar="A,B", help="only these stages (all)")
+    command.add_argument(
+        "--strategy",
+        metavar="NAME",
+        help="train on several devices at once: mirrored (all GPUs of this machine; "
+        "mirrored:2 two of them, or two virtual CPUs) or multiworker (the machines "
+        "that TF_CONFIG names). A batch is as large as without, and shared",
+    )
     add_set(
         command,
         "FIELD=VALUE",
@@ -203,6 +210,28 @@ def shape(text: str) -> tuple[int, ...]:
         return tuple(positive(side) for side in text.split(","))
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"must be as 32,32,3, got {text}") from error
+
+
+def start_training(options: argparse.Namespace) -> None:
+    """Import TensorFlow, and put the strategy in place of its name.
+
+    Args:
+        options: of `add_run_options`; changed.
+
+    Raises:
+        ValueError: there is no such strategy, or it needs what is not here.
+    """
+    start_tensorflow()
+    if options.strategy is None:
+        return
+    from experiments.training import strategies
+
+    if options.prepare:
+        raise ValueError(
+            "--strategy is for the process that trains, and --prepare trains nothing: "
+            "give one of them"
+        )
+    options.strategy = strategies.made(options.strategy)
 
 
 def start_tensorflow() -> None:

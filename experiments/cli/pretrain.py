@@ -3,7 +3,7 @@
 import dataclasses
 
 from experiments.cli import model_names, small_recipe
-from experiments.cli.options import start_tensorflow
+from experiments.cli.options import start_training
 from experiments.cli.running import run_recipe
 
 EXAMPLES = """
@@ -48,7 +48,7 @@ def add(commands):
 
 
 def run(options):
-    start_tensorflow()
+    start_training(options)
     net = model_names.start(options.net)
     stages = _stages(options, net)
     recipe = small_recipe.made("pretrain", stages, options, like=net)

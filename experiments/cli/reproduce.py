@@ -1,7 +1,7 @@
 """`limbeck reproduce`: a published experiment, run again beside the paper's figures."""
 
 from compression.nearest import did_you_mean
-from experiments.cli.options import add_run_options, start_tensorflow
+from experiments.cli.options import add_run_options, start_training
 from experiments.cli.running import run_recipe
 
 EXAMPLES = """
@@ -41,7 +41,7 @@ def run(options):
             f"{did_you_mean(options.name, recipes.REPRODUCIBLE)}; choose from "
             f"{', '.join(recipes.REPRODUCIBLE)}"
         )
-    start_tensorflow()
+    start_training(options)
     module = recipes.recipe_module(options.name)
     recipe = getattr(module, "FULL", None) if options.full else module.RECIPE
     if recipe is None:

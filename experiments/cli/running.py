@@ -45,10 +45,12 @@ def run_recipe(
         return
     if getattr(options, "json", False):
         with contextlib.redirect_stdout(sys.stderr):  # progress
-            _run(recipe, out, options)
-        _show_json(out)
+            is_written = _run(recipe, out, options)
+        if is_written:
+            _show_json(out)
         return
-    _run(recipe, out, options)
+    if not _run(recipe, out, options):
+        return
     print()
     if any(stage.exports for stage in recipe.stages):
         report.show(out)
@@ -57,7 +59,9 @@ def run_recipe(
 
 
 def _run(recipe, out, options):
+    """Whether it was this process that wrote the rows: of many workers the chief."""
     from experiments.runs.run import run
+    from experiments.training.strategies import worker
 
     run(
         recipe,
@@ -65,7 +69,9 @@ def _run(recipe, out, options):
         seeds=range(options.seeds),
         stages=names(options.stages),
         command=options.command_line,
+        strategy=options.strategy,
     )
+    return worker(options.strategy).is_chief
 
 
 def _prepare(recipe, out, options):

@@ -1,7 +1,7 @@
 """`limbeck train`: a net learns from labelled images."""
 
 from experiments.cli import model_names, small_recipe
-from experiments.cli.options import start_tensorflow
+from experiments.cli.options import start_training
 from experiments.cli.running import run_recipe
 
 EXAMPLES = """
@@ -33,7 +33,7 @@ def add(commands):
 
 
 def run(options):
-    start_tensorflow()
+    start_training(options)
     from experiments.stages.train import Train
     from experiments.training.settings import Training
 

@@ -1,7 +1,7 @@
 """`limbeck transfer`: a net that learned other images learns these."""
 
 from experiments.cli import model_names, small_recipe
-from experiments.cli.options import number_or_share, start_tensorflow
+from experiments.cli.options import number_or_share, start_training
 from experiments.cli.running import run_recipe
 
 EXAMPLES = """
@@ -45,7 +45,7 @@ def add(commands):
 
 
 def run(options):
-    start_tensorflow()
+    start_training(options)
     from experiments.stages.file import File
     from experiments.stages.transfer import Transfer
     from experiments.training.settings import Training

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 
@@ -25,6 +25,9 @@ from experiments.runs.layout import RunFolder, StageFolder
 from experiments.stages.base import Stage
 from experiments.stages.teacher_cache import default_root, require_writable
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -38,6 +41,7 @@ class Prepared:
         data: the recipe's.
         own: those of stages that have their own, by the stage's name.
         command: how a person would ask for this run.
+        strategy: of TensorFlow, by which devices train together; None: one trains.
     """
 
     recipe: Recipe
@@ -47,11 +51,15 @@ class Prepared:
     data: Data
     own: Mapping[str, Data]
     command: str
+    strategy: "tf.distribute.Strategy | None" = None
 
     @cached_property
     def here(self) -> dict[str, Any]:
         """What this process runs on."""
-        return environment(self.command)
+        found = environment(self.command)
+        if self.strategy is not None:
+            found |= {"replicas": self.strategy.num_replicas_in_sync}
+        return found
 
     def data_of(self, stage: Stage) -> Data:
         """What a stage learns from."""
@@ -123,6 +131,7 @@ def prepared(
     seeds: Sequence[int] = (0,),
     stages: Sequence[str] | None = None,
     command: str = "",
+    strategy: "tf.distribute.Strategy | None" = None,
 ) -> Prepared:
     """Check what can be checked before anything runs; writes nothing.
 
@@ -132,6 +141,7 @@ def prepared(
         seeds: the whole recipe is run for each.
         stages: names of the stages to run; None: all.
         command: how a person would ask for this run, for the record.
+        strategy: of TensorFlow, by which devices train together; None: one trains.
 
     Raises:
         ValueError: the folder belongs to another recipe; there is no such stage, or a
@@ -152,7 +162,9 @@ def prepared(
     _check(recipe, data, own)
     if any(_needs_cache(stage, folder, seed) for stage in chosen for seed in seeds):
         require_writable(default_root())
-    return Prepared(recipe, folder, tuple(seeds), tuple(chosen), data, own, command)
+    return Prepared(
+        recipe, folder, tuple(seeds), tuple(chosen), data, own, command, strategy
+    )
 
 
 def prepare(

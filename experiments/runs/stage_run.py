@@ -15,7 +15,11 @@ from experiments.runs.layout import MeasureFolder, StageFolder, partial
 from experiments.runs.prepared import Prepared
 from experiments.stages.base import Job, Stage
 from experiments.stages.teacher_cache import default_root
+from experiments.stages.training_stage import TrainingStage
 from experiments.training.progress import clock
+from experiments.training.strategies import from_chief
+
+WAIT, TRAIN = 0, 1  # what the chief has other workers do
 
 
 def is_finished(this: Prepared, stage: Stage, seed: int) -> bool:
@@ -48,6 +52,7 @@ def run_stage(
     seed = 0 if stage.once else seed
     if changed == []:
         print(f"[seed {seed}] {stage.name}: finished before", flush=True)
+        from_chief(this.strategy, WAIT)
         return False
     if changed:
         print(
@@ -59,22 +64,9 @@ def run_stage(
     done, inputs = this.home(stage, seed), this.inputs(stage, seed)
     unfinished = StageFolder(partial(done.path))
     read = begin(unfinished, stage, this.recipe, inputs)
-    keras.backend.clear_session()
-    # Seeded for each stage, so that it does not matter which ones were finished
-    # before; the same seed, so that nets that are compared start from the same weights.
-    keras.utils.set_random_seed(seed)
     start = time.perf_counter()
-    about = stage.run(
-        Job(
-            data=this.data_of(stage),
-            augment=this.recipe.augment,
-            seed=seed,
-            folder=unfinished,
-            stages=this.recipe.stages,
-            cache=default_root(),
-            load=lambda name: _load(inputs[name]),
-        )
-    )
+    from_chief(this.strategy, TRAIN if isinstance(stage, TrainingStage) else WAIT)
+    about = _computed(this, stage, seed)
     seconds = time.perf_counter() - start
     if require is not None:
         require()
@@ -87,6 +79,33 @@ def run_stage(
     put_in_place(unfinished, done)
     print(f"  done in {clock(seconds)}", flush=True)
     return True
+
+
+def train_along(this: Prepared, stage: Stage, seed: int) -> None:
+    """What a worker that is not the chief does while the chief runs a stage."""
+    if from_chief(this.strategy) == TRAIN:
+        _computed(this, stage, 0 if stage.once else seed)
+
+
+def _computed(this, stage, seed):
+    """Do what the stage does, in the folder of what is not finished."""
+    inputs = this.inputs(stage, seed)
+    keras.backend.clear_session()
+    # Seeded for each stage, so that it does not matter which ones were finished
+    # before; the same seed, so that nets that are compared start from the same weights.
+    keras.utils.set_random_seed(seed)
+    return stage.run(
+        Job(
+            data=this.data_of(stage),
+            augment=this.recipe.augment,
+            seed=seed,
+            folder=StageFolder(partial(this.home(stage, seed).path)),
+            stages=this.recipe.stages,
+            cache=default_root(),
+            load=lambda name: _load(inputs[name]),
+            strategy=this.strategy,
+        )
+    )
 
 
 def put_in_place(

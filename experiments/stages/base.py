@@ -5,7 +5,7 @@ folder that it is given, which `experiments.runs` lets appear whole.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -114,6 +114,10 @@ class Job:
     cache: Path
     load: Callable[[str], keras.Model]
     strategy: "tf.distribute.Strategy | None" = None
+
+    def scope(self) -> AbstractContextManager:
+        """In which what trains is made and trained: on all devices."""
+        return nullcontext() if self.strategy is None else self.strategy.scope()
 
 
 @dataclass(frozen=True)

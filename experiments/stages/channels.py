@@ -14,7 +14,6 @@ from experiments.data.pipeline import evaluation_batches, first_batches
 from experiments.stages import writing
 from experiments.stages.base import Fact, Job
 from experiments.stages.training_stage import TrainingStage
-from experiments.training.fit import Trained
 
 RECOVERIES = (None, "batch_norm", "reconstruct")
 BATCH = 128  # of images that a saliency or batch norm sees together
@@ -136,12 +135,11 @@ class Channels(TrainingStage):
             self._recover(smaller, whole, plan, job)
         return smaller
 
-    def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
+    def before(self, model: keras.Model, job: Job) -> dict[str, Any]:
         batches = list(evaluation_batches(job.data, "validation"))
         labels = np.concatenate([labels for _, labels in batches])
         cut_top1 = measure.accuracy(measure.logits(model, batches), labels)
-        trained, about = super().trained(model, job)
-        return trained, about | {"cut_top1": cut_top1}
+        return {"cut_top1": cut_top1}
 
     def _recover(self, smaller, whole, plan, job):
         images = writing.train_images(job.data, self.images, batch_size=BATCH)

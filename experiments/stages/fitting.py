@@ -1,6 +1,7 @@
 """Fits the net of a training stage to labels, or to labels and a teacher."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,8 @@ def fit(
     part = part or Part()
     if stage.teaching is None:
         loss = label_loss(stage, job)
-        return _fit(stage, stage.trainer(model), job, part, loss=loss), {}
+        with job.scope():
+            return _fit(stage, stage.trainer(model), job, part, loss=loss), {}
     return _distill(stage, model, job, part)
 
 
@@ -89,20 +91,24 @@ def precision(stage: "TrainingStage", job: Job) -> str:
 
 
 def _distill(stage, student, job, part):
-    teaching, teacher = stage.teaching, job.load(stage.teaching.teacher)
+    teaching = stage.teaching
+    # What is kept of a teacher was computed on one device.
+    with job.scope() if teaching.views is None else nullcontext():
+        teacher = job.load(teaching.teacher)
     view_seed = job.seed if teaching.view_seed is None else teaching.view_seed
-    distiller = Distiller(
-        student,
-        teacher=teacher,
-        losses=teaching.losses(job.data.train.size),
-        label_weight=teaching.label_weight,
-        label_loss=_label_loss_beside_a_teacher(stage, job),
-        name=stage.name,
-    )
+    with job.scope():
+        distiller = Distiller(
+            student,
+            teacher=teacher,
+            losses=teaching.losses(job.data.train.size),
+            label_weight=teaching.label_weight,
+            label_loss=_label_loss_beside_a_teacher(stage, job),
+            name=stage.name,
+        )
     train, validation = {"view_seed": view_seed, "with_index": True}, {}
     about = {}
     if teaching.views is not None:
-        with chief_first():
+        with chief_first(job.strategy):
             cached = cached_teacher(
                 shared_outputs(stage, teacher, student, job),
                 job.data,
@@ -117,7 +123,8 @@ def _distill(stage, student, job, part):
         validation["teacher_outputs"] = {
             key: cached.validation.outputs[key][0] for key in keys
         }
-    return _fit(stage, distiller, job, part, train, validation), about
+    with job.scope():
+        return _fit(stage, distiller, job, part, train, validation), about
 
 
 def _class_weights(stage, job):

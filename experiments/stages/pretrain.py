@@ -94,25 +94,24 @@ class Pretrain(TrainingStage):
     def run(self, job: Job) -> dict[str, Any]:
         about = super().run(job)
         # How well the task is learned, and that is no top-1 of any row.
-        about["task_score"] = about.pop("validation_top1")
-        return about
+        score = {"task_score": about.pop("validation_top1")} if about else {}
+        return about | score
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
-        net = self.task.net(backbone(model, self.head))
-
         def batches(first_epoch):
             return _train(job, self, first_epoch)
 
-        done = training.fit(
-            net,
-            batches,
-            _validation(job, self),
-            self.training,
-            loss=self.task.loss(),
-            accuracy=self.task.accuracy,
-            title=self.name,
-            checkpoint=job.folder.checkpoint(),
-        )
+        with job.scope():
+            done = training.fit(
+                self.task.net(backbone(model, self.head)),
+                batches,
+                _validation(job, self),
+                self.training,
+                loss=self.task.loss(),
+                accuracy=self.task.accuracy,
+                title=self.name,
+                checkpoint=job.folder.checkpoint(),
+            )
         return done, {}
 
 

@@ -134,15 +134,21 @@ class TrainingStage(Stage):
         own = self._with_own_images(job)
         with devices.precision(fitting.precision(self, own)):
             model = self.made(job)
+        before = self.before(model, own)
         with replicas.spread(model, job.strategy) as spread:
             trained, about = self.trained(spread, own)
         if job.strategy is not None and not worker(job.strategy).is_chief:
             return {}
-        return writing.finish(self, self.finished(model), job, trained) | about
+        return writing.finish(self, self.finished(model), job, trained) | before | about
 
     def made(self, job: Job) -> keras.Model:
         """The net that is trained."""
         return self.prepared(self.started(job.data, job.load))
+
+    def before(self, model: keras.Model, job: Job) -> dict[str, Any]:
+        """Facts of the net before it is trained."""
+        del model, job
+        return {}
 
     def trained(self, model: keras.Model, job: Job) -> tuple[Trained, dict[str, Any]]:
         """Train `model` in place; returns what came of it, and facts for the row."""

@@ -37,7 +37,7 @@ def are_several() -> bool:
 def spread(
     model: keras.Model, strategy: "tf.distribute.Strategy | None"
 ) -> Iterator[keras.Model]:
-    """Lends a copy of `model` on all devices of the strategy, whose scope is entered.
+    """Lends a copy of `model` on all devices of the strategy.
 
     What the copy has learned by the end, `model` has, too. Without a strategy it is
     `model` itself that is lent.
@@ -48,7 +48,7 @@ def spread(
     with strategy.scope():
         copy = keras.models.clone_model(model)
         copy.set_weights(model.get_weights())
-        yield copy
+    yield copy
     model.set_weights(copy.get_weights())
 
 

@@ -78,14 +78,38 @@ def mean(strategy: "tf.distribute.Strategy", value: np.ndarray) -> np.ndarray:
 
 
 @contextmanager
-def chief_first() -> Iterator[None]:
-    """The chief goes through the block first, then those that share its files."""
+def all_at_work(strategy: "tf.distribute.Strategy | None") -> Iterator[None]:
+    """Within it a worker that has ended ends the others.
+
+    Raises:
+        ConnectionError: one has ended.
+    """
     import tensorflow as tf
 
-    strategy = tf.distribute.get_strategy()
-    if worker().count == 1:
+    errors = tf.errors
+    try:
         yield
-    elif worker().is_chief:
+    except (
+        errors.AbortedError,
+        errors.CancelledError,
+        errors.DeadlineExceededError,
+        errors.InternalError,
+        errors.UnavailableError,
+    ) as error:
+        if strategy is None or worker(strategy).count == 1:
+            raise
+        raise ConnectionError(
+            "another worker has ended; start all of them again: they go on from the "
+            "last whole epoch"
+        ) from error
+
+
+@contextmanager
+def chief_first(strategy: "tf.distribute.Strategy | None") -> Iterator[None]:
+    """The chief goes through the block first, then those that share its files."""
+    if strategy is None or worker(strategy).count == 1:
+        yield
+    elif worker(strategy).is_chief:
         yield
         from_chief(strategy)
     else:
