@@ -8,6 +8,7 @@ EXAMPLES = """
 limbeck reproduce                   # which experiments there are
 limbeck reproduce hinton2015        # needs MNIST, see TFDS_DATA_DIR
 limbeck reproduce hinton2015 --smoke --seeds 1 --set data=mnist5k
+limbeck reproduce hinton2015 --prepare  # the folder alone, for limbeck work
 limbeck reproduce distill_methods --full  # the long setting, for a GPU
 """
 

@@ -3,10 +3,9 @@
 from experiments.cli.options import names, path, positive, start_tensorflow
 
 EXAMPLES = """
-limbeck reproduce hinton2015 --out runs/hinton --prepare  # the run folder, not run
-limbeck work runs/hinton            # as often as you like, on any machine
-limbeck work runs/hinton --seeds 5  # other seeds than were asked for
-limbeck work runs/hinton --no-wait  # end where nothing is ready for this process
+limbeck work runs/hinton2015            # as often as you like, on any machine
+limbeck work runs/hinton2015 --seeds 5  # other seeds than were asked for
+limbeck work runs/hinton2015 --no-wait  # end where others do what is left
 """
 
 
@@ -14,11 +13,12 @@ def add(commands):
     command = commands.add_parser(
         "work",
         help="do what is ready of a run, beside other processes and machines",
-        description="Stages are run as soon as those are finished that they need, each "
-        "one by one process, which also measures a seed and writes the report once all "
-        "is there. Start it as often as you like, on every machine that sees the run "
-        "folder. What was begun by a process that has died is gone on with, from its "
-        "last epoch. What fails is left to whoever comes later.",
+        description="A stage is run as soon as those are finished that it needs, by "
+        "one process; the last ones measure the seeds and write the report. Make the "
+        "run folder with --prepare, as in `limbeck reproduce hinton2015 --prepare`, "
+        "and start workers on every machine that sees it. What was begun by a process "
+        "that has died goes on from its last epoch. What fails is left to whoever "
+        "comes later.",
         examples=EXAMPLES,
     )
     command.add_argument(

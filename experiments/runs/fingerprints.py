@@ -9,7 +9,7 @@ rows of a seed stands their own.
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +26,20 @@ from experiments.runs.layout import (
 DATED, COMPILED, ADDRESS = "metadata.json", "compile_config", "shared_object_id"
 
 
-def seal(folder: StageFolder | MeasureFolder, read: dict[str, str]) -> None:
+def seal(
+    folder: StageFolder | MeasureFolder,
+    read: dict[str, str],
+    *,
+    besides: Collection[Path] = (),
+) -> None:
     """Record what was written in a folder, and the models that a stage was made from.
 
     Args:
         folder: of a stage or of measurements, all of it written.
         read: fingerprints of the models that it read, by the stage's name.
+        besides: files there that will not stay.
     """
+    others = {folder.fingerprints, *besides}
     write_json(
         folder.fingerprints,
         {
@@ -40,7 +47,7 @@ def seal(folder: StageFolder | MeasureFolder, read: dict[str, str]) -> None:
             "wrote": {
                 str(path.relative_to(folder.path)): of_file(path)
                 for path in sorted(folder.path.rglob("*"))
-                if path.is_file() and path != folder.fingerprints
+                if path.is_file() and path not in others
             },
         },
     )

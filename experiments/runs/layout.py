@@ -111,6 +111,10 @@ class StageFolder:
         """Those that are there."""
         return sorted(self.path.glob("checkpoint*.npz"))
 
+    def only_while_unfinished(self) -> list[Path]:
+        """What is there and goes once the stage has taken its place."""
+        return self.checkpoints() + ([self.begun] if self.begun.exists() else [])
+
     @property
     def precision(self) -> Path:
         """The precision that a training stage found to be faster, if it measured."""

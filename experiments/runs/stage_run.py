@@ -52,6 +52,8 @@ def run_stage(
     seed = 0 if stage.once else seed
     if changed == []:
         print(f"[seed {seed}] {stage.name}: finished before", flush=True)
+        for path in this.home(stage, seed).only_while_unfinished():
+            path.unlink()  # it was killed in between
         from_chief(this.strategy, WAIT)
         return False
     if changed:
@@ -71,12 +73,11 @@ def run_stage(
     if require is not None:
         require()
     write_json(unfinished.about, about | {"seconds": round(seconds, 1)})
-    for checkpoint in unfinished.checkpoints():
-        checkpoint.unlink()
-    unfinished.begun.unlink()
     write_json(unfinished.environment, this.here | peak_memory())
-    seal(unfinished, read)
+    seal(unfinished, read, besides=unfinished.only_while_unfinished())
     put_in_place(unfinished, done)
+    for path in done.only_while_unfinished():  # now: a kill before costs no epoch
+        path.unlink()
     print(f"  done in {clock(seconds)}", flush=True)
     return True
 

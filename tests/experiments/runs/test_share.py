@@ -13,7 +13,7 @@ import pytest
 
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
-from experiments.runs import failures, pieces
+from experiments.runs import failures, pieces, stage_run
 from experiments.runs.alone import alone, among
 from experiments.runs.claims import Claims
 from experiments.runs.holder import Holder, parsed
@@ -28,6 +28,7 @@ from experiments.stages.quantize import Quantize
 from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.stages.training_stage import TrainingStage
+from experiments.training.progress import Progress
 from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly", "no_board")
@@ -222,6 +223,30 @@ def test_a_stage_that_others_have_taken_over_is_not_put_in_its_place(
     assert not RunFolder(out).stage("teacher", 0, once=True).path.exists()
     monkeypatch.undo()
     assert "once-teacher" in take_part(out).done
+
+
+def test_killed_when_it_was_all_but_finished_it_trains_no_more(tmp_path, monkeypatch):
+    recipe = dataclasses.replace(RECIPE, stages=RECIPE.stages[:1])
+    prepare(recipe, tmp_path)
+    home = RunFolder(tmp_path).stage("teacher", 0, once=True)
+
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage_run, "put_in_place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            take_part(tmp_path)
+    assert not home.path.exists()
+    with monkeypatch.context() as patch:
+        patch.setattr(Progress, "on_epoch_end", killed)
+        patch.setattr(Progress, "on_train_batch_end", killed)
+        assert "once-teacher" in take_part(tmp_path).done
+    assert home.model.is_file() and not home.only_while_unfinished()
+    home.begun.touch()
+    home.checkpoint().touch()  # killed between taking its place and removing these
+    run(recipe, tmp_path)
+    assert not home.only_while_unfinished()
 
 
 def test_nothing_is_to_be_taken_part_in(tmp_path):
