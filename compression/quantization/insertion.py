@@ -63,7 +63,7 @@ class Opened:
         step = min(MOST_IMAGES, max(1, MOST_BYTES // size))
         for start in range(0, len(images), step):
             found = inner.predict_on_batch(images[start : start + step])
-            yield [np.asarray(tensor, np.float32) for tensor in found]
+            yield [np.asarray(x, np.float32) for x in keras.tree.flatten(found)]
 
 
 def opened(model: keras.Model, skip: str | Sequence[str] = ()) -> Opened:

@@ -16,6 +16,7 @@ from compression.quantization.twins import (
     ChannelwiseBatchNormalization,
     FreezingBatchNormalization,
 )
+from tests.compression.small_nets import on_images
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 RNG = np.random.default_rng(0)
@@ -291,6 +292,44 @@ def test_layers_without_an_integer_kernel_are_named(layer, message):
     with pytest.raises(ValueError, match=message):
         quantize_aware(model)
     assert is_quantized(quantize_aware(model, skip=layer.name))
+
+
+class Scaled(layers.Conv2D):
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, 5 * kernel)
+
+
+class Tripled(layers.Dense):
+    @property
+    def kernel(self):
+        return 3 * self._kernel
+
+
+@pytest.mark.parametrize("layer", [Scaled(6, 1, name="own"), Tripled(6, name="own")])
+def test_layers_that_use_their_kernel_in_another_way_have_no_twin(layer):
+    """The twin would compute as the class of Keras that they extend."""
+    model = on_images(layer, layers.Flatten(), layers.Dense(3))
+    with pytest.raises(ValueError, match=r"'own' \(\w+\) has no integer kernel.*skip"):
+        quantize_aware(model)
+    images = np.ones((2, 8, 8, 4), "float32")
+    ours = quantize_aware(model, skip="own", calibration=[images])
+    np.testing.assert_allclose(ours(images), model(images), rtol=0.3, atol=0.1)
+
+
+def test_a_layer_with_an_option_of_its_own_has_its_base_twin():
+    class Named(layers.Dense):
+        def __init__(self, *args, purpose="none", **options):
+            super().__init__(*args, **options)
+            self.purpose = purpose
+
+        def get_config(self):
+            return super().get_config() | {"purpose": self.purpose}
+
+    model = on_images(layers.Flatten(), Named(3, purpose="logits", name="own"))
+    images = np.ones((2, 8, 8, 4), "float32")
+    ours = quantize_aware(model, calibration=[images])
+    assert ours.get_layer("own").bits == 8
+    np.testing.assert_allclose(ours(images), model(images), atol=0.1)
 
 
 def test_nets_that_cannot_be_quantized_are_refused():
