@@ -160,7 +160,9 @@ def _twin(layer, placement, options):
         if isinstance(bits, Mapping):
             bits = bits.get(layer.name, 8)
         return twin_of(layer, bits=bits, rounding=options["rounding"])
-    config, make = layer.get_config(), FreezingBatchNormalization
+    # Subclasses may have options of their own, which a twin does not know.
+    config = keras.layers.BatchNormalization.get_config(layer)
+    make = FreezingBatchNormalization
     if id(layer) in placement.alone:
         make = ChannelwiseBatchNormalization
         config["axis"] = -1  # it also takes (batch, channels), as images of a pixel

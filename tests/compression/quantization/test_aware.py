@@ -325,7 +325,16 @@ def test_a_layer_with_an_option_of_its_own_has_its_base_twin():
         def get_config(self):
             return super().get_config() | {"purpose": self.purpose}
 
-    model = on_images(layers.Flatten(), Named(3, purpose="logits", name="own"))
+    class NamedNorm(layers.BatchNormalization):
+        def get_config(self):
+            return super().get_config() | {"purpose": "norm"}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(**{k: v for k, v in config.items() if k != "purpose"})
+
+    own = Named(3, purpose="logits", name="own")
+    model = on_images(layers.Conv2D(4, 3), NamedNorm(), layers.Flatten(), own)
     images = np.ones((2, 8, 8, 4), "float32")
     ours = quantize_aware(model, calibration=[images])
     assert ours.get_layer("own").bits == 8
