@@ -250,7 +250,8 @@ class ChannelwiseBatchNormalization(FreezingBatchNormalization):
         ones = fake_quantize_weights(ones, channels=1)
         flat = len(x.shape) == 2
         x = ops.reshape(x, (-1, 1, 1, channels)) if flat else x
-        x = ops.depthwise_conv(x, ops.reshape(ones, (1, 1, channels, 1)))
+        ones = ops.reshape(ones, (1, 1, channels, 1))
+        x = ops.depthwise_conv(x, ones, data_format="channels_last")
         x = super().call(x, training=training, mask=mask)
         return ops.reshape(x, (-1, channels)) if flat else x
 

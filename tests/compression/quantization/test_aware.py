@@ -294,6 +294,17 @@ def test_layers_without_an_integer_kernel_are_named(layer, message):
     assert is_quantized(quantize_aware(model, skip=layer.name))
 
 
+def test_batch_norm_alone_is_of_the_last_axis_whatever_keras_is_set_to():
+    model = on_images(layers.BatchNormalization(name="alone"), layers.Flatten())
+    wanted = quantize_aware(model, calibration=[X])(X)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = quantize_aware(model, calibration=[X])(X)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(found, wanted)
+
+
 class Scaled(layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         return super().convolution_op(inputs, 5 * kernel)
