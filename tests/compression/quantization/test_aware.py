@@ -352,6 +352,30 @@ def test_a_layer_with_an_option_of_its_own_has_its_base_twin():
     np.testing.assert_allclose(ours(images), model(images), atol=0.1)
 
 
+def test_skip_takes_the_names_that_messages_give():
+    """Of a layer that was taken apart, its part; of one name inside and outside, both
+    by themselves."""
+    inner = on_images(
+        layers.Conv2D(4, 3, activation="gelu", name="conv"),
+        layers.Conv2D(4, 1, name="last"),
+    )
+    image = keras.Input((8, 8, 4))
+    x = layers.Conv2D(2, 1, name="last")(inner(image))
+    model = keras.Model(image, layers.Flatten()(x))
+    with pytest.raises(ValueError, match=r"skip=\('conv_activation',\)"):
+        quantize_aware(model)
+    quantized = quantize_aware(model, skip="conv_activation")
+    names = {layer.name for layer in quantized.layers if hasattr(layer, "bits")}
+    inside = next(name for name in names if name not in ("conv", "last"))
+    assert names == {"conv", "last", inside}
+    for skip in ("last", inside):
+        found = quantize_aware(model, skip=("conv_activation", skip))
+        left = {layer.name for layer in found.layers if hasattr(layer, "bits")}
+        assert left == names - {skip}
+    with pytest.raises(ValueError, match=f"no layer is called 'no'; .*{inside}"):
+        quantize_aware(model, skip="no")
+
+
 def test_nets_that_cannot_be_quantized_are_refused():
     model = small()
     with pytest.raises(ValueError, match="'small' is quantized already"):
