@@ -10,7 +10,7 @@ import keras
 
 from compression.graph import all_layers
 
-SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_./>-]*")
 
 
 def require_compilable_names(model: keras.Model) -> None:

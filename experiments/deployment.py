@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 NAME = "deploy.json"
 INPUT = "float32 (pixels / 255 - mean) / std, RGB or grey, rows first"
-OUTPUT = "logits, one for each class"
+OUTPUT = "{}, one for each class"
+LOGITS, PROBABILITIES = "logits", "probabilities"
 RESIZING = (
     "the square in the middle of the image, resized by bilinear interpolation with "
     "antialiasing, pixels rounded to whole numbers"
@@ -89,12 +90,14 @@ class Deployment:
             exported: .tflite files and SavedModel folders, in the folder of `path`.
         """
         files = {file.name: self._file(file) for file in exported}
+        names = {file["output"]["name"] for file in files.values()}
+        given = PROBABILITIES if PROBABILITIES in names else LOGITS
         record = {
             "input": INPUT,
             **dataclasses.asdict(self),
             "channels": "RGB" if self.image_shape[-1] == 3 else "grey",
             "resizing": RESIZING,
-            "output": OUTPUT,
+            "output": OUTPUT.format(given),
             "files": files,
         }
         write_json(path, record)
@@ -129,7 +132,8 @@ class Deployment:
                 scale, zero_point = takes.scale, takes.zero_point
                 range_ = takes.code_range
         else:
-            found |= {"input": {"dtype": "float32"}, "output": {"dtype": "float32"}}
+            output = {"name": _output_of(path), "dtype": "float32"}
+            found |= {"input": {"dtype": "float32"}, "output": output}
         # (pixel / 255 - mean) / std, and of that the code: scale and zero point.
         statistics = list(zip(self.mean, self.std, strict=True))
         rule = {
@@ -232,6 +236,16 @@ def _image_shape(config):
     inner = first.get("config") if isinstance(first, dict) else None
     shape = inner.get("batch_shape") if isinstance(inner, dict) else None
     return shape[1:] if isinstance(shape, list) else None
+
+
+def _output_of(folder: Path) -> str:
+    """The name of a SavedModel's output; nothing is loaded."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    content = (folder / "saved_model.pb").read_bytes()
+    [graph] = saved_model_pb2.SavedModel.FromString(content).meta_graphs
+    [name] = graph.signature_def["serving_default"].outputs
+    return name
 
 
 def _own(path: Path) -> Path:

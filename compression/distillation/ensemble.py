@@ -8,6 +8,7 @@ from keras import ops
 
 from compression.arguments import require_number
 from compression.distillation.arguments import listed, logits_in, require_net
+from compression.graph import rebuild
 
 AVERAGES = ("probabilities", "logits")
 
@@ -54,10 +55,28 @@ def ensemble(
             f"{len(teachers)} teachers need as many weights, none negative and not all "
             f"zero, got {weights}"
         )
+    teachers = _named_apart(teachers)
     image = keras.Input(teachers[0].inputs[0].shape[1:], name="image")
     logits = [logits_in(teacher(image)) for teacher in teachers]
     averaged = AverageLogits(weights, average, name="logits")(logits)
     return keras.Model(image, averaged, name=name)
+
+
+def _named_apart(teachers):
+    """A name may be in a model once: of nets that were built alike others get one more.
+
+    They have the same layers, and are themselves left as they are.
+    """
+    held = {}
+    for at, teacher in enumerate(teachers):
+        if held.setdefault(teacher.name, teacher) is not teacher:
+            teachers[at] = rebuild(teacher, share=True)
+            number = 2
+            while f"{teacher.name}_{number}" in held:
+                number += 1
+            teachers[at].name = f"{teacher.name}_{number}"
+            held[teachers[at].name] = teachers[at]
+    return teachers
 
 
 @keras.saving.register_keras_serializable("limbeck")

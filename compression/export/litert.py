@@ -106,6 +106,11 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     method = _method(calibration_method, weight_bits, precision)
     check_model(model, batch)
     require_ranges(model)
+    if method is not None and is_quantized(model):
+        raise ValueError(
+            f"{model.name!r} is quantized already: its fake quantization has ranges "
+            "and bits of its own; leave out calibration_method and weight_bits"
+        )
     if engine != CONVERTER:
         fake_quantized = method is not None or is_quantized(model)
         litert_quantizer.require(precision, fake_quantized=fake_quantized)

@@ -82,6 +82,11 @@ def micro(
 
 
 def _of_tensor(word, tensor):
+    if tensor.dtype not in C_TYPES:
+        raise ValueError(
+            f"a header is of numbers that boards know, {', '.join(C_TYPES)}: "
+            f"{tensor.name!r} is {tensor.dtype}"
+        )
     yield f"{word}_SIZE", math.prod(size or 1 for size in tensor.shape)
     yield f"{word}_TYPE", C_TYPES[tensor.dtype]
     if tensor.scale is not None:
@@ -89,7 +94,8 @@ def _of_tensor(word, tensor):
         yield f"{word}_ZERO_POINT", f"({tensor.zero_point})"
 
 
-C_TYPES = {"float32": "float", "int8": "int8_t", "int16": "int16_t", "uint8": "uint8_t"}
+C_TYPES = {"float32": "float", "uint8": "uint8_t"}
+C_TYPES |= {f"int{bits}": f"int{bits}_t" for bits in (8, 16, 32, 64)}
 HEADER = """\
 /* A net for TensorFlow Lite Micro, written by limbeck: real = scale * (code - zero
    point). The array is static: include this in one source file only. */

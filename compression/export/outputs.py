@@ -15,7 +15,8 @@ from compression.logits import PROBABILITIES, ending
 LOGITS = "logits"
 FROM_0_TO_1 = ("softmax", "sigmoid", PROBABILITIES)
 SMALLEST = 1e-7  # probability: smaller ones differ by rounding only
-TOLERANCE = 1e-2  # of the sum of probabilities; integers round each of them
+TOLERANCE = 1e-2  # of the sum of probabilities
+STEP = 1 / 256  # of probabilities in integers of 8 bits
 
 
 def output_name(model: keras.Model) -> str:
@@ -33,24 +34,28 @@ def as_logits(outputs: np.ndarray, runner: Runner) -> np.ndarray:
         outputs: (n, classes) float32.
         runner: what gave them.
     """
-    if not _are_probabilities(outputs, runner):
+    kind = _kind(outputs, runner)
+    if kind not in FROM_0_TO_1:
         return outputs
     p = np.clip(outputs, SMALLEST, 1 - SMALLEST)
-    if _sum_to_one(outputs):
+    if kind == "softmax" or (kind == PROBABILITIES and _sum_to_one(outputs)):
         return np.log(p)
     return np.log(p) - np.log1p(-p)
 
 
-def _are_probabilities(outputs, runner):
+def _kind(outputs, runner):
     if runner.model is not None and has_graph(runner.model):
-        return output_name(runner.model) == PROBABILITIES
+        return ending(runner.model).kind
     if runner.output in (LOGITS, PROBABILITIES):
-        return runner.output == PROBABILITIES
+        return runner.output
     one = outputs.shape[-1] == 1 and outputs.min() >= 0 and outputs.max() <= 1
-    return one or _sum_to_one(outputs)
+    return PROBABILITIES if one or _sum_to_one(outputs) else LOGITS
 
 
 def _sum_to_one(outputs):
     if outputs.shape[-1] == 1 or (outputs < 0).any():
         return False
-    return bool((np.abs(outputs.sum(axis=-1) - 1) <= TOLERANCE).all())
+    tolerance = TOLERANCE
+    if (outputs % STEP == 0).all():  # each may be off by half a step
+        tolerance += outputs.shape[-1] * STEP / 2
+    return bool((np.abs(outputs.sum(axis=-1) - 1) <= tolerance).all())

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from compression.answers import agreement
+from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load
 
 PACKAGE = "tflite_micro"
@@ -90,7 +91,9 @@ def board(file: Runner | str | Path, images: np.ndarray | None = None) -> Board:
         found,
         difference=difference,
         equal=difference <= limit,
-        agreement=agreement(runner.gives.reals(codes), expected),
+        agreement=agreement(
+            as_logits(runner.gives.reals(codes), runner), as_logits(expected, runner)
+        ),
     )
 
 

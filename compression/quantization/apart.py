@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from compression.graph import Graph, read, rebuild
-from compression.quantization.placement import activation_name, skipped
+from compression.quantization.placement import activation_name, named
 from compression.quantization.twins import twin_class
 
 FUSED = ("linear", "relu", "relu6")  # activations that are part of a kernel
@@ -39,16 +39,20 @@ def kernels_apart(model: keras.Model, skip: Sequence[str] = ()) -> keras.Model:
 
     Args:
         model: functional or a built `Sequential`.
-        skip: layers that stay as they are.
+        skip: layers that stay as they are, by the names that they have in what comes
+            out, where some are parts of layers: whether there are any is not asked.
 
     Raises:
-        ValueError: `model` has no graph, or `skip` names no layer.
+        ValueError: `model` has no graph.
     """
     graph = read(model)
-    kept = skipped(graph, skip)
+    if any(call.models for call in graph.calls):  # their layers may get other names
+        model = rebuild(model, flatten=True)
+        graph = read(model)
+    kept = named(graph, skip)
     if any(isinstance(c.operation, layers.SeparableConv2D) for c in graph.calls):
         model = _rebuilt(model, kept, FreeNames(graph), _separable)
-        kept = skipped(read(model), skip)
+        kept = named(read(model), skip)
     return _rebuilt(model, kept, FreeNames(read(model)), _activated)
 
 

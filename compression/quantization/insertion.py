@@ -63,7 +63,7 @@ class Opened:
         step = min(MOST_IMAGES, max(1, MOST_BYTES // size))
         for start in range(0, len(images), step):
             found = inner.predict_on_batch(images[start : start + step])
-            yield [np.asarray(tensor, np.float32) for tensor in found]
+            yield [np.asarray(x, np.float32) for x in keras.tree.flatten(found)]
 
 
 def opened(model: keras.Model, skip: str | Sequence[str] = ()) -> Opened:
@@ -160,7 +160,9 @@ def _twin(layer, placement, options):
         if isinstance(bits, Mapping):
             bits = bits.get(layer.name, 8)
         return twin_of(layer, bits=bits, rounding=options["rounding"])
-    config, make = layer.get_config(), FreezingBatchNormalization
+    # Subclasses may have options of their own, which a twin does not know.
+    config = keras.layers.BatchNormalization.get_config(layer)
+    make = FreezingBatchNormalization
     if id(layer) in placement.alone:
         make = ChannelwiseBatchNormalization
         config["axis"] = -1  # it also takes (batch, channels), as images of a pixel

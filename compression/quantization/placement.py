@@ -107,18 +107,21 @@ def skipped(graph: Graph, skip: Sequence[str]) -> set[int]:
     Raises:
         ValueError: a pattern names none.
     """
-    found = set()
     for pattern in skip:
-        named = {
-            id(call.operation)
-            for call in graph.calls
-            if any(fnmatchcase(n, pattern) for n in (call.operation.name, call.path))
-        }
-        if not named:
+        if not named(graph, [pattern]):
             names = ", ".join(call.path for call in graph.calls)
             raise ValueError(f"skip: no layer is called {pattern!r}; there are {names}")
-        found |= named
-    return found
+    return named(graph, skip)
+
+
+def named(graph: Graph, patterns: Sequence[str]) -> set[int]:
+    """Ids of the operations that patterns name, none perhaps."""
+    return {
+        id(call.operation)
+        for call in graph.calls
+        for pattern in patterns
+        if any(fnmatchcase(n, pattern) for n in (call.operation.name, call.path))
+    }
 
 
 def place(graph: Graph, floats: Collection[int]) -> Placement:

@@ -258,7 +258,8 @@ class ChannelwiseBatchNormalization(FreezingBatchNormalization):
         ones = fake_quantize_weights(ones, channels=1)
         flat = len(x.shape) == 2
         x = ops.reshape(x, (-1, 1, 1, channels)) if flat else x
-        x = ops.depthwise_conv(x, ops.reshape(ones, (1, 1, channels, 1)))
+        ones = ops.reshape(ones, (1, 1, channels, 1))
+        x = ops.depthwise_conv(x, ones, data_format="channels_last")
         x = super().call(x, training=training, mask=mask)
         return ops.reshape(x, (-1, channels)) if flat else x
 
@@ -269,6 +270,7 @@ TWINS = {
     layers.Conv2DTranspose: QuantizedConv2DTranspose,
     layers.Dense: QuantizedDense,
 }
+COMPUTING = ("call", "convolution_op", "kernel")  # what a layer may override
 
 
 def twin_of(
@@ -284,7 +286,8 @@ def twin_of(
     """
     bits = 8 if isinstance(layer, layers.Conv2DTranspose) else bits
     options = {"bits": bits, "rounding": rounding, **changed}
-    return twin_class(layer).from_config(layer.get_config() | options)
+    original = _computes_as(layer)  # whose options its subclasses may add to
+    return TWINS[original].from_config(original.get_config(layer) | options)
 
 
 def twin_class(layer: keras.Layer) -> type | None:
@@ -292,7 +295,15 @@ def twin_class(layer: keras.Layer) -> type | None:
 
     A subclass that computes something else of its own has none either.
     """
-    for original, twin in TWINS.items():
-        if type(layer).call is original.call and isinstance(layer, original):
-            return twin
+    return TWINS.get(_computes_as(layer))
+
+
+def _computes_as(layer):
+    """The class of Keras's own that computes the same; None where none does."""
+    for original in TWINS:
+        if isinstance(layer, original) and all(
+            getattr(type(layer), name, None) is getattr(original, name, None)
+            for name in COMPUTING
+        ):
+            return original
     return None

@@ -11,7 +11,7 @@ from compression.answers import agreement
 from compression.atomic import replacing
 from compression.export.checks import check_file, check_model
 from compression.export.litert import litert
-from compression.export.outputs import output_name
+from compression.export.outputs import as_logits, output_name
 from compression.export.quantized import FEW, LEAST_AGREEMENT
 from compression.export.runners import load
 from compression.quiet import quiet
@@ -64,7 +64,9 @@ def write_fake_quantized(
             _save(aware, folder, output_name(model))
             file.write_bytes(_converted(folder, model.name))
         check_file(file, model, images[:4], exact=False, path=path)
-        agreed = agreement(load(file)(images), np.asarray(aware(images)))
+        runner = load(file)
+        given = runner(images), np.asarray(aware(images))
+        agreed = agreement(*(as_logits(each, runner) for each in given))
         if len(images) >= FEW and agreed < LEAST_AGREEMENT:
             warnings.warn(
                 f"{path} gives the answer of the net that tfmot trained for "

@@ -143,7 +143,7 @@ def _check_saved_model(options):
         )
     if options.float_ends:
         raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
-    if options.calibration_method or options.weight_bits:
+    if typed(options, ("calibration_method", "weight_bits")):
         raise ValueError(
             "--calibration-method and --weight-bits are of .tflite files: a "
             "SavedModel holds int8 weights only, which need no calibration"
@@ -177,7 +177,7 @@ def _write_litert(options):
             calibration=calibration,
             float_ends=options.float_ends,
             calibration_method=options.calibration_method,
-            weight_bits=options.weight_bits or 8,
+            weight_bits=8 if options.weight_bits is None else options.weight_bits,
         )
     _write_deployment(options)
 

@@ -1,6 +1,7 @@
 """A CSV file that lists images: a path, a label and perhaps a part in each row."""
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -111,12 +112,13 @@ def _part(path, line, text):
 def _check_once(path, found, paths):
     lines = {}
     for (line, _), image in zip(found, paths, strict=True):
-        if image in lines:
+        where = os.path.normpath(image)  # "b/../a.png" is a.png
+        if where in lines:
             raise ValueError(
-                f"{path} lists {readable(image)} twice, in lines {lines[image]} and "
+                f"{path} lists {readable(image)} twice, in lines {lines[where]} and "
                 f"{line}"
             )
-        lines[image] = line
+        lines[where] = line
 
 
 def _check_parts(path, found, parts):

@@ -60,8 +60,9 @@ def main(picture, name=None):
     name = name or files[0]
     values = input_of(pixels_of(picture, deploy), deploy["files"][name])
     found = output_of(values, HERE.with_name(name))
-    if len(found) == 1:  # one number for two classes: above 0 it is the second
-        found = np.array([0, found[0]])
+    if len(found) == 1:  # one number is of the second of two classes
+        probability = deploy["files"][name]["output"]["name"] == "probabilities"
+        found = np.array([1 - found[0] if probability else 0, found[0]])
     for best in np.argsort(-found, kind="stable")[:SHOWN]:
         print(f"{found[best]:10.4f}  {deploy['class_names'][best]}")
 

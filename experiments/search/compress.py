@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from compression import export, measure
 from compression.atomic import replacing
+from compression.export.archive.rebuilding import comparable
 from experiments.data.pipeline import evaluation_batches
 from experiments.deployment import Deployment
 from experiments.files import write_json
@@ -23,6 +25,7 @@ from experiments.search.search import AWARE, POST, WHOLE, Search
 from experiments.stages.file import File
 
 NAME = "net"  # of the files that are taken
+OTHER_OUT = "give another out, or remove the folder"
 
 
 @dataclass(frozen=True)
@@ -245,4 +248,14 @@ def _kept(model, out):
     if not path.exists():
         with replacing(path) as file:
             model.save(file)
+    elif not _same(model, export.load_model(path)):
+        raise ValueError(f"{out} belongs to a search with another model; {OTHER_OUT}")
     return path
+
+
+def _same(model, other):
+    """Whether two models are of one architecture and have the same weights."""
+    weights = model.get_weights(), other.get_weights()
+    return comparable(model) == comparable(other) and all(
+        np.array_equal(*pair) for pair in zip(*weights, strict=True)
+    )

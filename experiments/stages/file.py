@@ -6,8 +6,8 @@ from pathlib import Path
 import keras
 
 from compression import as_logits, export
+from experiments import deployment
 from experiments.data import Data
-from experiments.deployment import beside
 from experiments.runs.fingerprints import of_file
 from experiments.stages.images import require_images
 
@@ -54,7 +54,7 @@ class File:
         """
         model = self.source(data)
         classes = model.output_shape[-1]
-        known = beside(Path(self.path))
+        known = deployment.of_file(Path(self.path))
         own = known.class_names if known else data.class_names
         if own != data.class_names and set(own) == set(data.class_names):
             raise ValueError(

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compression import measure
+from compression import export, measure
 from experiments.data import Data, pipeline
 from experiments.data.labelled import (
     check_labels,
@@ -85,9 +85,11 @@ def _labelled(data, labels, seed):
 
 def _features(model, data, split):
     """Features (n, width) and labels (n,) of a split."""
-    batches = pipeline.evaluation_batches(data, split)
-    labels = np.concatenate([label for _, label in batches.as_numpy_iterator()])
-    return np.asarray(measure.logits(model, batches), np.float64), labels
+    batches = pipeline.evaluation_batches(data, split).as_numpy_iterator()
+    images_to_features = export.of_model(model)  # as they are: of sigmoids, too
+    found = [(images_to_features(images), labels) for images, labels in batches]
+    features, labels = map(np.concatenate, zip(*found, strict=True))
+    return features.astype(np.float64), labels
 
 
 def _best_head(train, validation):

@@ -135,6 +135,8 @@ class Prune(TrainingStage):
         epochs = self.training.epochs
         if self.until == 0:
             return 0
+        if epochs == 1 and steps == 1 and self.saliency != "movement":
+            return 0  # a schedule has no step to rise in
         if epochs == 1:
             return max(1, min(round(self.until * steps), steps - 1))
         # The last update of the masks comes at the latest with the last epoch.

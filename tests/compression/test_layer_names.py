@@ -44,6 +44,11 @@ def test_refused_names_are_those_that_tensorflow_refuses(name):
         require_compilable_names(model)
 
 
+def test_a_scope_may_have_a_backslash_and_what_is_in_it_may_not():
+    with pytest.raises(ValueError, match=r"rename it, layer.name = 'conv_1'"):
+        require_compilable_names(net("conv\\1"))
+
+
 def test_a_layer_that_is_renamed_is_compiled():
     model = net("conv 1")
     model.layers[1].name = "conv_1"

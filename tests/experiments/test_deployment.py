@@ -236,6 +236,30 @@ def test_the_python_program_answers_as_measured(name, shipped):
     np.testing.assert_allclose([float(x) for x, _ in found], logits[order], atol=1e-4)
 
 
+@pytest.mark.parametrize(("bias", "said"), [(-1.0, "no"), (1.0, "yes")])
+def test_one_probability_is_of_the_second_class_above_a_half(
+    bias, said, tmp_path, monkeypatch, capsys
+):
+    image = keras.Input((4, 4, 1))
+    last = keras.layers.Dense(1, "sigmoid", kernel_initializer="zeros")
+    net = keras.Model(image, last(keras.layers.Flatten()(image)))
+    last.bias.assign([bias])
+    file = export.litert(net, tmp_path / "net.tflite")
+    two = Deployment((4, 4, 1), (0.5,), (0.5,), ("no", "yes"))
+    two.write_beside(file)
+    record = json.loads((tmp_path / "net.deploy.json").read_text())
+    assert record["output"] == "probabilities, one for each class"
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "black.png")
+    monkeypatch.setattr(classify, "HERE", tmp_path / "net.deploy.py")
+    classify.main(tmp_path / "black.png")
+    first, second = map(str.split, capsys.readouterr().out.splitlines())
+    assert first[1] == said and float(first[0]) == pytest.approx(0.7311, abs=1e-4)
+    folder = export.saved_model(net, tmp_path / "saved")
+    two.write_beside(folder)
+    record = json.loads((tmp_path / "saved.deploy.json").read_text())
+    assert record["files"]["saved"]["output"]["name"] == "probabilities"
+
+
 def test_the_python_program_cuts_and_resizes_as_the_data_are(tmp_path):
     photo = np.random.default_rng(1).integers(0, 256, (40, 70, 3), np.uint8)
     Image.fromarray(photo).save(tmp_path / "photo.png")

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from compression.export.archive.config_packing import packed
+from compression.graph import all_layers
 
 # What runs code of the file's, or reads files that it names.
 REFUSED = (
@@ -54,6 +55,9 @@ def rebuilt(
         pass
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
+    for layer in all_layers(model):
+        if hasattr(layer, "finalize_state"):  # Normalization keeps more than weights
+            layer.finalize_state()
     return model
 
 

@@ -51,6 +51,19 @@ def test_an_ensemble_averages_probabilities_with_its_weights():
     )
 
 
+def test_nets_of_one_name_make_an_ensemble(tmp_path):
+    """As one architecture is built again and again."""
+    nets = [net("a", seed=1), net("a", seed=2), net("a_2", seed=3), net("a", seed=1)]
+    both = ensemble([*nets, nets[0]], average="logits")
+    assert [each.name for each in nets] == ["a", "a", "a_2", "a"]
+    wanted = [each.predict(IMAGES, verbose=0) for each in [*nets, nets[0]]]
+    found = both.predict(IMAGES, verbose=0)
+    np.testing.assert_allclose(found, np.mean(wanted, axis=0), atol=1e-6)
+    both.save(tmp_path / "both.keras")
+    again = keras.models.load_model(tmp_path / "both.keras")
+    np.testing.assert_allclose(again.predict(IMAGES, verbose=0), found, atol=1e-6)
+
+
 def test_an_ensemble_averages_logits():
     a, b = net("a", seed=1), net("b", seed=2)
     both = ensemble([a, b], average="logits")

@@ -94,3 +94,22 @@ def test_what_is_no_header_of_a_file_is_refused(int8, tmp_path):
     with pytest.raises(IsADirectoryError, match="folder.h is a folder"):
         export.micro(int8, tmp_path / "folder.h")
     assert header.read_text() == "mine"
+
+
+def test_numbers_of_any_type_have_a_name_in_c_or_are_refused(tmp_path):
+    import tensorflow as tf
+
+    for dtype in ("int64", "bool"):
+
+        @tf.function(input_signature=[tf.TensorSpec((1, 4), tf.float32, "image")])
+        def chosen(image, dtype=dtype):
+            return {"class": tf.cast(tf.argmax(image, -1), dtype)}
+
+        converter = tf.lite.TFLiteConverter.from_concrete_functions(
+            [chosen.get_concrete_function()]
+        )
+        (tmp_path / f"{dtype}.tflite").write_bytes(converter.convert())
+    text = export.micro(tmp_path / "int64.tflite", tmp_path / "net.h").read_text()
+    assert "#define NET_OUTPUT_TYPE int64_t\n" in text
+    with pytest.raises(ValueError, match=r"numbers that boards know.* is bool"):
+        export.micro(tmp_path / "bool.tflite", tmp_path / "bool.h")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compression import export, measure
+from compression import export, measure, quantization
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(64, 6)).astype("float32")
@@ -66,3 +66,26 @@ def test_logits_that_look_like_probabilities_stay_logits(tmp_path):
     data = [(images, np.ones(8, int))]
     for model in (net, export.litert(net, tmp_path / "net.tflite")):
         assert measure.profile(model, data, latency=False).top1 == 1
+
+
+@pytest.mark.parametrize("form", ["model", "int8", "float_ends"])
+def test_rounded_probabilities_that_sum_to_another_number_are_of_a_softmax(
+    form, tmp_path
+):
+    """Ten of 0.1 each are 26 / 256 in a file, and sum to 1.016."""
+    net, twin = nets(10, "softmax")
+    images = np.concatenate([np.full((1, 6), 1e-6, "float32"), IMAGES])
+    made = export.litert(
+        net,
+        tmp_path / "net.tflite",
+        precision="int8",
+        calibration=[images],
+        float_ends=form == "float_ends",
+    )
+    if form == "model":
+        made = quantization.calibrate(net, [images])
+    assert np.abs(export.runners.of_model(net)(images).sum(1) - 1).max() < 1e-4
+    labels = measure.logits(net, [images]).argmax(1)
+    found = measure.cross_entropy(measure.logits(made, [images]), labels)
+    exact = measure.cross_entropy(measure.logits(twin, [images]), labels)
+    assert found == pytest.approx(exact, abs=0.1)

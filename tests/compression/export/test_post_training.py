@@ -132,8 +132,9 @@ def test_a_net_that_cannot_be_calibrated_overwrites_nothing(tmp_path):
     with pytest.raises(ValueError, match=r"'odd' \(PReLU\) has no integer kernel"):
         export.litert(odd, path, **options)
     plain = on_images(layers.Conv2D(3, 3), layers.Flatten())
-    with pytest.raises(ValueError, match="is quantized already: give the net that"):
-        export.litert(calibrate(plain, [X]), path, **options)
+    for choice in ({"calibration_method": "mse"}, {"weight_bits": 4}):
+        with pytest.raises(ValueError, match="already.*leave out calibration_method"):
+            export.litert(calibrate(plain, [X]), path, precision="int8", **choice)
     plain.layers[0].bias.assign([np.nan, 0, 0])
     with pytest.raises(ValueError, match=r"bias of .* is not finite"):
         export.litert(plain, path, **options)

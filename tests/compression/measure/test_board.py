@@ -131,3 +131,20 @@ def test_only_litert_files_run_on_boards(tmp_path):
         measure.board(export.of_model(small_net()))
     with pytest.raises(FileNotFoundError, match="none.tflite"):
         measure.board(tmp_path / "none.tflite")
+
+
+def test_one_probability_agrees_where_it_is_on_the_same_side_of_a_half(
+    tmp_path, monkeypatch
+):
+    image = keras.Input((6,))
+    net = shaken(keras.Model(image, layers.Dense(1, "sigmoid")(image)))
+    images = images_of((6,))
+    file = export.litert(net, tmp_path / "net.tflite")
+
+    def opposite(path, folder):
+        np.save(folder / "outputs.npy", 1 - export.load(path)(images))
+        return Board(arena_bytes=16)
+
+    monkeypatch.setattr(BOARD, "PACKAGE", "json")  # any that is there
+    monkeypatch.setattr(BOARD, "_run", opposite)
+    assert measure.board(file, images).agreement == 0

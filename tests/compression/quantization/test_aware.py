@@ -16,6 +16,7 @@ from compression.quantization.twins import (
     ChannelwiseBatchNormalization,
     FreezingBatchNormalization,
 )
+from tests.compression.small_nets import on_images
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 RNG = np.random.default_rng(0)
@@ -291,6 +292,88 @@ def test_layers_without_an_integer_kernel_are_named(layer, message):
     with pytest.raises(ValueError, match=message):
         quantize_aware(model)
     assert is_quantized(quantize_aware(model, skip=layer.name))
+
+
+def test_batch_norm_alone_is_of_the_last_axis_whatever_keras_is_set_to():
+    model = on_images(layers.BatchNormalization(name="alone"), layers.Flatten())
+    wanted = quantize_aware(model, calibration=[X])(X)
+    keras.config.set_image_data_format("channels_first")
+    try:
+        found = quantize_aware(model, calibration=[X])(X)
+    finally:
+        keras.config.set_image_data_format("channels_last")
+    np.testing.assert_array_equal(found, wanted)
+
+
+class Scaled(layers.Conv2D):
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, 5 * kernel)
+
+
+class Tripled(layers.Dense):
+    @property
+    def kernel(self):
+        return 3 * self._kernel
+
+
+@pytest.mark.parametrize("layer", [Scaled(6, 1, name="own"), Tripled(6, name="own")])
+def test_layers_that_use_their_kernel_in_another_way_have_no_twin(layer):
+    """The twin would compute as the class of Keras that they extend."""
+    model = on_images(layer, layers.Flatten(), layers.Dense(3))
+    with pytest.raises(ValueError, match=r"'own' \(\w+\) has no integer kernel.*skip"):
+        quantize_aware(model)
+    images = np.ones((2, 8, 8, 4), "float32")
+    ours = quantize_aware(model, skip="own", calibration=[images])
+    np.testing.assert_allclose(ours(images), model(images), rtol=0.3, atol=0.1)
+
+
+def test_a_layer_with_an_option_of_its_own_has_its_base_twin():
+    class Named(layers.Dense):
+        def __init__(self, *args, purpose="none", **options):
+            super().__init__(*args, **options)
+            self.purpose = purpose
+
+        def get_config(self):
+            return super().get_config() | {"purpose": self.purpose}
+
+    class NamedNorm(layers.BatchNormalization):
+        def get_config(self):
+            return super().get_config() | {"purpose": "norm"}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls(**{k: v for k, v in config.items() if k != "purpose"})
+
+    own = Named(3, purpose="logits", name="own")
+    model = on_images(layers.Conv2D(4, 3), NamedNorm(), layers.Flatten(), own)
+    images = np.ones((2, 8, 8, 4), "float32")
+    ours = quantize_aware(model, calibration=[images])
+    assert ours.get_layer("own").bits == 8
+    np.testing.assert_allclose(ours(images), model(images), atol=0.1)
+
+
+def test_skip_takes_the_names_that_messages_give():
+    """Of a layer that was taken apart, its part; of one name inside and outside, both
+    by themselves."""
+    inner = on_images(
+        layers.Conv2D(4, 3, activation="gelu", name="conv"),
+        layers.Conv2D(4, 1, name="last"),
+    )
+    image = keras.Input((8, 8, 4))
+    x = layers.Conv2D(2, 1, name="last")(inner(image))
+    model = keras.Model(image, layers.Flatten()(x))
+    with pytest.raises(ValueError, match=r"skip=\('conv_activation',\)"):
+        quantize_aware(model)
+    quantized = quantize_aware(model, skip="conv_activation")
+    names = {layer.name for layer in quantized.layers if hasattr(layer, "bits")}
+    inside = next(name for name in names if name not in ("conv", "last"))
+    assert names == {"conv", "last", inside}
+    for skip in ("last", inside):
+        found = quantize_aware(model, skip=("conv_activation", skip))
+        left = {layer.name for layer in found.layers if hasattr(layer, "bits")}
+        assert left == names - {skip}
+    with pytest.raises(ValueError, match=f"no layer is called 'no'; .*{inside}"):
+        quantize_aware(model, skip="no")
 
 
 def test_nets_that_cannot_be_quantized_are_refused():

@@ -101,6 +101,14 @@ def test_batches_are_cut_to_what_memory_holds(monkeypatch):
         np.testing.assert_allclose(found, wanted[name], atol=1e-2, err_msg=name)
 
 
+def test_a_net_all_of_which_is_left_out_stays_as_it_is():
+    """But for its output, which a file gives in codes: a single range."""
+    model = net()
+    found = calibrate(model, [X], skip="*")
+    assert len(ends(found)) == 1
+    np.testing.assert_allclose(found(X), model(X), atol=0.02)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from compression import export
 from compression.export import load
 from compression.quantization.codes import symmetric_codes
-from compression.tfmot import quantize
+from compression.tfmot import int8_file, quantize
+from compression.tfmot.training import Training
 from tests.compression.small_nets import shaken, small_net
 from tests.compression.tfmot.test_pruning import batches, kernels
 
@@ -115,3 +117,22 @@ def with_an_operation():
 def test_bad_input(model, options, message):
     with pytest.raises(ValueError, match=message):
         quantize(model(), batches(1), **options)
+
+
+def test_files_that_answer_otherwise_are_named_of_one_probability_too(
+    tmp_path, monkeypatch
+):
+    image = keras.Input((6,))
+    last = keras.layers.Dense(1, "sigmoid")
+    model = keras.Model(image, last(image))
+    kernel = np.array(last.kernel)
+    last.kernel.assign(-kernel)
+    other = export.litert(model, tmp_path / "other.tflite").read_bytes()
+    last.kernel.assign(kernel)
+    monkeypatch.setattr(int8_file, "_save", lambda *_: None)
+    monkeypatch.setattr(int8_file, "_converted", lambda *_: other)
+    images = np.random.default_rng(0).normal(size=(64, 6)).astype("float32")
+    data = Training().data((images, np.zeros(64, int)))
+    path = tmp_path / "net.tflite"
+    with pytest.warns(UserWarning, match="for 0% of 40 images"):
+        int8_file.write_fake_quantized(model, model, path, data)

@@ -56,8 +56,11 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert "header is made of a .tflite file, got net.keras: export that first" in line
     line = refusal("export", "net.keras", "again", "--float-ends")
     assert "--float-ends is of .tflite files" in line
-    line = refusal("export", "net.keras", "again", "--weight-bits", "4")
-    assert "--calibration-method and --weight-bits are of .tflite files" in line
+    for bits in ("4", "0"):
+        line = refusal("export", "net.keras", "again", "--weight-bits", bits)
+        assert "--calibration-method and --weight-bits are of .tflite files" in line
+    line = refusal("export", "net.keras", "again.tflite", "--weight-bits", "0")
+    assert "bits must be 8 or 4, got 0" in line
     assert not Path("again.h").exists() and not Path("again").exists()
     line = refusal("export", "net.tflite", "again.tflite")
     assert "net.tflite was exported already: give the .keras file" in line

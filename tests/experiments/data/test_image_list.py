@@ -84,6 +84,7 @@ def test_a_bad_image_is_named_or_left_out(listed, tmp_path):
         ("jpg/A0.png,a\njpg/A1.png\n", "line 2 has no label"),
         ("path,label\n,a\n", "line 2 has no path"),
         ("a.png,a,train\na.png,a,test\n", "lists .*a.png twice, in lines 1 and 2"),
+        ("jpg/a.png,a\njpg/x/../a.png,b\n", "twice, in lines 1 and 2"),
         ("a.png,a,trian\n", r"'trian' \(did you mean train\?\); choose from train, v"),
         ("a.png,a,train\nb.png,b,test\n", r"line 2: 'b' is a class of the test .*'a'"),
         (

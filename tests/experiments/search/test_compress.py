@@ -137,5 +137,17 @@ def test_ctrl_c_leaves_the_best_so_far(model_file, tmp_path, monkeypatch, capsys
     assert "the best so far" in capsys.readouterr().out
 
 
+def test_a_folder_belongs_to_one_model(tmp_path):
+    """The one that lies there, of a model in memory, is of a call before."""
+    model = net()
+    model.get_layer("conv1").bias.assign(np.full(16, 1e3))  # it knows nothing
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no better than guessing"):
+            experiments.compress(model, "digits", bytes=9_000, out=tmp_path)
+    model.get_layer("conv1").bias.assign(np.full(16, 2e3))
+    with pytest.raises(ValueError, match=r"a search with another model; give another"):
+        experiments.compress(model, "digits", bytes=9_000, out=tmp_path)
+
+
 def test_it_is_a_function_of_the_package():
     assert callable(experiments.compress)

@@ -136,3 +136,8 @@ def test_a_file_whose_classes_have_another_order_is_refused(tmp_path):
     Deployment.of(turned).write(tmp_path / "deploy.json")
     with pytest.raises(ValueError, match="classes of digits in another order: 9, 8, 7"):
         start.built(data)
+    folder = tmp_path / "alone"
+    names = {"class_names": turned.class_names, "mean": data.mean, "std": data.std}
+    start = File(str(export.archive(model, folder / "net.limbeck", **names)))
+    with pytest.raises(ValueError, match="net.limbeck has the classes of digits in an"):
+        start.built(data)

@@ -225,6 +225,14 @@ def test_snip_looks_at_train_images_before_the_first_step(finished):
     assert finished.stage("snip", 0).read_history()["sparsity"] == [0.8, 0.8]
 
 
+def test_a_training_of_one_step_prunes_before_it():
+    """Images that fill no more than a batch: a schedule would not come to its end."""
+    stage = Prune("prune", "dense", dataclasses.replace(SHORT, epochs=1))
+    [callback] = stage.callbacks(steps=1)
+    assert callback.schedule(0) == 0.8
+    assert stage.best_from(1) == 0
+
+
 @pytest.mark.parametrize(("epochs", "first"), [(10, 14), (3, 10), (1, 4)])
 def test_movement_is_gathered_before_the_first_mask(epochs, first):
     """An epoch of 8 steps, or a quarter of those until the end; then each 2 steps."""

@@ -10,7 +10,7 @@ from keras import layers
 import architectures
 from compression import export
 from experiments import report
-from experiments.data import load
+from experiments.data import load, pipeline
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
@@ -20,7 +20,7 @@ from experiments.stages.application import Application
 from experiments.stages.base import Export
 from experiments.stages.file import File
 from experiments.stages.net import Net
-from experiments.stages.probe import Probe
+from experiments.stages.probe import Probe, _features
 from experiments.stages.train import Train
 from experiments.stages.transfer import Transfer
 from experiments.training import progress
@@ -282,3 +282,15 @@ def test_other_images_are_refused():
     data = load("digits[5,6,7,8]", image_size=16)
     with pytest.raises(ValueError, match=r"takes images of \(8, 8, 1\).*image_size"):
         STAGED.check(data, {"other": conv_net()})
+
+
+def test_features_between_0_and_1_are_no_probabilities():
+    """A probe's head is found on the features as the net will give them."""
+    image = keras.Input((8, 8, 1))
+    hidden = keras.layers.Dense(5, activation="sigmoid")
+    features = keras.Model(image, hidden(keras.layers.Flatten()(image)))
+    data = load("digits")
+    found, labels = _features(features, data, "validation")
+    [(images, _)] = pipeline.first_batches(data, "validation", batch_size=1000)
+    np.testing.assert_allclose(found, features(images), atol=1e-6)
+    np.testing.assert_array_equal(labels, data.validation.labels)

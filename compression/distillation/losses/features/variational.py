@@ -68,7 +68,8 @@ class VariationalInformation(FeatureLoss):
         self.initial_variance = initial_variance
 
     def prepare(self, teacher_shapes, student_shapes):
-        start = math.log(math.expm1(self.initial_variance - LEAST_VARIANCE))
+        wanted = self.initial_variance - LEAST_VARIANCE
+        start = wanted + math.log(-math.expm1(-wanted))  # softplus gives that again
         self.regressors, self.raw_variances = [], []
         for wanted, shape in zip(teacher_shapes, student_shapes, strict=True):
             self.regressors.append(_regressor(shape, wanted[-1]))

@@ -144,7 +144,14 @@ def limbecks_own():
     return keras.Model(image, layers.Dense(2)(layers.Flatten()(x)), name="own")
 
 
-@pytest.mark.parametrize("build", [branched, mixed, limbecks_own])
+def normalised():
+    """Normalization keeps more than its weights, which were taken from images."""
+    layer = layers.Normalization(name="pixels")
+    layer.adapt(np.random.default_rng(1).normal(3, 7, size=(40, 6)))
+    return keras.Sequential([keras.Input((6,)), layer, layers.Dense(2)])
+
+
+@pytest.mark.parametrize("build", [branched, mixed, limbecks_own, normalised])
 def test_nets_of_all_kinds_come_back(build, tmp_path):
     model = build()
     model.compile("adam", "mse")

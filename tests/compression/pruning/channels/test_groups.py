@@ -217,6 +217,11 @@ class Strange(layers.Layer):
         return x[..., ::-1]
 
 
+class Mean(layers.Conv2D):
+    def convolution_op(self, inputs, kernel):  # of all channels, so all count
+        return super().convolution_op(inputs, kernel - ops.mean(kernel, axis=(0, 1, 2)))
+
+
 class Doubled(layers.Layer):
     """Declares what it does: every channel twice, each time with a factor."""
 
@@ -254,6 +259,10 @@ def test_a_layer_that_declares_what_it_does():
         (
             lambda: [Strange(name="strange")],
             r"strange \(Strange\) does to channels is not",
+        ),
+        (
+            lambda: [Mean(4, 3, name="mean")],
+            r"mean \(Mean\) does to channels is not known, for it has a convolution_op",
         ),
         (
             lambda: [layers.Reshape((64, 4)), layers.LSTM(3, name="lstm")],

@@ -67,13 +67,14 @@ def test_agrees_with_numpy():
     np.testing.assert_allclose(value(loss, teacher, student), expected, rtol=1e-5)
 
 
-def test_starts_with_the_variance_asked_for():
+@pytest.mark.parametrize("variance", [2e-5, 0.3, 5000.0])
+def test_starts_with_the_variance_asked_for(variance):
     teacher = maps((4,), batch=1)
-    loss = VariationalInformation("a", "a", initial_variance=0.3)
+    loss = VariationalInformation("a", "a", initial_variance=variance)
     loss.build([teacher[0].shape], [teacher[0].shape])
-    got = np.log1p(np.exp(array(loss.raw_variances[0]))) + 1e-5
-    np.testing.assert_allclose(got, 0.3, rtol=1e-5)
-    assert copied(loss).initial_variance == 0.3
+    got = np.logaddexp(0, array(loss.raw_variances[0]).astype(float)) + 1e-5
+    np.testing.assert_allclose(got, variance, rtol=1e-5)
+    assert copied(loss).initial_variance == variance
 
 
 def test_bad_settings():
