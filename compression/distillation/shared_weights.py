@@ -35,8 +35,8 @@ def require_apart(
             f"student {student.name!r} shares the weights of its layers "
             f"{shared[:MOST]}{more} with the {role} {other.name!r}, which training "
             f"would change: give the {role} weights of its own (copy = "
-            "keras.models.clone_model(net); copy.set_weights(net.get_weights())), or "
-            "freeze these layers (layer.trainable = False)"
+            "compression.copies.copied(net)), or freeze these layers "
+            "(layer.trainable = False)"
         )
 
 

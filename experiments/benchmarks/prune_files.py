@@ -9,6 +9,7 @@ import numpy as np
 
 import architectures
 from compression import export, measure, pruning
+from compression.copies import copied
 from experiments.benchmarks.keras_peers import randomize_batch_norm
 
 NETS, QUICK_NETS = ("resnet20", "resnet56", "vgg16_cifar"), ("alexnet_small",)
@@ -80,8 +81,7 @@ def _net(name):
 
 def _with_zeros(model, sparsity, pattern):
     """A copy that was pruned once and never trained."""
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
+    copy = copied(model)
     first = copy.layers[1].name  # reads 3 channels, no multiple of 4
     pruning.Prune(
         pruning.ConstantSparsity(sparsity), pattern=pattern, exempt=(first,)

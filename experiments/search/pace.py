@@ -2,6 +2,7 @@
 
 import keras
 
+from compression.copies import copied
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
 from experiments.training.optimizers import LabelLoss
@@ -59,7 +60,7 @@ class Pace:
 
 def _seconds_per_image(model, data, batch_size):
     """Of a step of training, measured on a copy."""
-    copy = keras.models.clone_model(model)
+    copy = copied(model)
     copy.compile("sgd", LabelLoss(), jit_compile=False)
     batch = first_batches(data, "train", batch_size)[0]
     return step_seconds(copy, batch, STEPS) / STEPS / len(batch[0])

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from compression import measure, pruning
+from compression.copies import fresh
 from compression.pruning.channels.planning import require_settings
 from compression.pruning.channels.saliency import OF_DATA
 from experiments.data import Data
@@ -130,7 +131,7 @@ class Channels(TrainingStage):
             plan.save(job.folder.plan)
         smaller = pruning.remove_channels(whole, plan)
         if self.from_scratch:
-            return keras.models.clone_model(smaller)  # with new initial weights
+            return fresh(smaller)
         if self.recovery is not None:
             self._recover(smaller, whole, plan, job)
         return smaller

@@ -84,6 +84,7 @@ def fit(  # noqa: PLR0913, all but four by keyword
             the epoch that the checkpoint holds.
         ValueError: the checkpoint belongs to another model or is damaged.
     """
+    replicas.require_possible(settings)
     batches = train(0)
     steps = batches.steps_per_epoch
 
@@ -144,12 +145,7 @@ def _fit(model, batches, **options):
 def _jit_compile(model, compile_with, batches, settings):
     chosen = settings.jit_compile
     if replicas.are_several():
-        if chosen is True:
-            raise ValueError(
-                "XLA compiles no step that devices share: jit_compile=False, or no "
-                "--strategy"
-            )
-        return False
+        return False  # see `replicas.require_possible`
     if chosen == "measure" or (chosen == "auto" and gpus()):
         return faster_compiled(model, compile_with, next(iter(batches.dataset)))
     return False if chosen == "auto" else chosen

@@ -11,15 +11,16 @@ each other compare those of one replica.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import tree
 
+from compression.copies import copied
 from compression.graph import all_layers
 from compression.quiet import quiet
+from experiments.training.settings import Training
 from experiments.training.strategies import worker
 
 if TYPE_CHECKING:
@@ -31,6 +32,23 @@ def are_several() -> bool:
     import tensorflow as tf
 
     return tf.distribute.get_strategy().num_replicas_in_sync > 1
+
+
+def require_possible(settings: Training) -> None:
+    """Raises ValueError where devices that train together cannot do as settings ask."""
+    if not are_several():
+        return
+    if settings.jit_compile is True:
+        raise ValueError(
+            "XLA compiles no step that devices share: jit_compile=False, or train "
+            "without --strategy"
+        )
+    if settings.accumulation > 1:
+        raise ValueError(
+            f"devices that share batches accumulate no gradients, got accumulation "
+            f"{settings.accumulation}: a batch_size {settings.accumulation} times as "
+            "large does the same, or train without --strategy"
+        )
 
 
 @contextmanager
@@ -46,8 +64,7 @@ def spread(
         yield model
         return
     with strategy.scope():
-        copy = keras.models.clone_model(model)
-        copy.set_weights(model.get_weights())
+        copy = copied(model)
     yield copy
     model.set_weights(copy.get_weights())
 
@@ -136,9 +153,8 @@ class _Steps:
         self._tf, self._model = tf, model
         self._strategy = tf.distribute.get_strategy()
         self._worker = worker()
-        compiled = partial(tf.function, reduce_retracing=True, autograph=False)
-        self.train, self.test = compiled(self._train), compiled(self._test)
-        self.agree = compiled(lambda: self._strategy.run(self._agreed))
+        self.train, self.test = _compiled(self._train), _compiled(self._test)
+        self.agree = _compiled(lambda: self._strategy.run(self._agreed))
 
     def make_metrics(self, batch):
         """Lets Keras make its metrics, which it does in the first step it computes."""
@@ -175,3 +191,16 @@ class _Steps:
             if keras.backend.is_float_dtype(variable.dtype):
                 here = self._tf.identity(variable.value)
                 variable.assign(context.all_reduce("MEAN", here))
+
+
+def _compiled(function):
+    import tensorflow as tf
+
+    step = tf.function(function, reduce_retracing=True, autograph=False)
+
+    def call(*batch):
+        # Each training compiles its own, which TensorFlow takes for a mistake.
+        with nullcontext() if step.experimental_get_tracing_count() else quiet():
+            return step(*batch)
+
+    return call

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from compression.copies import derive_state
 from compression.export.archive.config_packing import packed
-from compression.graph import all_layers
 
 # What runs code of the file's, or reads files that it names.
 REFUSED = (
@@ -55,9 +55,7 @@ def rebuilt(
         pass
     for variable, value in zip(model.weights, weights, strict=True):
         variable.assign(value)
-    for layer in all_layers(model):
-        if hasattr(layer, "finalize_state"):  # Normalization keeps more than weights
-            layer.finalize_state()
+    derive_state(model)
     return model
 
 

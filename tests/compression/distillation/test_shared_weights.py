@@ -38,7 +38,7 @@ def distiller(student, teacher):
 def test_a_teacher_that_would_be_changed_is_refused():
     shared = backbone()
     with pytest.raises(
-        ValueError, match=r"'s' shares .*\['bn', 'conv'\].* teacher 't'.*clone_model"
+        ValueError, match=r"'s' shares .*\['bn', 'conv'\].* teacher 't'.*copied"
     ):
         distiller(net("s", shared), net("t", shared))
     made = Distiller(net("s", shared), losses=[SoftTargets()], label_weight=0.5)
