@@ -54,6 +54,11 @@ limbeck bench compression
 limbeck bench compression --only lenet5_caffe --seeds 5
 limbeck bench compression --quick   # does everything run?
 """
+SCALE_EXAMPLES = """
+limbeck bench scale
+limbeck bench scale --only 5k,60k --json
+limbeck bench scale --quick         # does everything run?
+"""
 EXAMPLES = """
 limbeck bench nets                  # training and inference
 limbeck bench distill               # distillation
@@ -63,6 +68,7 @@ limbeck bench input                 # images on their way to the net
 limbeck bench runtimes              # one image in each runtime
 limbeck bench archive               # bytes of pruned and clustered weights
 limbeck bench compression           # nets made small by limbeck and by tfmot
+limbeck bench scale                 # many images, many classes
 """
 
 
@@ -175,6 +181,18 @@ def add(commands):
     _add_threads_options(compression)
     _add_output_options(compression)
     compression.set_defaults(run=_compression)
+    scale = kinds.add_parser(
+        "scale",
+        help="what an image costs among 5,000 and among 600,000",
+        description="Folders of up to 600,000 images and 1,000 classes are read, "
+        "trained on, shown to a teacher, measured: seconds an image, and memory. Some "
+        "minutes on two cores.",
+        examples=SCALE_EXAMPLES,
+    )
+    scale.add_argument("--only", metavar="A,B", help="sizes (all)")
+    _add_threads_options(scale)
+    _add_output_options(scale)
+    scale.set_defaults(run=_scale, rounds=None)
 
 
 def _add_turns_options(command):
@@ -267,6 +285,13 @@ def _compression(options):
 
     benchmark = partial(compression.run, names(options.only))
     _show(benchmark, compression_table.as_text, options)
+
+
+def _scale(options):
+    start_tensorflow()
+    from experiments.benchmarks import scale, scale_table
+
+    _show(partial(scale.run, names(options.only)), scale_table.as_text, options)
 
 
 def _show(benchmark, as_text, options, *, on_threads=True):

@@ -26,7 +26,12 @@ def test_the_demo_as_it_stands(asked):
     (recipe, out, options), shown = asked
     assert recipe == RECIPE
     assert out == shown == Path("runs/demo-mnist5k")
-    assert options == {"seeds": range(1), "stages": None, "command": "limbeck demo"}
+    assert options == {
+        "seeds": range(1),
+        "stages": None,
+        "command": "limbeck demo",
+        "strategy": None,
+    }
 
 
 def test_every_option_of_a_run(asked, tmp_path):

@@ -99,6 +99,7 @@ def shared(tmp_path_factory):
     return out, take_part(out)
 
 
+@pytest.mark.slow
 def test_rows_are_those_of_a_run_by_itself(serial, shared):
     out, found = shared
     assert found.finished == {*NAMES, "report"} and not found.failed
@@ -111,6 +112,7 @@ def test_rows_are_those_of_a_run_by_itself(serial, shared):
     assert "claims" not in left and not list(out.rglob("*.error.json"))
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_only_looked_at(shared, capsys):
     out, _ = shared
     before = {path: path.stat().st_mtime_ns for path in out.rglob("model.*")}
@@ -121,6 +123,7 @@ def test_a_finished_run_is_only_looked_at(shared, capsys):
     run(RECIPE, out, seeds=SEEDS)  # and by itself likewise
 
 
+@pytest.mark.slow
 def test_the_report_is_written_when_there_are_other_rows(shared):
     out, _ = shared
     folder, written = RunFolder(out), []

@@ -49,31 +49,16 @@ def furthest(one, other):
     )
 
 
-@pytest.fixture(scope="module")
-def mirrored(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("mirrored")
-    ended(process("mirrored:2", folder, ["plain", "pruned"]))
-    return folder
-
-
-@pytest.mark.parametrize("case", ["plain", "pruned"])
-def test_two_devices_train_what_one_trains(mirrored, case):
+def test_two_devices_train_and_prune_as_one_does(tmp_path):
+    ended(process("mirrored:2", tmp_path, ["pruned"]))
     alone, shared = (
-        weights(mirrored, f"{case}-alone"),
-        weights(mirrored, f"{case}-shared"),
+        weights(tmp_path, f"pruned-{kind}") for kind in ("alone", "shared")
     )
     assert furthest(alone, shared) < SAME
-
-
-def test_they_prune_the_same_weights(mirrored):
-    alone, shared = (
-        weights(mirrored, f"pruned-{kind}") for kind in ("alone", "shared")
-    )
     kernels = [path for path in alone if path.endswith("kernel")]
     for path in kernels:
         np.testing.assert_array_equal(alone[path] == 0, shared[path] == 0)
-    pruned = [np.mean(shared[path] == 0) for path in kernels]
-    assert max(pruned) > 0.3
+    assert max(np.mean(shared[path] == 0) for path in kernels) > 0.3
 
 
 def cluster(index, ports):
@@ -93,9 +78,12 @@ def free_ports(count):
 
 
 @pytest.mark.slow
-def test_averaged_weights_too(tmp_path):
-    ended(process("mirrored:2", tmp_path, ["swa"]))
-    alone, shared = (weights(tmp_path, f"swa-{kind}") for kind in ("alone", "shared"))
+@pytest.mark.parametrize("case", ["plain", "swa"])
+def test_so_without_a_mask_and_with_averaged_weights(case, tmp_path):
+    ended(process("mirrored:2", tmp_path, [case]))
+    alone, shared = (
+        weights(tmp_path, f"{case}-{kind}") for kind in ("alone", "shared")
+    )
     assert furthest(alone, shared) < SAME
 
 

@@ -1,0 +1,120 @@
+"""The parts of `limbeck bench scale` on one folder of images, in a process of its own.
+
+    python -m experiments.benchmarks.scale_process JOB
+
+Prints a JSON object: for each part the images that it went through and its seconds, and
+the memory that the process had taken at most by its end.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+import architectures
+from compression import export, measure, pruning
+from experiments.data import load, pipeline
+from experiments.data.augment import Augment
+from experiments.runs.environment import peak_memory
+from experiments.stages.teacher_cache import cached_teacher
+from experiments.training.fit import fit
+from experiments.training.optimizers import LabelLoss
+from experiments.training.settings import Training
+
+SHIFTED = Augment(pad=2, flip=False)
+EPOCHS = 2  # the second is timed: the first one compiles the step
+
+
+def main(job: dict[str, Any]) -> dict[str, Any]:
+    """The figures of all parts.
+
+    Args:
+        job: "folder", "threads" of TensorFlow or None, and "batch".
+    """
+    import tensorflow as tf
+
+    if job["threads"]:
+        tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
+        tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
+    parts = {}
+
+    def timed(name, images, call):
+        began = time.perf_counter()
+        found = call()
+        seconds = time.perf_counter() - began
+        parts[name] = {
+            "images": images,
+            "seconds": seconds if found is None else found,
+            **peak_memory(),
+        }
+
+    began = time.perf_counter()
+    data = load(f"folder:{job['folder']}", image_size=28)
+    seconds = time.perf_counter() - began
+    images = data.train.size + data.validation.size + data.test.size
+    timed("read", images, lambda: seconds)
+    keras.utils.set_random_seed(0)
+    net = architectures.build(
+        "resnet20",
+        input_shape=data.image_shape,
+        classes=len(data.class_names),
+        width=0.25,
+    )
+    with tempfile.TemporaryDirectory() as home:
+        home = Path(home)
+        steps = pipeline.steps_per_epoch(data, job["batch"])
+        shown = steps * min(job["batch"], data.train.size)
+        timed("train", shown, lambda: _train(net, data, job["batch"], home))
+        seen = data.train.size + data.validation.size
+        timed("cache", seen, lambda: _cache(net, data, home))
+        file = home / "net.tflite"
+        export.litert(net, file)
+        timed("measure", data.test.size, lambda: _measure(file, data))
+    timed("plan", 1, lambda: _plan(net))
+    return {"parts": parts, "in_memory": data.train.in_memory}
+
+
+def _train(net, data, batch_size, home):
+    clock = _Clock()
+    fit(
+        net,
+        lambda epoch: pipeline.training_batches(
+            data, batch_size=batch_size, seed=0, augment=SHIFTED, first_epoch=epoch
+        ),
+        pipeline.evaluation_batches(data, "validation"),
+        Training(epochs=EPOCHS, batch_size=batch_size),
+        loss=LabelLoss(),
+        checkpoint=home / "checkpoint.npz",
+        callbacks=[clock],
+    )
+    return clock.seconds
+
+
+class _Clock(keras.callbacks.Callback):
+    """How long the steps of the last epoch took."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._began = time.perf_counter()
+
+    def on_test_begin(self, logs=None):
+        self.seconds = time.perf_counter() - self._began
+
+
+def _cache(net, data, home):
+    cached_teacher(net, data, views=1, seed=0, augment=SHIFTED, root=home / "cache")
+
+
+def _measure(file, data):
+    measure.logits(file, pipeline.evaluation_batches(data, "test"))
+
+
+def _plan(net):
+    pruning.plan_channels(net, macs=0.5)
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(json.loads(sys.argv[1]))))
