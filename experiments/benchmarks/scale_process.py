@@ -19,8 +19,9 @@ import architectures
 from compression import export, measure, pruning
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
+from experiments.data.pipeline import first_batches
 from experiments.runs.environment import peak_memory
-from experiments.stages.teacher_cache import cached_teacher
+from experiments.stages.teacher_cache import BATCH, cached_teacher
 from experiments.training.fit import fit
 from experiments.training.optimizers import LabelLoss
 from experiments.training.settings import Training
@@ -69,10 +70,12 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         steps = pipeline.steps_per_epoch(data, job["batch"])
         shown = steps * min(job["batch"], data.train.size)
         timed("train", shown, lambda: _train(net, data, job["batch"], home))
+        _warm_up(net, data)
         seen = data.train.size + data.validation.size
         timed("cache", seen, lambda: _cache(net, data, home))
         file = home / "net.tflite"
         export.litert(net, file)
+        measure.logits(file, first_batches(data, "validation", 1))
         timed("measure", data.test.size, lambda: _measure(file, data))
     timed("plan", 1, lambda: _plan(net))
     return {"parts": parts, "in_memory": data.train.in_memory}
@@ -102,6 +105,12 @@ class _Clock(keras.callbacks.Callback):
 
     def on_test_begin(self, logs=None):
         self.seconds = time.perf_counter() - self._began
+
+
+def _warm_up(net, data):
+    """A pass of few images: what is compiled, is compiled before."""
+    [(images, _), *_] = first_batches(data, "train", BATCH, batch_size=BATCH)
+    net.predict_on_batch(images)
 
 
 def _cache(net, data, home):
