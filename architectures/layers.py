@@ -19,12 +19,15 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable and mask is None and self._fuses(inputs)):
-            before = self.momentum * ops.cast(self.moving_variance, "float32")
-            outputs = super().call(inputs, training=training, mask=mask)
-            if training and self.trainable and mask is None and self.synchronized:
-                self._take_unbiased(before, self._replicas() * ops.size(inputs))
+        if not (training and self.trainable and mask is None):
+            return super().call(inputs, training=training, mask=mask)
+        if self.synchronized:
+            kept = self.momentum * ops.cast(self.moving_variance, "float32")
+            outputs = super().call(inputs, training=True)
+            self._take_unbiased(kept, self._replicas() * ops.size(inputs))
             return outputs
+        if not self._fuses(inputs):
+            return super().call(inputs, training=True)
         import tensorflow as tf  # only where it is the backend: the room is Keras's
 
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -69,7 +72,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             and self.scale
             and self.center
             and not self.renorm
-            and not self.synchronized
             and keras.backend.standardize_dtype(inputs.dtype) != "float64"
         )
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras import layers, ops
 
 from compression.graph import all_layers
+from compression.overrides import overridden
 from compression.quantization.fake_quantize import (
     fake_quantize_weights,
     largest_weights,
@@ -185,18 +186,16 @@ class FreezingBatchNormalization(layers.BatchNormalization):
         ]
         wide = ops.cast(x, "float32")
         kept = self.momentum
-        by_batch = self._by_batch
-        if self.synchronized:  # devices exchange sums, which none may do in a branch
-            ready = self._by_whole_batch(wide)
-            by_batch = lambda x: ready  # noqa: E731
         if self.freeze_after is None:
-            found, *batch = by_batch(wide)
+            found, *batch = self._by_batch(wide)
         else:
             frozen = self.steps >= self.freeze_after
+            # Devices exchange sums, which none may do in a branch.
+            ready = self._by_batch(wide) if self.synchronized else None
             found, *batch = ops.cond(
                 frozen,
                 lambda: (self._normalised(wide, *moving), *moving),
-                lambda: by_batch(wide),
+                lambda: ready or self._by_batch(wide),
             )
             kept = ops.where(frozen, 1.0, kept)
         self.moving_mean.assign(kept * moving[0] + (1 - kept) * batch[0])
@@ -207,6 +206,7 @@ class FreezingBatchNormalization(layers.BatchNormalization):
     def _by_batch(self, x):
         """(outputs, mean, variance) of a batch, float32; the variance is biased."""
         fuses = keras.backend.backend() == "tensorflow" and len(x.shape) == 4
+        fuses = fuses and not self.synchronized
         if not (fuses and self.axis in (-1, 3) and self.scale and self.center):
             return self._by_whole_batch(x)
         import tensorflow as tf  # only where it is the backend
@@ -270,7 +270,6 @@ TWINS = {
     layers.Conv2DTranspose: QuantizedConv2DTranspose,
     layers.Dense: QuantizedDense,
 }
-COMPUTING = ("call", "convolution_op", "kernel")  # what a layer may override
 
 
 def twin_of(
@@ -301,9 +300,6 @@ def twin_class(layer: keras.Layer) -> type | None:
 def _computes_as(layer):
     """The class of Keras's own that computes the same; None where none does."""
     for original in TWINS:
-        if isinstance(layer, original) and all(
-            getattr(type(layer), name, None) is getattr(original, name, None)
-            for name in COMPUTING
-        ):
+        if isinstance(layer, original) and overridden(type(layer)) is None:
             return original
     return None

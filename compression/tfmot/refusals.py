@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 import keras
 
+from compression.one_line import in_one_line
+
 
 @contextmanager
 def naming_the_layer(model: keras.Model, verb: str, ours: str) -> Iterator[None]:
@@ -22,7 +24,7 @@ def naming_the_layer(model: keras.Model, verb: str, ours: str) -> Iterator[None]
     try:
         yield
     except Exception as error:  # of many kinds, some from deep inside tf_keras
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         raise ValueError(
             f"tfmot {verb} no net like {model.name!r}: {_first_sentence(reason)}; "
             f"exempt the layer, or use limbeck's own {ours}"

@@ -17,6 +17,7 @@ import keras
 
 import architectures
 from compression import export, measure, pruning
+from experiments.benchmarks.setting import set_threads
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
 from experiments.data.pipeline import first_batches
@@ -36,11 +37,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     Args:
         job: "folder", "threads" of TensorFlow or None, and "batch".
     """
-    import tensorflow as tf
-
-    if job["threads"]:
-        tf.config.threading.set_intra_op_parallelism_threads(job["threads"])
-        tf.config.threading.set_inter_op_parallelism_threads(job["threads"])
+    set_threads(job["threads"], with_torch=False)
     parts = {}
 
     def timed(name, images, call):

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 
+from compression.one_line import in_one_line
 from experiments.cli import (
     bench,
     cluster,
@@ -145,7 +146,7 @@ def _is_expected(error):
 def _in_one_line(error):
     if isinstance(error, MemoryError):
         return f"out of memory {error}".strip()
-    return " ".join(str(error).split()) or type(error).__name__
+    return in_one_line(error)
 
 
 def parser() -> Parser:

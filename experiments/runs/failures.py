@@ -8,6 +8,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from compression.one_line import in_one_line
 from experiments.files import read_json, write_json
 from experiments.runs import contents
 from experiments.runs.holder import this_process
@@ -36,8 +37,3 @@ def kept(path: Path) -> dict[str, Any] | None:
         return read_json(path, contents.Failure, way_out="delete it to try again")
     except FileNotFoundError:
         return None
-
-
-def in_one_line(error: BaseException) -> str:
-    """The message, or the kind of an error that has none."""
-    return " ".join(str(error).split()) or type(error).__name__

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from compression.one_line import in_one_line
 from experiments.runs import failures
 from experiments.runs.claims import Claims
 from experiments.runs.ready import Piece, held_up, ready
@@ -145,7 +146,7 @@ class _Shared:
         except Exception as error:
             failures.keep(piece.error, error)
             self.claims.give_back(piece.name)
-            self.say(f"{piece.words} has failed: {failures.in_one_line(error)}")
+            self.say(f"{piece.words} has failed: {in_one_line(error)}")
             if isinstance(error, OSError | MemoryError):
                 raise
             return

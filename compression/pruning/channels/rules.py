@@ -25,6 +25,7 @@ import numpy as np
 from keras import layers
 
 from compression.graph import Call
+from compression.overrides import overridden
 from compression.pruning.channels.ties import Ties
 
 MADE, ALONG, READ = "made", "along", "read"
@@ -223,7 +224,7 @@ def _dense(passage):
 def _made(passage, outputs, kernels, options):
     """The flow through kernels, a bias and an activation."""
     layer = passage.layer
-    if strange := _overridden(type(layer)):
+    if strange := overridden(type(layer)):
         raise ValueError(
             f"what {passage.what} does to channels is not known, for it has a "
             f"{strange} of its own: give it a method channel_sources(channels), see "
@@ -244,15 +245,6 @@ def _made(passage, outputs, kernels, options):
             passage.ties.keep(passage.channels, why)
             passage.ties.keep(outputs, why)
     return Flow(outputs, tuple(axes), options)
-
-
-def _overridden(kind):
-    """What a subclass of Keras's layer computes in another way; None: nothing."""
-    for name in ("call", "convolution_op", "kernel"):
-        owner = next((each for each in kind.__mro__ if name in vars(each)), keras.Layer)
-        if not owner.__module__.startswith("keras."):
-            return name
-    return None
 
 
 def _mixes(activation):
