@@ -16,6 +16,7 @@ from compression.weights import require_finite_weights
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
 PROBE_IMAGES = 4
+WIDE = 1e3  # no weight of a net that learns is
 
 
 def check_model(model: keras.Model, batch: int | None) -> None:
@@ -88,8 +89,15 @@ def check_file(
     Raises:
         RuntimeError: the file does not do what the model does.
     """
+    try:
+        run = load(file)
+    except ValueError as error:
+        raise RuntimeError(
+            f"{path} is not written: its runtime does not take what {model.name!r} "
+            f"became{_suspect(model)}. {str(error).splitlines()[-1]}"
+        ) from error
     with _full_precision():
-        got = load(file)(probe)
+        got = run(probe)
         expected = of_model(model)(probe)
     if got.shape != expected.shape:
         raise RuntimeError(f"{path} gives {got.shape}, the model {expected.shape}")
@@ -103,6 +111,16 @@ def check_file(
             f"{path} is off by {difference:.2e} of the largest logit, "
             f"more than {TOLERANCE:.0e}"
         )
+
+
+def _suspect(model):
+    """LiteRT's integer kernels refuse weights far wider than the range they lead to."""
+    kernels = [weight for weight in model.weights if len(weight.shape) > 1]
+    found = [(np.abs(k.numpy()).max(initial=0), k.path) for k in kernels]
+    widest, name = max(found, default=(0, ""))
+    if widest < WIDE:
+        return ""
+    return f" (a weight in {name} is {widest:.3g}: did training diverge?)"
 
 
 @contextmanager

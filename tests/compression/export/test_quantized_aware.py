@@ -212,3 +212,17 @@ def test_a_dense_layer_of_more_than_128_mib(tmp_path):
     scale = interpreter(path).get_output_details()[0]["quantization"][0]
     apart = np.abs(export.load(path)(images) - model.predict(images, verbose=0))
     assert apart.max() < 4 * scale
+
+
+def test_weights_too_wide_for_integer_kernels_are_named(tmp_path):
+    x = image = keras.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="first")(x)
+    x = layers.Conv2D(4, 3, activation="relu", name="wild")(x)
+    net = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    images = RNG.normal(size=(16, 8, 8, 3)).astype("float32")
+    quantized = quantize_aware(net, calibration=[images])
+    wild = next(w for w in quantized.weights if w.path.endswith("wild/kernel"))
+    wild.assign(1e7 * wild)  # far beyond what its range of outputs was calibrated to
+    with pytest.raises(RuntimeError, match="wild/kernel is .*did training diverge"):
+        export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert not list(tmp_path.iterdir())
