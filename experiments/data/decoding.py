@@ -118,8 +118,12 @@ def fitted(images: tf.Tensor, size: int) -> tf.Tensor:
     side = tf.minimum(shape[-3], shape[-2])
     top, left = (shape[-3] - side) // 2, (shape[-2] - side) // 2
     square = images[..., top : top + side, left : left + side, :]
-    pixels = tf.image.resize(square, (size, size), antialias=True)
-    return to_uint8(pixels)
+
+    def resized():
+        return to_uint8(tf.image.resize(square, (size, size), antialias=True))
+
+    same = tf.cond(side == size, lambda: square, resized)  # resizing costs more
+    return tf.ensure_shape(same, (*images.shape[:-3], size, size, images.shape[-1]))
 
 
 def window_of(image: tf.Tensor, window: Callable, size: int) -> tf.Tensor:

@@ -33,6 +33,7 @@ from experiments.data.splits import (
 SMALLEST, LARGEST = 28, 64  # px, the range of an image size that nobody chose
 MOST_PIXELS = 2**27  # of one image: 400 MB when decoded; the largest phones take less
 UNREADABLE, TOO_LARGE = 0, -1  # in the place of an image's side
+READ_AT_ONCE = 64
 SHOW_PROGRESS = 2000  # files; checking fewer is over before one wonders
 
 
@@ -164,32 +165,34 @@ def _read_all(
 ) -> np.ndarray:
     """Decodes every file, into `pixels` if there is room; which ones were readable."""
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
-    def read(path):
-        return fitted(decode_rgb_file(path), size)
+    def read(number, path):
+        image = fitted(decode_rgb_file(path), size)
+        # A corner, so that the image is decoded: what nobody asks for, is not.
+        return number, image[0, 0] if pixels is None else image
 
-    def read_one(number: int) -> bool:
-        if sides[number] in (UNREADABLE, TOO_LARGE):
-            return False
-        try:
-            image = read(tf.constant(os.fsencode(paths[number])))
-        except tf.errors.OpError:
-            return False
+    numbers = np.flatnonzero((sides != UNREADABLE) & (sides != TOO_LARGE))
+    names = np.array([os.fsencode(paths[number]) for number in numbers], object)
+    images = tf.data.Dataset.from_tensor_slices((numbers, names.astype(bytes)))
+    images = images.map(read, tf.data.AUTOTUNE, deterministic=False)
+    images = images.ignore_errors().batch(READ_AT_ONCE).prefetch(1)
+    readable = np.zeros(len(paths), bool)
+    for found, decoded in _with_progress(images.as_numpy_iterator(), len(numbers)):
+        readable[found] = True
         if pixels is not None:
-            pixels[number] = image
-        return True
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        results = pool.map(read_one, range(len(paths)))
-        return np.fromiter(_with_progress(results, len(paths)), bool, len(paths))
+            pixels[found] = decoded
+    return readable
 
 
-def _with_progress(results: Iterator[bool], total: int) -> Iterator[bool]:
-    for done, result in enumerate(results, start=1):
-        if total > SHOW_PROGRESS and (done % 500 == 0 or done == total):
-            end = "\n" if done == total else ""
-            print(f"\rchecked {done:,} of {total:,} images", end=end, file=sys.stderr)
-        yield result
+def _with_progress(batches: Iterator[tuple], total: int) -> Iterator[tuple]:
+    done = 0
+    for batch in batches:
+        yield batch
+        before, done = done, done + len(batch[0])
+        if total > SHOW_PROGRESS and (done // 500 > before // 500 or done == total):
+            text = f"\rchecked {done:,} of {total:,} images"
+            print(text, end="", file=sys.stderr, flush=True)
+    if total > SHOW_PROGRESS:
+        print(file=sys.stderr)
 
 
 def _split(
