@@ -62,4 +62,4 @@ def probability(log_odds: np.ndarray) -> np.ndarray:
     It is the least p whose log-odds reach it, once `log_odds` is rounded down to 1/256
     and cut to 12 octaves either way; then cut to `LEAST` and `MOST`.
     """
-    return _probability_table()[(log_odds >> _SHIFT).clip(-_REACH, _REACH) + _REACH]
+    return _probability_table().take((log_odds >> _SHIFT) + _REACH, mode="clip")

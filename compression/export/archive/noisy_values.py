@@ -1,8 +1,9 @@
 """Many weights of which only sign, exponent and a few bits can be guessed: float32s.
 
-`plain_values` learns bit after bit, which takes minutes for millions of weights. Here
-the beginnings of all weights are counted first, the counts are coded, and then every
-bit at once: a beginning's by what was counted, those behind it as they are.
+`plain_values` learns bit after bit, which takes minutes for millions of weights, also
+where it is told how many bits are noise. Here the beginnings of all weights are counted
+first, the counts are coded, and then every bit at once: a beginning's by what was
+counted, those behind it as they are.
 """
 
 import numpy as np
@@ -14,19 +15,19 @@ WIDTH = 31  # bits of a float32's magnitude
 FIRST = 11  # of them: exponent, three bits of the mantissa
 BEHIND = WIDTH - FIRST
 LEAVES = 1 << FIRST + 1  # sign, then the first bits
-FEWEST = 1 << 15  # weights, for which the counts are cheap
+MANY = 1 << 15  # weights, for which the counts are cheap
 CHUNK = 1 << 16
 SPARED = 0.25  # bits of a weight that it may cost not to guess those behind
+CHANCE = BEHIND / (2 * np.log(2))  # bits that chance alone seems to spare, of a tensor
 
 
 def is_noisy(keys: np.ndarray) -> bool:
     """Whether the values of a float32 tensor, by their keys, are such weights."""
-    if len(keys) < FEWEST:
-        return False
     sizes = magnitudes(keys)
     ones = np.array([(sizes >> bit & 1).mean() for bit in range(BEHIND)])
     shares = np.stack([ones, 1 - ones]).clip(1e-9)
-    return bool(BEHIND + (shares * np.log2(shares)).sum() < SPARED)
+    spared = BEHIND + (shares * np.log2(shares)).sum()
+    return bool(len(keys) * (spared - SPARED) < CHANCE)
 
 
 def code(coder, count: int, keys: np.ndarray | None, numbers) -> np.ndarray:

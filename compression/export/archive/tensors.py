@@ -20,6 +20,7 @@ from compression.export.archive.shared_values import SharedValues
 CONSTANT, PLAIN, SHARED, STEPS = range(4)
 ZEROS = 4  # is added where zeros are told apart first
 NOISY = 2 * ZEROS  # and without zeros or, plus 1, with them
+FEW_NOISY = NOISY + 2  # likewise
 MOST_VALUES = 1 << 12
 TABLE_BITS = 20  # about what a shared value costs in the table
 
@@ -61,8 +62,8 @@ class Tensors:
         way = self._number(None if keys is None else _way(keys, dtype), "header")
         kind, has_zeros = way % ZEROS, way >= ZEROS
         if way >= NOISY:
-            kind, has_zeros = NOISY, way > NOISY
-        if way > NOISY + 1 or (kind == NOISY and dtype != "float32"):
+            kind, has_zeros = NOISY + (way - NOISY) // 2 * 2, way % 2 > 0
+        if kind > FEW_NOISY or (kind >= NOISY and dtype != "float32"):
             raise ValueError(f"its weights are coded in no way that exists, {way}")
         if kind == CONSTANT:
             sole = None if keys is None else keys.reshape(-1)[:1]
@@ -90,18 +91,19 @@ class Tensors:
         if kind == NOISY:
             self._say("values")
             found = noisy_values.code(self._coder, count, values, self._table)
-        elif kind == PLAIN:
-            found = self._values_plain(dtype, count, values)
+        elif kind in (PLAIN, FEW_NOISY):
+            noise = noisy_values.BEHIND if kind == FEW_NOISY else 0
+            found = self._values_plain(dtype, count, values, noise)
         else:
             found = self._values_shared(kind, nonzero, dtype, values)
         keys = np.zeros(turned.shape, np.int64)
         keys[turned] = found
         return keys.transpose(1, 0, 2).reshape(shape)
 
-    def _values_plain(self, dtype, count, values):
+    def _values_plain(self, dtype, count, values, noise=0):
         self._say("values")
         coder = self._plain.setdefault(dtype, PlainValues(WIDTHS[dtype]))
-        return coder.code(self._coder, count, values)
+        return coder.code(self._coder, count, values, noise)
 
     def _values_shared(self, kind, nonzero, dtype, values):
         table = None if values is None else np.unique(values)
@@ -243,7 +245,8 @@ def _way(keys, dtype):
     if len(table) <= MOST_VALUES and cost < narrow:
         return zeros + SHARED
     if dtype == "float32" and noisy_values.is_noisy(values):
-        return NOISY + bool(zeros)
+        noisy = NOISY if len(values) >= noisy_values.MANY else FEW_NOISY
+        return noisy + bool(zeros)
     return zeros + PLAIN
 
 

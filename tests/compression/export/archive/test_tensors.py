@@ -9,8 +9,17 @@ from hypothesis.extra import numpy as hnp
 
 from compression.export.archive import bits
 from compression.export.archive.keys import WIDTHS, from_keys, numpy_dtype, to_keys
-from compression.export.archive.range_coder import Reader, Writer
-from compression.export.archive.tensors import NOISY, Tensors, _way, multiples, step_of
+from compression.export.archive.plain_values import PlainValues
+from compression.export.archive.range_coder import Meter, Reader, Writer
+from compression.export.archive.tensors import (
+    FEW_NOISY,
+    NOISY,
+    PLAIN,
+    Tensors,
+    _way,
+    multiples,
+    step_of,
+)
 
 SHAPES = hnp.array_shapes(min_dims=0, max_dims=5, min_side=0, max_side=6)
 
@@ -165,7 +174,30 @@ def test_many_floats_that_were_rounded_are_coded_bit_by_bit():
     noise = np.random.default_rng(0).normal(size=(256, 256)).astype("f4")
     half = noise.astype(np.float16).astype("f4")
     assert _way(to_keys(half), "float32") != NOISY
-    assert _way(to_keys(noise[:100]), "float32") != NOISY  # too few
+
+
+@pytest.mark.parametrize("count", [64, 1000, 5000])
+def test_a_few_floats_are_guessed_down_to_their_noise(count):
+    noise = np.random.default_rng(0).normal(size=count).astype("f4")
+    assert _way(to_keys(noise), "float32") == FEW_NOISY
+    holes = noise.copy()
+    holes[::3] = 0
+    assert _way(to_keys(holes), "float32") == FEW_NOISY + 1
+    there_and_back(noise, holes, -np.abs(noise))
+    meter = Meter()
+    PlainValues(31).code(meter, count, to_keys(noise))
+    assert bits([noise])["values"] < 1.01 * meter.bits[""] + 8
+
+
+def test_a_few_floats_that_are_no_noise_are_guessed_to_the_end():
+    noise = np.random.default_rng(0).normal(size=1000).astype("f4")
+    half = noise.astype(ml_dtypes.bfloat16).astype("f4")
+    assert _way(to_keys(half), "float32") < NOISY
+    assert _way(to_keys(noise[:3]), "float32") == PLAIN  # it may be chance
+    with pytest.raises(ValueError, match="no way that exists, 10"):
+        writer = Writer()
+        Tensors(writer).code(noise.shape, "float32", noise)
+        Tensors(Reader(writer.content())).code((1000,), "int32")
 
 
 def test_counts_of_other_weights_are_refused():
