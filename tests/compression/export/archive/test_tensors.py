@@ -14,7 +14,6 @@ from compression.export.archive.range_coder import Meter, Reader, Writer
 from compression.export.archive.tensors import (
     FEW_NOISY,
     NOISY,
-    PLAIN,
     Tensors,
     _way,
     multiples,
@@ -193,7 +192,7 @@ def test_a_few_floats_that_are_no_noise_are_guessed_to_the_end():
     noise = np.random.default_rng(0).normal(size=1000).astype("f4")
     half = noise.astype(ml_dtypes.bfloat16).astype("f4")
     assert _way(to_keys(half), "float32") < NOISY
-    assert _way(to_keys(noise[:3]), "float32") == PLAIN  # it may be chance
+    assert _way(to_keys(noise[:3]), "float32") < NOISY  # it may be chance
     with pytest.raises(ValueError, match="no way that exists, 10"):
         writer = Writer()
         Tensors(writer).code(noise.shape, "float32", noise)
