@@ -14,6 +14,7 @@ EXAMPLES = """
 limbeck compress net.keras --data folder:photos --max-drop 0.5
 limbeck compress net.keras --data cifar10 --bytes 50k --hours 2
 limbeck compress net.keras --data mnist5k --arena 16k --bytes 16k
+limbeck compress net.keras --data cifar10 --zipped 50k  # in an app's package
 """
 HOURS = 1.0
 
@@ -23,11 +24,11 @@ def add(commands):
         "compress",
         help="search for a small net in place of a .keras model, and train it",
         description="Cuts channels of the model, tries students that it teaches and "
-        "weights of 8 or 4 bits, trains the best candidate in full, and writes "
-        "net.tflite, net.h and net.deploy.json into the run folder. With limits on "
-        "the file the most accurate one that meets them is taken, with --max-drop the "
-        "smallest that keeps it. Choices are made on validation images. The same "
-        "command goes on where it was interrupted.",
+        "weights of 8 or 4 bits (with --zipped, many of them zero), trains the best "
+        "candidate in full, and writes net.tflite, net.h and net.deploy.json into the "
+        "run folder. With limits on the file the most accurate one that meets them is "
+        "taken, with --max-drop the smallest that keeps it. Choices are made on "
+        "validation images. The same command goes on where it was interrupted.",
         examples=EXAMPLES,
     )
     command.add_argument(
@@ -42,6 +43,7 @@ def add(commands):
     )
     for name, unit, what in (
         ("bytes", "bytes", "of the .tflite file, as 200k or 64KiB"),
+        ("zipped", "bytes", "likewise after deflate: many weights may be zero"),
         ("latency", "latency", "of one image on this machine, as 5ms"),
         ("arena", "bytes", "RAM in TensorFlow Lite Micro, as 64k"),
     ):
@@ -106,6 +108,7 @@ def run(options):
         arena_bytes=whole(options.arena),
         macs=_macs(options),
         max_drop=options.max_drop,
+        bytes_zipped=whole(options.zipped),
     )
     request = Request(
         model=File(str(options.model)),
@@ -144,6 +147,8 @@ def _macs(options):
 def as_text(found) -> str:
     """What came of it, for a person; `found` is a `Compressed`."""
     arena = "" if found.arena_bytes is None else f", {found.arena_bytes:,} of RAM"
+    if found.bytes_zipped is not None:
+        arena = f", {found.bytes_zipped:,} zipped{arena}"
     lines = [
         f"{found.words}: {found.why}",
         f"{found.bytes:,} bytes, {found.latency_ms:.3f} ms{arena}, {found.macs:,} MACs",

@@ -11,6 +11,7 @@ TITLE = "What was tried"
 COSTS = {  # key -> its word, the axis, the unit of ticks
     "bytes": ("bytes", "bytes of the int8 file (log)", "B"),
     "latency_ms": ("latency", "latency of one image, ms (log)", None),
+    "bytes_zipped": ("zipped", "bytes of the int8 file, zipped (log)", "B"),
 }
 SIZE = 440, 310  # points
 UNTRAINED = "untrained"
@@ -37,6 +38,9 @@ def table(found: Mapping[str, Any]) -> Table:
     ]
     if any(row["arena_bytes"] for row in rows):
         columns.append(Column("arena", lambda row: units.count(row["arena_bytes"])))
+    if any(row.get("bytes_zipped") for row in rows):
+        zipped = Column("zipped", lambda row: units.count(row["bytes_zipped"]))
+        columns.insert(4, zipped)
     before = f"{few} more were judged before any training. " if few else ""
     return tabulate(TITLE, columns, rows, [before + NOTE])
 
@@ -54,11 +58,12 @@ def words(found: Mapping[str, Any]) -> Sequence[str]:
 
 
 def pictures(found: Mapping[str, Any]) -> list[str]:
-    """Accuracy against bytes and latency, one SVG each."""
+    """Accuracy against bytes and latency, and zipped bytes where asked, an SVG each."""
     rows = [row for row in found["tried"] if row["top1"] is not None]
     if len(rows) < 2:
         return []
-    return [_picture(rows, found["reference"], cost) for cost in COSTS]
+    known = [cost for cost in COSTS if all(row.get(cost) for row in rows)]
+    return [_picture(rows, found["reference"], cost) for cost in known]
 
 
 def _picture(rows, reference, cost):

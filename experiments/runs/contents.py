@@ -193,8 +193,8 @@ class Record(TypedDict):
     rows: list[Row]
 
 
-class Candidate(TypedDict):
-    """One of search/found.json's."""
+class CandidateBefore(TypedDict):
+    """One of search/found.json's, before zipped bytes could be limited."""
 
     what: str
     how: str
@@ -203,6 +203,10 @@ class Candidate(TypedDict):
     latency_ms: Number
     macs: Count
     arena_bytes: Count | None
+
+
+class Candidate(CandidateBefore, total=False):
+    bytes_zipped: Count | None
 
 
 class Found(TypedDict):

@@ -6,12 +6,15 @@ from typing import Any
 import keras
 
 from compression import measure, pruning
+from compression.copies import copied
 from compression.graph import all_layers
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
+from experiments.search.limits import Limits
 from experiments.stages.channels import Channels
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
+from experiments.stages.prune import Prune, zeros
 from experiments.stages.quantize_aware import QuantizeAware
 from experiments.stages.teaching import Teaching
 from experiments.stages.training_stage import TrainingStage
@@ -28,6 +31,7 @@ STUDENTS = {  # nets that take a width, and what suits narrow ones
 }
 STUDENT_SIDES = (28, 64)  # pixels of the images that these nets are made for
 WIDTHS = (1 / 32, 1.0)  # of students
+SPARSITIES = (0.0, 0.5, 0.7, 0.8, 0.9)  # where zipped bytes are limited
 FLOOR = 0.02  # of a group's channels that stay: searches look further than people do
 IMAGES, BATCH = 512, 128  # of train, by which channels are ranked and repaired
 
@@ -43,6 +47,7 @@ class Candidate:
         budget: one of BUDGETS.
         saliency: by which channels are ranked.
         bits: of the weights in the file, 8 or 4.
+        sparsity: fraction of its weights that are zero.
     """
 
     net: str | None = None
@@ -51,6 +56,7 @@ class Candidate:
     budget: str = "macs"
     saliency: str = "l2"
     bits: int = 8
+    sparsity: float = 0.0
 
     def __post_init__(self):
         check_types(self)
@@ -59,6 +65,8 @@ class Candidate:
     def words(self) -> str:
         """What it is, for a table."""
         bits = "" if self.bits == 8 else f", weights of {self.bits} bits"
+        if self.sparsity:
+            bits = f", {zeros(self.sparsity)} zeros{bits}"
         student = f"{self.net} of width {self.width:.3g}"
         if self.keep == 1:
             return f"{student if self.net else 'the model whole'}{bits}"
@@ -82,6 +90,12 @@ class Candidate:
         Raises:
             ValueError: a net cannot lose so much, or take the images.
         """
+        net = self._cut(model, data, repaired=repaired)
+        if not self.sparsity:
+            return net
+        return _with_zeros(copied(net) if net is model else net, self.sparsity)
+
+    def _cut(self, model, data, *, repaired):
         if self.net is not None:
             model = self._net().built(data)
         if self.keep == 1:
@@ -105,8 +119,21 @@ class Candidate:
         """The stages that train it, the last one of that name; the model teaches.
 
         A student that is cut learns whole for one half of the epochs, cut for the
-        other.
+        other. Likewise a net that shall have zeros, dense for the first half; the
+        given one was trained before.
         """
+        if not self.sparsity:
+            return self._dense(name, settings, teaching)
+        before, start = (), GIVEN
+        if self.net or self.keep < 1:
+            start = f"{name}_dense"
+            settings = replace(settings, epochs=max(1, settings.epochs // 2))
+            before = self._dense(start, settings, teaching)
+            before = (*before[:-1], replace(before[-1], exports=()))
+        prune = Prune(name, start, settings, teaching, sparsity=self.sparsity)
+        return (*before, prune)
+
+    def _dense(self, name, settings, teaching):
         how: dict[str, Any] = {"training": settings, "teaching": teaching}
         if self.keep == 1:
             return (Distill(name, self._net() if self.net else GIVEN, **how),)
@@ -144,7 +171,10 @@ class Candidate:
         self, name: str, start: str, settings: Training, teaching: Teaching
     ) -> QuantizeAware:
         """The stage that goes on training it with the rounding of its file."""
-        return QuantizeAware(name, start, settings, teaching, bits=self.bits)
+        kept = self.sparsity > 0
+        return QuantizeAware(
+            name, start, settings, teaching, bits=self.bits, keep_zeros=kept
+        )
 
     def _net(self):
         return _student(self.net, self.width)
@@ -172,6 +202,21 @@ def saliencies_for(model: keras.Model) -> tuple[str, ...]:
         isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model)
     )
     return tuple(name for name in SALIENCIES if normed or name != "batch_norm")
+
+
+def sparsities_for(limits: Limits) -> tuple[float, ...]:
+    """How many zeros nets may have: they count in zipped bytes alone."""
+    return SPARSITIES[:1] if limits.bytes_zipped is None else SPARSITIES
+
+
+def _with_zeros(net, sparsity):
+    """`net`, its smallest weights set to zero, as `Prune` chooses them."""
+    kernels = pruning.Prune(pruning.ConstantSparsity(sparsity)).chosen(net)
+    values = [kernel.numpy() for kernel in kernels]
+    masks = pruning.magnitude_masks(values, sparsity)
+    for kernel, value, mask in zip(kernels, values, masks, strict=True):
+        kernel.assign(value * mask)
+    return net
 
 
 def _student(name, width):

@@ -33,7 +33,7 @@ def to_train(tried: Sequence[Tried], limits: Limits, reference: float) -> Tried 
     asked = [each for each in tried if each.result is not None]
     if not asked:
         return None
-    best = max(asked, key=lambda each: (each.result.top1, -each.cost.bytes))
+    best = max(asked, key=lambda each: (each.result.top1, -limits.size(each.cost)))
     if limits.max_drop is None:
         return best
     within = [
@@ -41,7 +41,7 @@ def to_train(tried: Sequence[Tried], limits: Limits, reference: float) -> Tried 
         for each in asked
         if (1 - GAIN) * (reference - each.result.top1) <= limits.max_drop / 100
     ]
-    return min(within, key=lambda each: each.cost.bytes, default=best)
+    return min(within, key=lambda each: limits.size(each.cost), default=best)
 
 
 def best_file(files: Sequence[Written], limits: Limits, reference: float) -> Choice:
@@ -62,7 +62,7 @@ def best_file(files: Sequence[Written], limits: Limits, reference: float) -> Cho
             f"no file meets the limits: the nearest, {nearest.candidate.words}, takes "
             f"{limits.tightest(nearest.cost)}"
         )
-    best = max(fitting, key=lambda file: (file.top1, -file.cost.bytes))
+    best = max(fitting, key=lambda file: (file.top1, -limits.size(file.cost)))
     if limits.max_drop is None:
         return Choice(best, f"the most accurate of {len(fitting)} files that fit")
     kept = [
@@ -78,7 +78,7 @@ def best_file(files: Sequence[Written], limits: Limits, reference: float) -> Cho
             f"{best.cost.bytes:,} bytes; give more --hours, a larger limit or a "
             "larger --max-drop"
         )
-    smallest = min(kept, key=lambda file: (file.cost.bytes, -file.top1))
+    smallest = min(kept, key=lambda file: (limits.size(file.cost), -file.top1))
     return Choice(
         smallest,
         f"the smallest of {len(kept)} files that lose at most {limits.max_drop:g} "

@@ -37,7 +37,8 @@ class Compressed:
             beside it.
         words: what it is.
         why: it was taken.
-        bytes, latency_ms, macs, arena_bytes: what it takes.
+        bytes, latency_ms, macs, arena_bytes, bytes_zipped: what it takes; the last two
+            where they were limited.
         validation_top1: of the file; it was chosen by that.
         test_top1: of the file, looked at once.
         model_top1: of the given model, on the same test images.
@@ -55,6 +56,7 @@ class Compressed:
     test_top1: float
     model_top1: float
     steps: tuple[str, ...]
+    bytes_zipped: int | None = None
 
 
 def compress(  # noqa: PLR0913, a limit each
@@ -66,6 +68,7 @@ def compress(  # noqa: PLR0913, a limit each
     latency_ms: float | None = None,
     arena_bytes: int | None = None,
     macs: int | None = None,
+    bytes_zipped: int | None = None,
     hours: float = 1.0,
     out: str | Path = "runs/compress",
     seed: int = 0,
@@ -75,7 +78,8 @@ def compress(  # noqa: PLR0913, a limit each
     """Search for a small net in place of `model`, train it and write its int8 file.
 
     What is searched: which channels the model can lose (budget, saliency), students of
-    the catalogue that it teaches, weights of 8 or 4 bits. Cuts are judged untrained,
+    the catalogue that it teaches, weights of 8 or 4 bits and, where zipped bytes are
+    limited, of which many are zero. Cuts are judged untrained,
     the promising ones trained for a short time, one of them in full, with the rounding
     of its file at the end. Choices are made by validation images.
 
@@ -91,6 +95,8 @@ def compress(  # noqa: PLR0913, a limit each
         latency_ms: of one image by LiteRT on this machine, one thread.
         arena_bytes: RAM in TensorFlow Lite Micro.
         macs: multiply-accumulates of one image.
+        bytes_zipped: of the .tflite file after deflate, as it travels in an app's
+            package; with `max_drop`, the smallest file is then the smallest zipped.
         hours: that it may take, within about a tenth.
         out: run folder; the same call goes on there where it was interrupted.
         seed: of all randomness.
@@ -106,7 +112,7 @@ def compress(  # noqa: PLR0913, a limit each
     out = Path(out)
     if isinstance(model, keras.Model):
         model = _kept(model, out)
-    limits = Limits(bytes, latency_ms, arena_bytes, macs, max_drop)
+    limits = Limits(bytes, latency_ms, arena_bytes, macs, max_drop, bytes_zipped)
     request = Request(
         File(str(model)), data, limits, hours, seed, image_size=image_size
     )
@@ -159,6 +165,7 @@ def _taken(search, folder):
         measure.profile(file.path, test, latency=False, arena=False).top1,
         measure.profile(search.model, test, latency=False, arena=False).top1,
         next_steps(written, file),
+        cost.bytes_zipped,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from compression import measure
+from experiments.search.candidate import Candidate
 from experiments.search.limits import Cost
 
 # Of an int8 file, for each channel that a kernel makes: a bias of 4 bytes, a scale of 4
@@ -13,6 +14,10 @@ from experiments.search.limits import Cost
 CHANNEL_BYTES = 16
 MOST_OF_A_LAYER = 1500.0  # bytes that describe one, its kernel apart
 FIXED = 0.1  # share of a latency that does not shrink with the net
+# Deflate spares a bit of each weight that is not zero, for most lie far from the ends
+# of their range; says where zeros are with this much more than it takes at least; and
+# leaves this share of the rest of a file.
+SPARED_BITS, ZIPPED_PLACES, ZIPPED_REST = 1, 1.2, 0.6
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,13 @@ class Counts:
         """Of the file, but for what describes each layer."""
         return self.kernels * bits / 8 + CHANNEL_BYTES * self.channels
 
+    def zipped_kernels(self, bits: int, sparsity: float) -> float:
+        """Bytes of the kernels after deflate: where zeros are, and what the rest is."""
+        shares = [share for share in (sparsity, 1 - sparsity) if share > 0]
+        where = -ZIPPED_PLACES * sum(share * math.log2(share) for share in shares)
+        each = where + (1 - sparsity) * (bits - SPARED_BITS)
+        return self.kernels * min(each, bits) / 8
+
 
 class Estimates:
     """Costs of files, from those of the given model's and of others since.
@@ -55,34 +67,39 @@ class Estimates:
         self._layer_bytes = min(max(layers, 0.0), MOST_OF_A_LAYER)
         self._factors: dict[str | None, dict[str, float]] = {}
 
-    def of(self, net: keras.Model, bits: int, kind: str | None) -> Cost:
+    def of(self, net: keras.Model, candidate: Candidate) -> Cost:
         """Of the net's file.
 
         Args:
             net: before or after training.
-            bits: of its weights.
-            kind: the student's name; None: a cut of the given model.
+            candidate: what it is; its bits, zeros and kind are asked.
         """
-        counts = Counts.of(net)
+        counts, bits = Counts.of(net), candidate.bits
         share = counts.macs / self._whole.macs
-        factors = self._factors.get(kind, {})
+        factors = self._factors.get(candidate.net, {})
         whole_arena, arena = self._cost.arena_bytes, None
         if whole_arena is not None:
             arena = whole_arena * counts.activations / self._whole.activations
             arena = int(arena * factors.get("arena_bytes", 1.0))
         size = counts.bytes(bits) + counts.layers * self._layer_bytes
+        zipped = None
+        if self._cost.bytes_zipped is not None:
+            zipped = counts.zipped_kernels(bits, candidate.sparsity)
+            zipped += ZIPPED_REST * (size - counts.kernels * bits / 8)
+            zipped = int(zipped * factors.get("bytes_zipped", 1.0))
         latency = self._cost.latency_ms * (FIXED + (1 - FIXED) * share)
         return Cost(
             bytes=int(size * factors.get("bytes", 1.0)),
             latency_ms=latency * factors.get("latency_ms", 1.0),
             macs=counts.macs,
             arena_bytes=arena,
+            bytes_zipped=zipped,
         )
 
     def learn(self, estimated: Cost, measured: Cost, kind: str | None) -> None:
         """A file of that kind was estimated so, and takes this."""
         before, factors = self._factors.get(kind, {}), {}
-        for name in ("bytes", "latency_ms", "arena_bytes"):
+        for name in ("bytes", "latency_ms", "arena_bytes", "bytes_zipped"):
             value, truth = getattr(estimated, name), getattr(measured, name)
             if value and truth:
                 factors[name] = before.get(name, 1.0) * truth / value

@@ -12,7 +12,7 @@ from compression.quantization import is_quantized
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
 from experiments.search.candidate import Candidate
-from experiments.search.limits import Cost, cost_of
+from experiments.search.limits import Cost, Limits, cost_of
 from experiments.search.trials import Result
 from experiments.stages.writing import train_images
 
@@ -45,11 +45,12 @@ class Files:
 
     Args:
         data: whose train images calibrate, and whose validation images judge.
-        on_board: whether RAM on a board is measured.
+        limits: what files may take; what it costs time to measure, RAM on a board and
+            zipped bytes, is measured where they limit it.
     """
 
-    def __init__(self, data: Data, *, on_board: bool):
-        self._on_board = on_board
+    def __init__(self, data: Data, limits: Limits):
+        self._limits = limits
         self._calibration = train_images(data, CALIBRATION)
         self._validation = first_batches(data, "validation")
         self._judges = first_batches(data, "validation", JUDGES)
@@ -76,7 +77,12 @@ class Files:
 
     def cost(self, path: Path, net: keras.Model) -> Cost:
         """What the net's file takes."""
-        return cost_of(path, measure.macs(net), on_board=self._on_board)
+        return cost_of(
+            path,
+            measure.macs(net),
+            on_board=self._limits.arena_bytes is not None,
+            zipped=self._limits.bytes_zipped is not None,
+        )
 
     def quick(self, net: keras.Model) -> Result:
         """A net right after a cut, on the first validation images.

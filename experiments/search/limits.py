@@ -9,6 +9,7 @@ from compression import export, measure
 
 TITLES = {
     "bytes": "bytes",
+    "bytes_zipped": "bytes zipped",
     "latency_ms": "ms an image",
     "arena_bytes": "bytes of RAM",
     "macs": "multiply-accumulates",
@@ -24,12 +25,15 @@ class Cost:
         latency_ms: of one image, LiteRT, one thread.
         macs: multiply-accumulates of one image.
         arena_bytes: RAM in TensorFlow Lite Micro; None: not measured.
+        bytes_zipped: of the .tflite file after deflate, as it travels in an app's
+            package; None: not measured.
     """
 
     bytes: int
     latency_ms: float
     macs: int
     arena_bytes: int | None = None
+    bytes_zipped: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,6 +49,7 @@ class Limits:
         arena_bytes: RAM in TensorFlow Lite Micro.
         macs: multiply-accumulates of one image.
         max_drop: percentage points of top-1 on validation that may be lost.
+        bytes_zipped: of the .tflite file after deflate.
 
     Raises:
         ValueError: a limit is not positive, or a drop is no number of points.
@@ -55,6 +60,7 @@ class Limits:
     arena_bytes: int | None = None
     macs: int | None = None
     max_drop: float | None = None
+    bytes_zipped: int | None = None
 
     def __post_init__(self):
         for name, limit in self.of_files().items():
@@ -70,6 +76,10 @@ class Limits:
         given = asdict(self)
         del given["max_drop"]
         return {name: limit for name, limit in given.items() if limit is not None}
+
+    def size(self, cost: Cost) -> int:
+        """Bytes of a file, of which fewer are better: zipped where that is limited."""
+        return cost.bytes if self.bytes_zipped is None else cost.bytes_zipped
 
     def used(self, cost: Cost) -> float:
         """The largest share of a limit that a file takes; 1 just fits, 0: no limits."""
@@ -90,13 +100,14 @@ class Limits:
             yield name, getattr(cost, name) / limit
 
 
-def cost_of(file: Path, macs: int, *, on_board: bool) -> Cost:
+def cost_of(file: Path, macs: int, *, on_board: bool, zipped: bool) -> Cost:
     """What a .tflite file takes, measured.
 
     Args:
         file: the file.
         macs: of its net.
         on_board: whether its arena is measured, too.
+        zipped: whether its bytes after deflate are.
 
     Raises:
         ValueError: TensorFlow Lite Micro cannot run it, or is not installed.
@@ -109,4 +120,5 @@ def cost_of(file: Path, macs: int, *, on_board: bool) -> Cost:
         if found.arena_bytes is None:
             raise ValueError(f"RAM on a board is not known: {found.refusal}")
         arena = found.arena_bytes
-    return Cost(measure.size(file), latency, macs, arena)
+    bytes_zipped = measure.zipped_size(file) if zipped else None
+    return Cost(measure.size(file), latency, macs, arena, bytes_zipped)

@@ -11,6 +11,7 @@ to. What 4 bits cost in accuracy is seen later, in the short trainings.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import keras
@@ -35,6 +36,7 @@ from experiments.tables.pareto_front import front
 UNTIL = 0.15  # of the time
 FITTING_UNTIL = 0.05  # likewise, to find out how large cuts may be
 BITS = (8, 4)  # of weights
+SPARSE = (0.0, 0.8)  # fractions of zeros with which is found out how much may stay
 MOST, FEWEST = 60, 12  # candidates
 LEAST = 0.02  # of a budget that a cut leaves
 HALVINGS = 7
@@ -43,15 +45,25 @@ WIDER = 4.0  # times the width that fits, of a student that is cut
 FULL = 0.97  # of a limit is taken by estimate, which may be wrong
 
 
-def suggest(trial: optuna.Trial, saliencies: Sequence[str]) -> Candidate:
-    """A cut of the given model."""
+def suggest(
+    trial: optuna.Trial, saliencies: Sequence[str], sparsities: Sequence[float]
+) -> Candidate:
+    """A cut of the given model, perhaps with zeros."""
     return Candidate(
         net=None,
         keep=trial.suggest_float("keep", LEAST, 1.0, log=True),
         budget=trial.suggest_categorical("budget", BUDGETS),
         saliency=trial.suggest_categorical("saliency", tuple(saliencies)),
         bits=trial.suggest_categorical("bits", BITS),
+        sparsity=suggest_sparsity(trial, sparsities),
     )
+
+
+def suggest_sparsity(trial: optuna.Trial, sparsities: Sequence[float]) -> float:
+    """One of several; where there is one alone, nothing is asked."""
+    if len(sparsities) == 1:
+        return sparsities[0]
+    return trial.suggest_categorical("sparsity", tuple(sparsities))
 
 
 def judge(  # noqa: PLR0913, what a search is made of
@@ -71,7 +83,7 @@ def judge(  # noqa: PLR0913, what a search is made of
     def cost_of(number, candidate):
         nets.clear()
         nets[number] = candidate.untrained(model, data)
-        return estimates.of(nets[number], candidate.bits, None)
+        return estimates.of(nets[number], candidate)
 
     def result_of(number, *_):
         return files.quick(nets[number])
@@ -101,10 +113,10 @@ def just_fitting(
     first = _budget(limits)
     fits = partial(_meets, limits, estimates, model, data)
     for budget in sorted(BUDGETS, key=lambda name: name != first):
-        for bits in BITS:
+        for sparsity, bits in product(_sparse(limits), BITS):
             if clock.left(FITTING_UNTIL) <= 0 and budget != first:
                 return
-            whole = Candidate(budget=budget, bits=bits)
+            whole = Candidate(budget=budget, bits=bits, sparsity=sparsity)
             keep = _largest((LEAST, 1.0), lambda x, it=whole: fits(replace(it, keep=x)))
             clock.note()
             if keep is not None:
@@ -115,7 +127,8 @@ def just_fitting(
 def _settings_of(candidate):
     """The candidate, as `suggest` asks for it."""
     settings = candidate.as_dict()
-    return {name: settings[name] for name in ("keep", "budget", "saliency", "bits")}
+    asked = ("keep", "budget", "saliency", "bits", "sparsity")
+    return {name: settings[name] for name in asked}
 
 
 def promising(tried: Sequence[Tried], limits: Limits, count: int) -> list[Candidate]:
@@ -136,7 +149,7 @@ def promising(tried: Sequence[Tried], limits: Limits, count: int) -> list[Candid
         kinds: dict[tuple, Tried] = {}
         for each in asked:
             of = each.candidate
-            kinds.setdefault((of.budget, of.saliency, of.bits), each)
+            kinds.setdefault((of.budget, of.saliency, of.bits, of.sparsity), each)
         return [each.candidate for each in kinds.values()][:count]
     if not asked:
         return []
@@ -151,7 +164,8 @@ def students(
     """Students of the catalogue that fit: as wide as may be, and wider ones, cut.
 
     A student that learned as a wider net and was cut then often knows more than one
-    that was as narrow from the beginning. One file of each net is written first, so
+    that was as narrow from the beginning; and where zipped bytes are limited, one that
+    is wide and mostly zeros. One file of each net is written first, so
     that estimates of the others are right.
 
     Args:
@@ -168,13 +182,18 @@ def students(
     fits = partial(_meets, limits, estimates, None, data)
     found = []
     for net in nets:
-        narrow = Candidate(net, OPEN_WIDTHS[0]).untrained(None, data)
+        dense = Candidate(net, OPEN_WIDTHS[0])
+        narrow = dense.untrained(None, data)
         cost = files.write(narrow, 8, scratch)
-        estimates.learn(estimates.of(narrow, 8, net), cost, net)
+        estimates.learn(estimates.of(narrow, dense), cost, net)
         scratch.unlink()
-        width = _largest(WIDTHS, lambda width, net=net: fits(Candidate(net, width)))
-        if width is not None:
-            found.append(Candidate(net, width))
+        width = _widest(dense, fits)
+        found += [replace(dense, width=width)] if width is not None else []
+        for sparsity in _sparse(limits)[1:]:
+            sparse = replace(dense, sparsity=sparsity)
+            with_zeros = _widest(sparse, fits)
+            if with_zeros is not None:
+                found.append(replace(sparse, width=with_zeros))
         wide = min(WIDER * (width or WIDTHS[0]), WIDTHS[1])
         whole = Candidate(net, wide, budget=budget)
         keep = _largest((LEAST, 1.0), lambda x, it=whole: fits(replace(it, keep=x)))
@@ -185,13 +204,22 @@ def students(
 
 def _meets(limits, estimates, model, data, candidate):
     made = candidate.untrained(model, data, repaired=False)
-    return limits.used(estimates.of(made, candidate.bits, candidate.net)) <= FULL
+    return limits.used(estimates.of(made, candidate)) <= FULL
+
+
+def _sparse(limits):
+    return SPARSE if limits.bytes_zipped is not None else SPARSE[:1]
+
+
+def _widest(student, fits):
+    return _largest(WIDTHS, lambda width: fits(replace(student, width=width)))
 
 
 def _budget(limits):
     """What a cut must leave less of, to meet the limits."""
     first = next(iter(limits.of_files()))
-    return {"bytes": "parameters", "arena_bytes": "ram"}.get(first, "macs")
+    of = {"bytes": "parameters", "bytes_zipped": "parameters", "arena_bytes": "ram"}
+    return of.get(first, "macs")
 
 
 def _largest(bounds, fits):

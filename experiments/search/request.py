@@ -54,4 +54,6 @@ class Request:
         """What a folder belongs to; the time may be another one when it goes on."""
         plain = dataclasses.asdict(self)
         del plain["hours"], plain["model"]["path"]
+        if plain["limits"]["bytes_zipped"] is None:  # older folders know no such limit
+            del plain["limits"]["bytes_zipped"]
         return plain

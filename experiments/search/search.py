@@ -21,6 +21,7 @@ from experiments.search.candidate import (
     GIVEN,
     Candidate,
     saliencies_for,
+    sparsities_for,
     students_for,
 )
 from experiments.search.chosen import to_train
@@ -87,8 +88,7 @@ class Search:
         # What chooses shall not look at test images: they are not there.
         self.data = dataclasses.replace(data, test=data.validation)
         self.augment = request.augment or _augment(data)
-        on_board = request.limits.arena_bytes is not None
-        self.files = Files(self.data, on_board=on_board)
+        self.files = Files(self.data, request.limits)
         self.reference = self.files.net(self.model).top1
 
     def recipe(self) -> Recipe:
@@ -248,15 +248,18 @@ class Search:
         return (found.mean, found.std), found.applied(data)
 
     def _trials(self, study: str) -> Trials:
-        given = saliencies_for(self.model)
+        limits = self.request.limits
+        of_all = {
+            "saliencies": saliencies_for(self.model),
+            "sparsities": sparsities_for(limits),
+        }
         if study == "short":
             nets = students_for(self.data)
-            suggest: Callable = partial(short.suggest, saliencies=given, nets=nets)
+            suggest: Callable = partial(short.suggest, nets=nets, **of_all)
         else:
-            suggest = partial(proxies.suggest, saliencies=given)
+            suggest = partial(proxies.suggest, **of_all)
         name = f"limbeck {self.request.model.sha256[:16]} {self.request.seed} {study}"
-        limits, seed = self.request.limits, self.request.seed
-        return Trials(name, self._storage, limits, seed, suggest)
+        return Trials(name, self._storage, limits, self.request.seed, suggest)
 
     def _require_same(self):
         """Raises ValueError where the folder belongs to another request."""

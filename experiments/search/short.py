@@ -12,12 +12,12 @@ from compression import export, measure
 from experiments.data import Data
 from experiments.data.augment import Augment
 from experiments.runs.layout import SearchFolder, StageFolder
+from experiments.search import proxies
 from experiments.search.candidate import BUDGETS, WIDTHS, Candidate
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
 from experiments.search.pace import Pace
-from experiments.search.proxies import LEAST
 from experiments.search.trials import Trials, Tried
 from experiments.stages.one import run_one
 from experiments.stages.teacher_cache import default_root
@@ -59,8 +59,8 @@ class School:
         return dataclasses.replace(self.training, epochs=epochs)
 
 
-def suggest(trial: optuna.Trial, saliencies, nets) -> Candidate:
-    """The given model or a student, perhaps cut."""
+def suggest(trial: optuna.Trial, saliencies, sparsities, nets) -> Candidate:
+    """The given model or a student, perhaps cut, perhaps with zeros."""
     net = trial.suggest_categorical("net", ("given", *nets))
     width = 1.0
     if net == "given":
@@ -71,10 +71,11 @@ def suggest(trial: optuna.Trial, saliencies, nets) -> Candidate:
     return Candidate(
         net=None if net == "given" else net,
         width=width,
-        keep=trial.suggest_float("keep", LEAST, 1.0, log=True),
+        keep=trial.suggest_float("keep", proxies.LEAST, 1.0, log=True),
         budget=trial.suggest_categorical("budget", BUDGETS),
         saliency=saliency,
         bits=trial.suggest_categorical("bits", (8, 4)),
+        sparsity=proxies.suggest_sparsity(trial, sparsities),
     )
 
 
@@ -101,7 +102,7 @@ def train(  # noqa: PLR0913, what a search is made of
         if candidate.macs(0, school.data) > whole:
             raise ValueError(f"{candidate.words} learns longer than the given model")
         net = candidate.untrained(model, school.data, repaired=False)
-        estimated = estimates.of(net, candidate.bits, candidate.net)
+        estimated = estimates.of(net, candidate)
         path = folder.trial(number).exported("litert", "int8")
         path.parent.mkdir(parents=True, exist_ok=True)
         cost = files.write(net, candidate.bits, path)
@@ -143,7 +144,7 @@ def _try_what_just_fits(trials: Trials, tried: Tried) -> None:
     used = trials.limits.used(tried.cost)
     little = 0 < used < ROOMY and tried.candidate.keep < 1
     if little or 1 < used < NEARLY:
-        keep = min(max(LEAST, SAFE * tried.candidate.keep / used), 1.0)
+        keep = min(max(proxies.LEAST, SAFE * tried.candidate.keep / used), 1.0)
         again = dataclasses.replace(tried.candidate, keep=keep)
         trials.add(settings_of(again))
 

@@ -41,10 +41,11 @@ def test_what_came_of_it_in_words(tmp_path):
     found = Compressed(
         *(tmp_path / "net.tflite", "cut to half", "the smallest of 3 files"),
         *(12_345, 0.25, 1_000_000, 16_384, 0.985, 0.98, 0.99, ("one step",)),
+        bytes_zipped=9_876,
     )
     assert as_text(found).splitlines() == [
         "cut to half: the smallest of 3 files",
-        "12,345 bytes, 0.250 ms, 16,384 of RAM, 1,000,000 MACs",
+        "12,345 bytes, 0.250 ms, 9,876 zipped, 16,384 of RAM, 1,000,000 MACs",
         "top-1 on test: 98.00%, the model's 99.00%",
         "one step",
         str(tmp_path / "net.tflite"),

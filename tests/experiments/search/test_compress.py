@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import experiments
+from compression import export, measure
 from experiments import data as datasets
 from experiments.data.pipeline import first_batches
 from experiments.deployment import Deployment
@@ -97,6 +98,26 @@ def test_from_a_file_and_a_limit_to_the_smaller_file(model_file, out, monkeypatc
     before = found.file.read_bytes()
     again = carry_out(request(model_file, bytes=9_000), out)
     assert again.file.read_bytes() == before and again.test_top1 == found.test_top1
+
+
+@pytest.mark.slow
+def test_zipped_bytes_are_met_by_zeros(model_file, tmp_path, monkeypatch):
+    def with_zeros(trial, **_):
+        keep = trial.suggest_float("keep", 0.7, 0.9)
+        return Candidate(keep=keep, sparsity=0.7)
+
+    monkeypatch.setattr(short, "suggest", with_zeros)
+    limits = {"bytes_zipped": 6_000, "max_drop": 100}
+    found = carry_out(request(model_file, **limits), tmp_path / "run")
+    size = measure.zipped_size(found.file)  # with its own, shorter name
+    assert size <= found.bytes_zipped <= min(size + 50, 6_000)
+    assert "70% zeros" in found.words and found.bytes > found.bytes_zipped
+    net = export.load_model(tmp_path / "run/stages/seed0/aware/model.keras")
+    kernels = [w.numpy() for w in net.weights if w.path.endswith("kernel")]
+    zero = sum((kernel == 0).sum() for kernel in kernels)
+    assert zero / sum(kernel.size for kernel in kernels) > 0.65
+    page = write(tmp_path / "run").read_text()
+    assert "tried-zipped" in page
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ def test_they_take_nearly_all_that_files_may_take(tmp_path):
     for each in found:
         if each.saliency == "l2" and each.keep < 1:
             net = each.untrained(model, data, repaired=False)
-            size = estimates.of(net, each.bits, None).bytes
+            size = estimates.of(net, each).bytes
             assert 0.85 * 7_000 < size <= proxies.FULL * 7_000, each.words
     halves = [x.keep for x in found if (x.budget, x.saliency) == ("parameters", "l2")]
     assert halves[1] > 1.5 * halves[0]  # of 4 bits twice as many may stay

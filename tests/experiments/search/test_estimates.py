@@ -4,6 +4,7 @@ import pytest
 
 import architectures
 from compression import export, measure
+from experiments.search.candidate import Candidate
 from experiments.search.estimates import Estimates
 from experiments.search.limits import Cost
 
@@ -30,25 +31,47 @@ def test_bytes_are_near_those_of_the_file(written):
     whole, size = written[0.25]
     smaller, truth = written[0.0625]
     estimates = Estimates(whole, Cost(size, 1.0, measure.macs(whole)))
-    assert estimates.of(whole, 8, None).bytes == pytest.approx(size, rel=0.01)
-    assert estimates.of(smaller, 8, None).bytes == pytest.approx(truth, rel=0.15)
+    assert estimates.of(whole, Candidate()).bytes == pytest.approx(size, rel=0.01)
+    assert estimates.of(smaller, Candidate()).bytes == pytest.approx(truth, rel=0.15)
 
 
 def test_what_was_measured_corrects_estimates(written):
     whole, size = written[0.25]
     estimates = Estimates(whole, Cost(size, 2.0, measure.macs(whole), 1000))
-    before = estimates.of(whole, 8, "alexnet_small")
+    before = estimates.of(whole, Candidate("alexnet_small"))
     assert before.latency_ms == pytest.approx(2.0) and before.arena_bytes == 1000
     estimates.learn(before, Cost(2 * before.bytes, 3.0, 1, 500), "alexnet_small")
-    after = estimates.of(whole, 8, "alexnet_small")
+    after = estimates.of(whole, Candidate("alexnet_small"))
     assert after.bytes == pytest.approx(2 * before.bytes, rel=1e-3)
     assert after.latency_ms == pytest.approx(3.0) and after.arena_bytes == 500
-    assert estimates.of(whole, 8, None) == before  # other nets are others
+    assert estimates.of(whole, Candidate()) == before  # other nets are others
 
 
 def test_four_bits_are_half_of_the_kernels(written):
     whole, size = written[0.25]
     estimates = Estimates(whole, Cost(size, 1.0, measure.macs(whole)))
     kernels = sum(int(np.prod(v.shape)) for v in whole.weights if len(v.shape) > 1)
-    difference = estimates.of(whole, 8, None).bytes - estimates.of(whole, 4, None).bytes
+    difference = (
+        estimates.of(whole, Candidate()).bytes
+        - estimates.of(whole, Candidate(bits=4)).bytes
+    )
     assert difference == pytest.approx(kernels / 2, abs=2)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
+def test_zipped_bytes_are_near_those_of_the_file(sparsity, bits, tmp_path):
+    keras.utils.set_random_seed(0)
+    whole, random = net(0.5), np.random.default_rng(0)
+    for kernel in whole.trainable_variables:  # as trained ones are distributed
+        if len(kernel.shape) > 1:
+            values = random.normal(size=kernel.shape)
+            kernel.assign(values / np.sqrt(np.prod(kernel.shape[:-1])))
+    candidate = Candidate(bits=bits, sparsity=sparsity)
+    made = candidate.untrained(whole, None)
+    path = tmp_path / "net.tflite"
+    images = np.random.default_rng(0).normal(size=(4, 28, 28, 1))
+    export.litert(made, path, precision="int8", calibration=[images], weight_bits=bits)
+    cost = Cost(measure.size(path), 1.0, measure.macs(whole), bytes_zipped=1)
+    found = Estimates(whole, cost).of(made, candidate).bytes_zipped
+    assert found == pytest.approx(measure.zipped_size(path), rel=0.2)

@@ -35,6 +35,13 @@ def test_the_largest_share_of_a_limit_counts():
     assert Limits(max_drop=1.0).used(COST) == 0
 
 
+def test_what_is_limited_zipped_is_small_zipped():
+    cost = Cost(1000, 2.0, 500, bytes_zipped=400)
+    assert Limits(bytes_zipped=800).used(cost) == 0.5
+    assert Limits(bytes_zipped=800, max_drop=1.0).size(cost) == 400
+    assert Limits(bytes=800, max_drop=1.0).size(cost) == 1000
+
+
 def test_the_tightest_limit_is_named():
     limits = Limits(bytes=2000, latency_ms=1.0)
     assert limits.tightest(COST) == ("2.00 ms an image, 2.00 of the 1 that it may take")

@@ -7,7 +7,7 @@ from experiments.search.limits import Cost, Limits
 from experiments.search.short import _try_what_just_fits, settings_of, suggest
 from experiments.search.trials import Result, Trials, Tried
 
-NETS = {"saliencies": ("l2",), "nets": ("alexnet_small",)}
+NETS = {"saliencies": ("l2",), "sparsities": (0.0,), "nets": ("alexnet_small",)}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def test_students_fill_the_limit_and_no_more(tmp_path, monkeypatch):
     model = architectures.build("alexnet_small", input_shape=(28, 28, 1), width=0.25)
     whole = Cost(400_000, 1.0, measure.macs(model))  # an estimate that is far off
     estimates = Estimates(model, whole)
-    files, limits = Files(data, on_board=False), Limits(bytes=40_000)
+    files, limits = Files(data, Limits()), Limits(bytes=40_000)
     found = proxies.students(data, files, estimates, limits, tmp_path / "s.tflite")
     assert not (tmp_path / "s.tflite").exists()
     narrow, cut = found
