@@ -210,9 +210,11 @@ def _real_constant(file, index):
     zero_points = quantization.ZeroPointAsNumpy() if scaled else np.zeros(1)
     if not np.any(zero_points):
         return values
+    codes = values.reshape(_shape(file, index)).astype(np.int64)
+    if len(zero_points) == 1:  # also of a scalar, which has no axis
+        return codes - zero_points[0]
     along = [1] * tensor.ShapeLength()
     along[quantization.QuantizedDimension()] = -1
-    codes = values.reshape(_shape(file, index)).astype(np.int64)
     return codes - zero_points.reshape(along)
 
 

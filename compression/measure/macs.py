@@ -25,7 +25,10 @@ ELEMENTWISE = (
     layers.LayerNormalization,
     layers.Normalization,
     layers.PReLU,
+    layers.RMSNormalization,
 )
+# Layers without weights that multiply activations by each other.
+MULTIPLYING = (layers.AdditiveAttention, layers.Attention, layers.Dot)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
@@ -144,7 +147,8 @@ def _macs_of(call: Call) -> int:
         return _positions(layer, output_shape) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
         return _known(layer, output_shape[1:-1]) * math.prod(layer.kernel.shape)
-    if isinstance(layer, ELEMENTWISE) or all(len(w.shape) < 2 for w in layer.weights):
+    flat = all(len(w.shape) < 2 for w in layer.weights)
+    if isinstance(layer, ELEMENTWISE) or (flat and not isinstance(layer, MULTIPLYING)):
         return 0
     raise ValueError(
         f"the MACs of layer {layer.name!r} ({type(layer).__name__}) are not known: "

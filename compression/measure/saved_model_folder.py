@@ -87,7 +87,7 @@ class Scope:
 
 
 def _macs(scope, node, functions, folder):
-    if node.op in UNKNOWN:
+    if node.op in UNKNOWN or _multiplies_inside(node, functions):
         raise ValueError(f"the MACs of operator {node.op} in {folder} are not known")
     called = functions.get(node.attr["f"].func.name) if "f" in node.attr else None
     if called is not None:
@@ -103,6 +103,28 @@ def _macs(scope, node, functions, folder):
         return COUNTED[node.op](scope, node)
     except TypeError:  # None for a shape, or for one of its sizes
         raise ValueError(f"{folder} does not say the sizes of {node.name!r}") from None
+
+
+def _multiplies_inside(node, functions):
+    """Whether a loop or a branch has multiplications: nothing says how often."""
+    waiting = [
+        function.name
+        for key, value in node.attr.items()
+        if key != "f"
+        for function in (value.func, *value.list.func)
+    ]
+    seen = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in functions or name in seen:
+            continue
+        seen.add(name)
+        for inner in functions[name].node_def:
+            if inner.op in UNKNOWN or inner.op in COUNTED:
+                return True
+            for value in inner.attr.values():
+                waiting += [value.func.name, *(each.name for each in value.list.func)]
+    return False
 
 
 def _convolution(scope, node):
@@ -133,13 +155,23 @@ def _transposed(scope, node):
 
 
 def _dense(scope, node):
-    """Every activation meets every unit once.
+    """Every activation meets every unit once."""
+    return _numbers(scope, node.input[0]) * scope.shapes[node.name][0][-1]
 
-    A dense layer on maps reshapes them to rows; only before that is it known which
-    axis is the batch.
+
+def _numbers(scope, name):
+    """How many numbers of a tensor belong to one image.
+
+    A dense layer on maps reshapes them to rows, those of all images below each other;
+    only before that is it known which axis is the batch.
     """
-    activations = scope.shape(scope.before_reshapes(node.input[0]))
-    return math.prod(activations[1:]) * scope.shapes[node.name][0][-1]
+    name = scope.before_reshapes(name)
+    node = scope.nodes.get(name.split(":")[0])
+    if node is None or node.op != "MatMul":
+        return math.prod(scope.shape(name)[1:])
+    units = scope.shape(name)[-1]
+    features = math.prod(scope.shape(node.input[1])) // units
+    return _numbers(scope, node.input[0]) // features * units
 
 
 COUNTED = {

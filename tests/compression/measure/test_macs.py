@@ -74,6 +74,15 @@ EVERYWHERE = {
         [layers.Dense(5, activation="relu"), layers.Dense(3)],
         8 * 8 * (4 * 5 + 5 * 3),
     ),
+    "dense on maps, no bias, then rows": (
+        [
+            layers.Dense(5, use_bias=False),
+            layers.Dense(3, use_bias=False),
+            layers.Flatten(),
+            layers.Dense(2),
+        ],
+        8 * 8 * (4 * 5 + 5 * 3) + 8 * 8 * 3 * 2,
+    ),
 }
 
 
@@ -86,7 +95,10 @@ def test_files_count_as_the_net_does(kind, tmp_path):
 
 
 # The ones that differ most are enough every time.
-QUICK = ("dilated, padded", "dilated, grouped", "transposed")
+QUICK = (
+    *("dilated, padded", "dilated, grouped", "transposed"),
+    "dense on maps, no bias, then rows",
+)
 
 
 def test_files_count_several_kinds_as_the_net_does(tmp_path):
@@ -171,6 +183,12 @@ def test_unknown_layers_are_named_and_never_guessed():
     hidden = keras.Function(tensor, keras.ops.matmul(tensor, np.eye(4)))
     with pytest.raises(ValueError, match=r"operation .*\(Function\) are not known"):
         measure.macs(keras.Model(sequence, hidden(sequence)))
+    for kind in (layers.Dot(2), layers.Attention(), layers.AdditiveAttention()):
+        with pytest.raises(
+            ValueError, match=rf"\({type(kind).__name__}\) are not known"
+        ):
+            measure.macs(keras.Model(sequence, kind([sequence, sequence])))
+    assert measure.macs(on_images(layers.RMSNormalization(axis=[1, 2, 3]))) == 0
     assert measure.macs(on_images(CountedMixing())) == 8 * 8 * 4 * 2
     assert measure.macs(on_images(Scaling())) == 0
     model = on_images(Mixing(name="mixer"), layers.Flatten())
@@ -249,4 +267,8 @@ def test_what_a_file_hides_is_refused(tmp_path):
         measure.macs(file)
     folder = export.saved_model(model, tmp_path / "net")
     with pytest.raises(ValueError, match="operator (BatchMatMul|Einsum).* in .*net"):
+        measure.macs(folder)
+    looped = keras.Sequential([keras.Input((6, 4)), layers.LSTM(3), layers.Dense(2)])
+    folder = export.saved_model(looped, tmp_path / "net")
+    with pytest.raises(ValueError, match="operator .*While in .*net"):
         measure.macs(folder)

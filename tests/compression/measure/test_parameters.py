@@ -134,3 +134,16 @@ def test_biases_of_zeros_do_not_count_in_files(tmp_path):
         )
         file = export.litert(model, tmp_path / "net.tflite")
         assert measure.parameters(file).count == 3 * 3 * 4 + 6 * 6 * 4 * 2
+
+
+def test_numbers_without_an_axis_in_integer_files(tmp_path):
+    """An epsilon, a factor of hard sigmoid: scalars with a zero point of their own."""
+    image = keras.Input((6, 6, 4))
+    x = layers.Conv2D(4, 3, bias_initializer="ones", activation="hard_sigmoid")(image)
+    model = keras.Model(image, layers.LayerNormalization()(x))
+    x = np.random.default_rng(0).normal(size=(8, 6, 6, 4))
+    options = {"precision": "int8", "calibration": [x]}
+    file = export.litert(model, tmp_path / "net.tflite", **options)
+    convolution = 3 * 3 * 4 * 4 + 4
+    count, nonzero = measure.parameters(file)
+    assert convolution <= nonzero <= count <= convolution + 2 * 4 + 8
