@@ -68,7 +68,7 @@ def fold_batch_norm(
 
 def layer_bias(layer: keras.Layer) -> keras.Variable | None:
     """Its bias, if it has one."""
-    return layer.bias if getattr(layer, "use_bias", False) else None
+    return getattr(layer, "bias", None) if getattr(layer, "use_bias", False) else None
 
 
 def affine_of(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:

@@ -77,6 +77,18 @@ def test_models_inside_and_missing_biases():
         np.testing.assert_allclose(each(X), model(X), atol=1e-6)
 
 
+def test_layers_that_have_no_bias_of_their_own_stay():
+    """They are asked for a bias, and keep it inside."""
+    x = image = keras.Input((8, 8, 4))
+    x = layers.BatchNormalization(name="folded")(layers.Conv2D(6, 3)(x))
+    x = layers.Reshape((36, 6))(x)
+    x = layers.MultiHeadAttention(2, 3)(x, x)
+    model = shaken(keras.Model(image, layers.Dense(2)(layers.GRU(4)(x))))
+    folded = fold_batch_norm(model)
+    assert norms(folded) == []
+    np.testing.assert_allclose(folded(X), model(X), atol=1e-5)
+
+
 def test_what_cannot_be_folded_is_refused():
     model = shaken(on_images(layers.Conv2D(2, 3), layers.Flatten()))
     with pytest.raises(ValueError, match="is quantized already: give the net that it"):
