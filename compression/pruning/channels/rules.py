@@ -450,9 +450,23 @@ RULES = (  # the first that fits
     ),
     (_kinds("Softmax", "Normalization", "UnitNormalization"), _keep),
     (
+        _kinds(  # augmentation
+            "AugMix", "AutoContrast", "CenterCrop", "CutMix", "Equalization", "MixUp",
+            "Pipeline", "RandAugment", "RandomBrightness", "RandomColorDegeneration",
+            "RandomColorJitter", "RandomContrast", "RandomCrop",
+            "RandomElasticTransform", "RandomErasing", "RandomFlip",
+            "RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert",
+            "RandomPerspective", "RandomPosterization", "RandomRotation",
+            "RandomSaturation", "RandomSharpness", "RandomShear", "RandomTranslation",
+            "RandomZoom", "Solarization",
+        ),
+        _keep,
+    ),
+    (  # each output depends on all channels
         _kinds(
-            "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation",
-            "RandomContrast", "RandomBrightness", "RandomCrop", "CenterCrop",
+            "AdditiveAttention", "Attention", "Bidirectional", "Dot", "EinsumDense",
+            "Embedding", "GroupQueryAttention", "MultiHeadAttention", "RNN",
+            "TimeDistributed",
         ),
         _keep,
     ),

@@ -57,6 +57,7 @@ def _smaller(part: Part, keep) -> keras.Layer:
         made.name = layer.name
         return made
     config = layer.get_config() | (flow.options(keep) if flow.options else {})
+    config |= {key: "zeros" for key, value in config.items() if _is_whole_array(value)}
     made = type(layer).from_config(config)
     if not made.built:
         made.build(shape)
@@ -76,3 +77,10 @@ def _smaller(part: Part, keep) -> keras.Layer:
         new.assign(values[id(old)])
     made.trainable = layer.trainable
     return made
+
+
+def _is_whole_array(value):
+    """Whether an option is an initializer that holds a number for each weight."""
+    if not isinstance(value, dict) or value.get("class_name") != "Constant":
+        return False
+    return np.ndim(keras.initializers.get(value).value) > 0

@@ -7,7 +7,13 @@ from keras import layers, ops
 
 from compression import pruning
 from compression.pruning.channels.groups import couple
-from tests.compression.pruning.channels.cutting import assert_zeros_can_go
+from compression.pruning.channels.plan import units_of
+from tests.compression.pruning.channels.cutting import (
+    assert_zeros_can_go,
+    images_for,
+    parameters,
+    silence,
+)
 from tests.compression.small_nets import on_images, shaken
 
 
@@ -161,6 +167,28 @@ def test_one_and_three_dimensions():
     assert_zeros_can_go(shaken(volumes))
 
 
+def test_attention_and_recurrent_layers_keep_what_they_read_and_give():
+    x = image = keras.Input((8, 8, 2))
+    x = layers.RandomErasing()(x)
+    x = conv(6, "free")(x)
+    x = layers.Reshape((64, 6))(conv(6, "read")(x))
+    x = layers.Add()([x, layers.MultiHeadAttention(2, 3)(x, x)])
+    x = layers.Dense(5, name="inside")(x)
+    x = layers.TimeDistributed(layers.Dense(4))(layers.Dense(4, name="before")(x))
+    x = layers.Dense(5, name="behind")(layers.LSTM(3)(x))
+    x = layers.Dense(5, name="last")(x)
+    similar = layers.Dot(1)([x, x])
+    model = shaken(keras.Model(image, layers.Dense(2, name="logits")(similar)))
+    assert makers(model) == [(6, "free"), (5, "inside"), (5, "behind")]
+    plan = pruning.plan_channels(model, parameters=0.8)
+    coupling = couple(model)
+    silence(coupling, units_of(plan, coupling))
+    smaller = pruning.remove_channels(model, plan)
+    assert parameters(smaller) <= 0.8 * parameters(model)
+    images = images_for(model)
+    np.testing.assert_allclose(smaller(images), model(images), atol=1e-5)
+
+
 def test_shared_layers_are_cut_once():
     image = keras.Input((8, 8, 4), name="image")
     twice = conv(6, "twice")
@@ -265,8 +293,8 @@ def test_a_layer_that_declares_what_it_does():
             r"mean \(Mean\) does to channels is not known, for it has a convolution_op",
         ),
         (
-            lambda: [layers.Reshape((64, 4)), layers.LSTM(3, name="lstm")],
-            r"lstm \(LSTM\) does to",
+            lambda: [layers.Reshape((64, 4)), layers.Masking(name="masked")],
+            r"masked \(Masking\) does to",
         ),
         (
             lambda: [layers.Conv2D(4, 3, data_format="channels_first", name="c")],

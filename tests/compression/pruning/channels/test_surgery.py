@@ -57,6 +57,30 @@ def test_options_policies_and_flags_are_kept():
     assert not shared
 
 
+def test_initial_values_given_one_by_one(tmp_path):
+    """They have the shape of the whole layer: nothing is begun with them again."""
+    constant = keras.initializers.Constant
+    image = keras.Input((6, 6, 2))
+    x = layers.Conv2D(
+        4,
+        3,
+        kernel_initializer=constant(np.arange(72.0).reshape(3, 3, 2, 4)),
+        bias_initializer=constant([1.0, 2.0, 3.0, 4.0]),
+        name="a",
+    )(image)
+    x = layers.BatchNormalization(gamma_initializer=constant(0.5), name="norm")(x)
+    model = keras.Model(image, layers.Conv2D(2, 4, name="logits")(x))
+    plan = pruning.ChannelPlan("net", {"a": 4}, {"a": (1, 3)})
+    smaller = pruning.remove_channels(model, plan)
+    np.testing.assert_array_equal(smaller.get_layer("a").bias, [2.0, 4.0])
+    assert smaller.get_layer("norm").gamma_initializer.value == 0.5
+    smaller.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    np.testing.assert_array_equal(
+        again.get_layer("a").kernel, model.get_layer("a").kernel[..., 1::2]
+    )
+
+
 def test_a_smaller_net_trains_is_saved_and_is_made_again_from_its_plan(tmp_path):
     smaller = pruning.remove_channels(net(), PLAN)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
