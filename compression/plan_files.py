@@ -29,7 +29,7 @@ def write_plan(
         f"    {json.dumps(layer)}: {json.dumps(value)}"
         for layer, value in layers.items()
     )
-    with replacing(Path(path)) as new:
+    with replacing(Path(path).expanduser()) as new:
         new.write_text(f'{{\n{"".join(lines)}  "layers": {{\n{rows}\n  }}\n}}\n')
 
 
@@ -49,7 +49,7 @@ def read_plan(
         FileNotFoundError: there is no such file.
         ValueError: it is no such plan.
     """
-    content = Path(path).read_bytes()
+    content = Path(path).expanduser().read_bytes()
     try:
         read = json.loads(content, object_pairs_hook=_each_once)
         if read["format"] != form:

@@ -98,7 +98,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             not one of those above.
     """
     _check_choices(precision, engine, float_ends)
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != ".tflite":
         raise ValueError(f"path must end in .tflite, got {path}")
     if path.is_dir():

@@ -40,7 +40,7 @@ def micro(
         ValueError: `file` is no .tflite file or is damaged, `path` does not end in .h,
             or the arena is not positive.
     """
-    path, file = Path(path), Path(file)
+    path, file = Path(path).expanduser(), Path(file).expanduser()
     if path.suffix != ".h":
         raise ValueError(f"path must end in .h, got {path}")
     if path.is_dir():

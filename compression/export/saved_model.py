@@ -49,7 +49,7 @@ def saved_model(
             f"no weights called {weights!r}; choose from {', '.join(WEIGHTS)}"
         )
     check_model(model, batch)
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.exists() and not _is_ours_to_replace(path):
         raise FileExistsError(f"{path} is there and is no SavedModel: not replaced")
 

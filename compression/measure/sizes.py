@@ -9,13 +9,21 @@ import keras
 
 
 def size(path: str | Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
-    return sum(file.stat().st_size for file in _files(Path(path)))
+    """Bytes of a file, or of all files in a folder.
+
+    Raises:
+        FileNotFoundError: there is neither at `path`.
+    """
+    return sum(file.stat().st_size for file in _files(Path(path).expanduser()))
 
 
 def zipped_size(path: str | Path) -> int:
-    """Bytes of a zip archive (deflate, level 9) of a file or folder."""
-    path = Path(path)
+    """Bytes of a zip archive (deflate, level 9) of a file or folder.
+
+    Raises:
+        FileNotFoundError: there is neither at `path`.
+    """
+    path = Path(path).expanduser()
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for file in _files(path):
@@ -45,4 +53,6 @@ def encoded_size(model: keras.Model) -> int:
 def _files(path):
     if path.is_file():
         return [path]
+    if not path.exists():
+        raise FileNotFoundError(f"there is no file or folder at {path}")
     return sorted(file for file in path.rglob("*") if file.is_file())

@@ -29,7 +29,7 @@ def require_path(path: str | Path | None, model: keras.Model) -> None:
     """
     if path is None:
         return
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != ".tflite":
         raise ValueError(f"path must end in .tflite, got {path}")
     if path.is_dir():
@@ -57,7 +57,7 @@ def write_fake_quantized(
     Raises:
         RuntimeError: it cannot be converted, or the file cannot run.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     images = np.concatenate(data.images(FEW * 2))
     with replacing(path) as file:
         with tempfile.TemporaryDirectory() as folder, quiet():

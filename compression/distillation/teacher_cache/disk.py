@@ -121,7 +121,7 @@ def cached_outputs(
     }
     described = {name: list(array) for name, array in arrays.items()}
     key = identity(teacher, [about, described])
-    store = ChunkedArrays(Path(root) / key, arrays, key, about)
+    store = ChunkedArrays(Path(root).expanduser() / key, arrays, key, about)
     with folders.building(store.folder, log):
         log(f"  teacher cache: {_size_in_words(views, arrays, store)}")
         sound = _sound(store, log)

@@ -67,7 +67,7 @@ def archive(  # noqa: PLR0913, all but two by keyword
             than 4 GB; or an argument is not one of those above; `max_drop` without
             `data`, for a model that does not give logits, or not in [0, 1).
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.suffix != SUFFIX:
         raise ValueError(f"path must end in {SUFFIX}, got {path}")
     if path.is_dir():

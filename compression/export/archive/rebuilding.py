@@ -47,7 +47,9 @@ def rebuilt(
         raise
     except Exception as error:  # of Keras and its backend: no common base
         _forget_variables()
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        # Keras says first what it was at, and only then what is wrong.
+        found = str(error).rsplit("Exception encountered: ", 1)[-1].strip()
+        reason = (found or type(error).__name__).splitlines()[0][:200]
         raise ValueError(f"{path} holds no model that can be built: {reason}") from (
             error
         )

@@ -6,6 +6,7 @@ import zipfile
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 from compression import measure
@@ -25,6 +26,12 @@ def test_sizes_of_files_and_folders(tmp_path):
     time.sleep(0.01)
     (folder / "a").touch()
     assert measure.zipped_size(folder) == before
+
+
+def test_what_is_not_there_has_no_size(tmp_path):
+    for measured in (measure.size, measure.zipped_size):
+        with pytest.raises(FileNotFoundError, match="no file or folder at .*net"):
+            measured(tmp_path / "net.tflite")
 
 
 def test_a_model_weighs_its_file_without_the_optimizer(tmp_path):

@@ -330,6 +330,17 @@ def test_what_cannot_be_written_is_refused(net, file, tmp_path):
     assert path.read_bytes() == before
 
 
+def not_registered(x):
+    return 2 * x
+
+
+def test_a_function_that_nobody_registered_is_named(tmp_path):
+    image = keras.Input((3,))
+    layer = keras.layers.Dense(2, activation=not_registered)
+    with pytest.raises(ValueError, match="locate function 'not_registered'"):
+        export.archive(keras.Model(image, layer(image)), tmp_path / "net.limbeck")
+
+
 def test_a_net_of_nothing_but_zeros_is_filled_up(tmp_path):
     model = keras.Sequential([keras.Input((1000,)), keras.layers.Dense(1000)])
     model.set_weights([np.zeros_like(weight) for weight in model.get_weights()])
