@@ -103,6 +103,14 @@ class FeatureLoss(DistillationLoss):
                 f"(teacher) and {tuple(student_shape)} (student): name two maps or "
                 "two vectors"
             )
+        inside = [tuple(shape[1:-1]) for shape in (teacher_shape, student_shape)]
+        if len(teacher_shape) != 4 and inside[0] != inside[1]:
+            raise ValueError(
+                f"{self.name} cannot compare features of shapes {tuple(teacher_shape)} "
+                f"(teacher) and {tuple(student_shape)} (student): only maps (batch, "
+                "height, width, channels) are brought to one size, name layers of "
+                "equal ones"
+            )
         return smaller_size(teacher_shape, student_shape)
 
     def get_config(self):

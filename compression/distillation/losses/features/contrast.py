@@ -219,4 +219,5 @@ class ContrastiveRepresentation(FeatureLoss):
 
 
 def _over_positions(feature):
-    return ops.mean(feature, axis=(1, 2)) if feature.ndim == 4 else feature
+    inside = tuple(range(1, feature.ndim - 1))
+    return ops.mean(feature, axis=inside) if inside else feature

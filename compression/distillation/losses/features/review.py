@@ -100,7 +100,8 @@ class KnowledgeReview(FeatureLoss):
             at most (the authors' choice). Few make a small student's step cheap.
 
     Raises:
-        ValueError: `channels` is not positive, or a map is larger than the one before.
+        ValueError: `channels` is not positive, a map is larger than the one before, or
+            a feature is neither a map nor a vector.
     """
 
     match_sizes = False
@@ -124,6 +125,12 @@ class KnowledgeReview(FeatureLoss):
         self.channels = channels
 
     def prepare(self, teacher_shapes, student_shapes):
+        for shape in (*teacher_shapes, *student_shapes):
+            if len(shape) not in (2, 4):
+                raise ValueError(
+                    f"{self.name} compares maps, (batch, height, width, channels), and "
+                    f"vectors, got a feature of shape {tuple(shape)}"
+                )
         teacher_shapes = [_map_shape(shape) for shape in teacher_shapes]
         student_shapes = [_map_shape(shape) for shape in student_shapes]
         heights = [shape[1] for shape in student_shapes]

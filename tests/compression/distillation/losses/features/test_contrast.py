@@ -269,3 +269,15 @@ def test_bad_settings():
         ContrastiveRepresentation(images=5, momentum=1)
     with pytest.raises(ValueError, match="contrasts one pair of layers"):
         ContrastiveRepresentation(["a", "b"], ["c", "d"], images=5)
+
+
+@pytest.mark.parametrize("inside", [(5,), (2, 3), (2, 2, 2)])
+def test_positions_of_any_number_of_axes_are_averaged(inside):
+    """Sequences and volumes count as maps do."""
+    many = maps((*inside, 7), batch=3), maps((*inside, 4), batch=3, seed=1)
+    axes = tuple(range(1, 1 + len(inside)))
+    means = [[feature.mean(axes) for feature in side] for side in many]
+    loss = loss_of(*many)
+    values = [value(loss, *pair, known([0, 1, 2])) for pair in (many, means)]
+    assert values[0].shape == (3,)
+    np.testing.assert_allclose(*values, rtol=1e-5)

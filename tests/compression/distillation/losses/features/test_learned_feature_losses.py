@@ -10,6 +10,7 @@ from compression.distillation import (
     ContrastiveRepresentation,
     FactorTransfer,
     FlowOfSolution,
+    Hints,
     KnowledgeReview,
     OverhaulFeatures,
     SingularVectors,
@@ -137,6 +138,15 @@ class Trainer(keras.Model):
             features = (teacher[1:], y_pred[1:]) if single else (teacher, list(y_pred))
             total += ops.mean(loss.per_example(*features, batch))
         return total
+
+
+@pytest.mark.parametrize("inside", [(4,), (1,), (2, 2, 2)])
+def test_only_maps_are_brought_to_one_size(inside):
+    """Of sequences one step would be compared with all, or nothing be said."""
+    other = ops.ones((3, *(5 for _ in inside), 6))
+    with pytest.raises(ValueError, match="only maps .* are brought to one size"):
+        Hints("a", "b")(ops.ones((3, *inside, 6)), other)
+    assert Hints("a", "b")(other, 3 * other).shape == (3,)
 
 
 @pytest.mark.backends

@@ -124,6 +124,13 @@ def test_channels():
     assert copied(few).channels == 2
 
 
+def test_sequences_are_no_maps():
+    with pytest.raises(
+        ValueError, match=r"vectors, got a feature of shape \(3, 5, 4\)"
+    ):
+        KnowledgeReview("a", "b")(ops.ones((3, 5, 4)), ops.ones((3, 5, 4)))
+
+
 def test_bad_settings():
     with pytest.raises(ValueError, match="channels must be positive, got 0"):
         KnowledgeReview(NAMES, NAMES, channels=0)
