@@ -10,9 +10,10 @@ has none: inside a functional one it is a single call, like a layer.
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -417,6 +418,65 @@ def _own_masks(masks, tensors):
     return len(flat) == len(own) and all(a is b for a, b in zip(flat, own, strict=True))
 
 
+# --- layers made again ------------------------------------------------------------
+
+
+def config_of(layer: keras.Layer) -> dict[str, Any]:
+    """What `get_config` gives.
+
+    Raises:
+        ValueError: it gives nothing.
+    """
+    try:
+        return layer.get_config()
+    except Exception as error:  # whatever a layer's own may raise
+        raise _not_copied(layer, error) from error
+
+
+def made_again(layer: keras.Layer, **changed: Any) -> keras.Layer:
+    """A new layer of the options of `layer`, with other values for some of them.
+
+    Functions among the options, such as an activation, are the very same: in a config
+    stands a function's name, which nobody has registered, or another one has, too.
+
+    Raises:
+        ValueError: its config does not make it again.
+    """
+    if isinstance(layer, keras.layers.Lambda):  # Keras trusts no function in a config
+        return type(layer)(
+            layer.function,
+            layer._output_shape,
+            layer.mask,
+            layer.arguments,
+            dtype=layer.dtype_policy,
+        )
+    config = config_of(layer) | changed
+    functions = {
+        key: getattr(layer, key)
+        for key in config.keys() - changed.keys()
+        if isinstance(getattr(layer, key, None), FunctionType)
+    }
+    if functions:
+        with suppress(Exception):  # its own code may take names only
+            made = type(layer).from_config(config | functions)
+            if all(getattr(made, key) is own for key, own in functions.items()):
+                return made
+    try:
+        return type(layer).from_config(config)
+    except Exception as error:
+        raise _not_copied(layer, error) from error
+
+
+def _not_copied(layer, error):
+    # Keras says first what it was at, and only then what is wrong.
+    found = str(error).rsplit("Exception encountered: ", 1)[-1].strip()
+    return ValueError(
+        f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied, give it "
+        "get_config and from_config that make it again: "
+        f"{(found or type(error).__name__).splitlines()[0]}"
+    )
+
+
 # --- rebuilding --------------------------------------------------------------------
 
 
@@ -487,14 +547,7 @@ class _Rebuilding:
         return self._copied(operation)
 
     def _copied(self, layer):
-        try:
-            twin = _made_again(layer)
-        except Exception as error:  # whatever a layer's own from_config may raise
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ValueError(
-                f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied, give "
-                f"it get_config and from_config that make it again: {reason}"
-            ) from error
+        twin = made_again(layer)
         twin.name = layer.name  # a config without the name would give a new one
         self.copies.append((layer, twin))
         return twin
@@ -554,18 +607,6 @@ class _Rebuilding:
         if twin is call.operation and _same(given, call.inputs):
             return list(call.outputs)
         return call.again(twin, given)
-
-
-def _made_again(layer):
-    if isinstance(layer, keras.layers.Lambda):  # Keras trusts no function in a config
-        return type(layer)(
-            layer.function,
-            layer._output_shape,
-            layer.mask,
-            layer.arguments,
-            dtype=layer.dtype_policy,
-        )
-    return type(layer).from_config(layer.get_config())
 
 
 def _is_tensor(value):

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers
 
 from compression.arguments import shown
-from compression.graph import Source, called_once, has_graph, read
+from compression.graph import Source, called_once, has_graph, made_again, read
 from compression.quantization.ranges import ActivationRange, LeaveFloat
 
 LINEAR, OTHER = "linear", "other"
@@ -331,8 +331,7 @@ def _logits_of(call, name, model_name):
 
 def _without_activation(layer, source, name):
     """A layer like `layer`, with its variables, without its softmax."""
-    changes = {"activation": "linear", "name": name}
-    twin = type(layer).from_config(layer.get_config() | changes)
+    twin = made_again(layer, activation="linear", name=name)
     shared = {variable.name: variable for variable in layer.variables}
     twin.add_weight = lambda *_, name, **__: shared[name]
     twin.build(source.shape)  # takes the variables instead of making its own

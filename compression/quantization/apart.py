@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from compression.graph import Graph, read, rebuild
+from compression.graph import Graph, config_of, made_again, read, rebuild
 from compression.quantization.placement import activation_name, named
 from compression.quantization.twins import twin_class
 
@@ -79,7 +79,7 @@ def _rebuilt(model, kept, names, split):
 def _activated(layer, call, names):
     if twin_class(layer) is None or activation_name(layer.activation) in FUSED:
         return None, None
-    first = type(layer).from_config(layer.get_config() | {"activation": "linear"})
+    first = made_again(layer, activation="linear")
     second = layers.Activation(
         layer.activation,
         name=names.free(f"{layer.name}_activation"),
@@ -91,7 +91,7 @@ def _activated(layer, call, names):
 def _separable(layer, call, names):
     if type(layer).call is not layers.SeparableConv2D.call:
         return None, None
-    config = layer.get_config()
+    config = config_of(layer)
 
     def part(make, own, ours, **options):
         shared = {key: config[key] for key in ("dtype", "trainable", "data_format")}

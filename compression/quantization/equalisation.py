@@ -13,7 +13,14 @@ import numpy as np
 from keras import layers, ops
 
 from compression.arguments import names
-from compression.graph import Graph, called_once, only_consumer, read, rebuild
+from compression.graph import (
+    Graph,
+    called_once,
+    made_again,
+    only_consumer,
+    read,
+    rebuild,
+)
 from compression.quantization.channel_numbers import (
     inputs_of_weights,
     largest,
@@ -175,10 +182,10 @@ def _without_relu6(net):
     def replaced(call):
         layer = call.operation
         if isinstance(layer, layers.ReLU) and layer.max_value == 6:
-            return layers.ReLU.from_config(layer.get_config() | {"max_value": None})
+            return made_again(layer, max_value=None)
         name = activation_name(getattr(layer, "activation", None))
         if name != "relu6":
             return None
-        return type(layer).from_config(layer.get_config() | {"activation": "relu"})
+        return made_again(layer, activation="relu")
 
     return rebuild(net, replaced)

@@ -11,7 +11,14 @@ import numpy as np
 from keras import layers, ops
 
 from compression.arguments import names
-from compression.graph import LEFT_OUT, called_once, only_consumer, read, rebuild
+from compression.graph import (
+    LEFT_OUT,
+    called_once,
+    made_again,
+    only_consumer,
+    read,
+    rebuild,
+)
 from compression.quantization.apart import kernels_apart
 from compression.quantization.channel_numbers import outputs_of_weights
 from compression.quantization.insertion import require_plain
@@ -106,7 +113,7 @@ def _norm_behind(graph, number):
 
 def _with_bias(layer, call, norm):
     """The layer with a bias, and batch norm's factors in it if there is one."""
-    made = type(layer).from_config(layer.get_config() | {"use_bias": True})
+    made = made_again(layer, use_bias=True)
     made.trainable = layer.trainable
     made.build(call.inputs[0].shape)
     kernel = ops.convert_to_numpy(layer.kernel).astype(np.float64)

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from compression.arguments import names
-from compression.graph import Call, Graph, Source, called_once, read
+from compression.graph import Call, Graph, Source, called_once, made_again, read
 from compression.quantization.placement import require_channels_last, skipped
 from compression.quantization.twins import Quantized, twin_class
 
@@ -116,7 +116,7 @@ def _called(call: Call, given) -> list[np.ndarray]:
 
 def with_kernel(layer: keras.Layer, kernel, activation: str) -> keras.Layer:
     """A copy of a layer with another kernel and activation."""
-    made = type(layer).from_config(layer.get_config() | {"activation": activation})
+    made = made_again(layer, activation=activation)
     made.build(layer.input.shape)
     made.set_weights(layer.get_weights())
     made.kernel.assign(kernel)

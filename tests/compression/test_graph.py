@@ -757,6 +757,42 @@ class Other(layers.Layer):
     wanted = 1
 
 
+def gelu(x):
+    """Not Keras's: its name alone says nothing."""
+    return x * ops.sigmoid(1.702 * x)
+
+
+class NamesOnly(layers.Layer):
+    """Takes its function by name."""
+
+    known = {"tripled": lambda x: 3 * x}
+
+    def __init__(self, activation, **options):
+        super().__init__(**options)
+        self.word, self.activation = activation, self.known[activation]
+
+    def call(self, x):
+        return self.activation(x)
+
+    def get_config(self):
+        return super().get_config() | {"activation": self.word}
+
+
+@pytest.mark.filterwarnings("ignore:.*is a Python lambda")
+@pytest.mark.filterwarnings("ignore:The object being serialized")
+def test_functions_among_the_options_stay_the_very_same():
+    """A config has their names: of nobody's function, or of another."""
+    x = image = keras.Input((4, 4, 2))
+    x = layers.Conv2D(3, 1, activation=gelu, kernel_regularizer=ops.sum)(x)
+    x = layers.Activation(lambda x: ops.tanh(2 * x))(x)
+    x = NamesOnly("tripled")(x)
+    model = shaken(keras.Model(image, layers.LSTM(3, activation=gelu)(x[:, 0])))
+    made = graph.rebuild(model)
+    assert made.layers[1].activation is gelu
+    assert made.layers[1].kernel_regularizer is ops.sum
+    assert_same_outputs(model, made)
+
+
 def test_what_cannot_be_copied_is_named():
     image = keras.Input((3,))
     model = keras.Model(image, Forgetful([1, 2])(image))

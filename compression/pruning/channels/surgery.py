@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from compression.arguments import shown
-from compression.graph import rebuild
+from compression.graph import config_of, made_again, rebuild
 from compression.pruning.channels.groups import Coupling, Part, couple
 from compression.pruning.channels.plan import ChannelPlan, units_of
 
@@ -56,9 +56,9 @@ def _smaller(part: Part, keep) -> keras.Layer:
         made = flow.smaller(keep)
         made.name = layer.name
         return made
-    config = layer.get_config() | (flow.options(keep) if flow.options else {})
-    config |= {key: "zeros" for key, value in config.items() if _is_whole_array(value)}
-    made = type(layer).from_config(config)
+    config = config_of(layer)
+    changed = {key: "zeros" for key in config if _is_whole_array(config[key])}
+    made = made_again(layer, **changed, **(flow.options(keep) if flow.options else {}))
     if not made.built:
         made.build(shape)
     values = {

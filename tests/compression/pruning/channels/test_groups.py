@@ -281,6 +281,35 @@ def test_a_layer_that_declares_what_it_does():
     assert_zeros_can_go(model)
 
 
+def tripled(x):
+    return ops.maximum(3 * x, -1.0)
+
+
+def normed(x):
+    return ops.softmax(2 * x, axis=-1)
+
+
+def shifted(x):
+    return ops.log(x)
+
+
+def test_functions_that_nobody_knows_are_tried():
+    """Whether they mix channels shows when one channel changes."""
+    for function, expected in (
+        (tripled, [(6, "first")]),
+        (shifted, [(6, "first")]),
+        (normed, []),
+        (keras.activations.sparsemax, []),
+        (lambda x: x.this_is_no_tensors, []),
+    ):
+        inside = layers.Activation("linear", name="inside")
+        model = on_images(conv(6, "first"), inside, layers.Dense(2, name="out"))
+        inside.activation = function
+        assert makers(model) == expected
+    model = on_images(conv(6, "first", activation=tripled), layers.Dense(2))
+    assert_zeros_can_go(shaken(model))
+
+
 @pytest.mark.parametrize(
     ("stack", "message"),
     [
