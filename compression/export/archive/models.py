@@ -82,6 +82,8 @@ def archive(  # noqa: PLR0913, all but two by keyword
             "mean and std must be of the same channels, got "
             f"{len(about['mean'])} and {len(about['std'])} numbers"
         )
+    if any(number <= 0 for number in about["std"]):
+        raise ValueError(f"std must be above 0, got {list(about['std'])}")
     if max_drop is not None:
         model = _coarser(model, data, max_drop, log)
     elif data is not None:

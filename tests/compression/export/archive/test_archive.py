@@ -314,6 +314,8 @@ def test_what_cannot_be_written_is_refused(net, file, tmp_path):
             export.archive(net, tmp_path / "net.limbeck", mean=[0.5], std=wrong)
     with pytest.raises(ValueError, match="of the same channels, got 3 and 1 numbers"):
         export.archive(net, tmp_path / "net.limbeck", mean=[0.5] * 3, std=[0.5])
+    with pytest.raises(ValueError, match=r"std must be above 0, got \[0.5, 0.0\]"):
+        export.archive(net, tmp_path / "net.limbeck", mean=[0.5] * 2, std=[0.5, 0])
     with pytest.raises(ValueError, match="must be a keras.Model, got str"):
         export.archive("net", tmp_path / "net.limbeck")
     bare = keras.Sequential([keras.layers.Dense(2)])
