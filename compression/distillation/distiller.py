@@ -33,6 +33,7 @@ from compression.distillation.teacher import (
     teacher_outputs,
     with_outputs,
 )
+from compression.graph import all_layers
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -100,8 +101,7 @@ class Distiller(keras.Model):
         require_net(student, "student")
         check_parts(losses, label_weight)
         losses = list(losses)
-        # The student's policy, so that compile() scales the loss under float16.
-        super().__init__(name=name, dtype=student.dtype_policy)
+        super().__init__(name=name, dtype=training_policy(student))
         self.student = student
         self.distillation_losses = losses
         self.label_weight = label_weight
@@ -375,6 +375,17 @@ def _key_and_shape(key, shape):
 def _by_name(outputs):
     """The student's outputs as a dict, also where they are its logits only."""
     return outputs if isinstance(outputs, dict) else {LOGITS: outputs}
+
+
+def training_policy(*nets: keras.Model) -> keras.DTypePolicy:
+    """The policy by which `compile` knows whether a loss must be scaled.
+
+    Of a net that was loaded only the layers say that they compute in float16.
+    """
+    for layer in chain.from_iterable(map(all_layers, nets)):
+        if layer.dtype_policy.name == "mixed_float16":
+            return layer.dtype_policy
+    return nets[0].dtype_policy
 
 
 def check_parts(

@@ -15,7 +15,7 @@ from compression.distillation.arguments import (
     require_classes,
     require_net,
 )
-from compression.distillation.distiller import BATCH_MEAN
+from compression.distillation.distiller import BATCH_MEAN, training_policy
 from compression.distillation.ensemble import AverageLogits
 from compression.distillation.label_loss import (
     for_metrics,
@@ -79,7 +79,7 @@ class MutualDistiller(keras.Model):
         if len(set(classes)) > 1:
             raise ValueError(f"students must have the same classes, got {classes}")
         _require_apart(students)
-        super().__init__(name=name, dtype=students[0].dtype_policy)
+        super().__init__(name=name, dtype=training_policy(*students))
         self.students = students
         self.weight = require_weight(weight)
         self.temperature = require_temperature(temperature)

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compression.distillation import Distiller, SoftTargets, teacher_logits
+from compression.distillation import (
+    Distiller,
+    MutualDistiller,
+    SoftTargets,
+    teacher_logits,
+)
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -183,6 +188,26 @@ def test_weights_are_loaded_without_changing_the_teacher(tmp_path):
         np.testing.assert_array_equal(a, b)
     for a, b in zip(before, other.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_loaded_student_in_half_precision_has_its_loss_scaled(tmp_path):
+    """A file says the layers' policies, not the net's."""
+    half = {"dtype": "mixed_float16"}
+    image = keras.Input((6, 6, 1))
+    x = layers.Flatten(**half)(layers.Conv2D(4, 3, **half)(image))
+    net("plain").save(tmp_path / "plain.keras")
+    keras.Model(image, layers.Dense(3)(x), name="half").save(tmp_path / "half.keras")
+    half, plain = (
+        keras.saving.load_model(tmp_path / f"{name}.keras")
+        for name in ("half", "plain")
+    )
+    scaled = keras.optimizers.LossScaleOptimizer
+    for student, wanted in ((half, True), (plain, False)):
+        made = distiller(student)
+        assert isinstance(made.optimizer, scaled) == wanted
+    mutual = MutualDistiller([plain, half])
+    mutual.compile("sgd")
+    assert isinstance(mutual.optimizer, scaled)
 
 
 def test_mixed_precision_scales_the_loss_and_stays_finite():
