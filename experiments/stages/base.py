@@ -4,6 +4,7 @@ A stage is a frozen record of settings, and `run` that follows them. It writes i
 folder that it is given, which `experiments.runs` lets appear whole.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -17,7 +18,7 @@ from compression.export.saved_model import WEIGHTS
 from compression.quantization import is_quantized
 from experiments.data import Data
 from experiments.data.augment import Augment
-from experiments.runs.layout import StageFolder
+from experiments.runs.layout import MEASURE, PARTIAL, StageFolder
 from experiments.stages.application import Application
 from experiments.stages.file import File
 from experiments.stages.net import Net
@@ -26,6 +27,8 @@ from experiments.value_types import check_types
 if TYPE_CHECKING:
     import tensorflow as tf
 
+# A stage's name is that of its folder, and a part of RUN:STAGE[seed2] and of A,B.
+NAME = re.compile(r"[^./\\:,\[\]\s][^/\\:,\[\]\x00-\x1f]*")
 FORMATS = {"litert": PRECISIONS, "saved_model": WEIGHTS, "archive": ("float32",)}
 
 
@@ -150,6 +153,12 @@ class Stage:
 
     def __post_init__(self):
         check_types(self, f"stage {self.name!r}: ")
+        own = self.name == MEASURE or self.name.endswith(PARTIAL)
+        if own or not NAME.fullmatch(self.name):
+            raise ValueError(
+                "a stage's name is that of a folder, without any of / \\ : , [ ], and "
+                f"not {MEASURE!r}, got {self.name!r}"
+            )
 
     @contextmanager
     def named_in_errors(self) -> Iterator[None]:

@@ -1,20 +1,25 @@
 """A stage starts from somebody's own Keras model, in a file."""
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
 
 from compression import as_logits, export
+from compression.graph import has_graph
 from experiments import deployment
 from experiments.data import Data
 from experiments.runs.fingerprints import of_file
-from experiments.stages.images import require_images
+from experiments.stages.heads import two_logits
+from experiments.stages.images import of_size, require_images
 
 
 @dataclass(frozen=True)
 class File:
     """A .keras file with a functional model; a final softmax is taken off.
+
+    Of one output for two classes, perhaps a sigmoid's, two logits are made.
 
     A run's identity holds the name and the SHA-256 of the file, not where it lies.
 
@@ -52,7 +57,10 @@ class File:
             ValueError: the file holds no such model, or has changed since the recipe
                 was made.
         """
-        model = self.source(data)
+        model = self._read(data)
+        with self._named_in_errors():
+            one_output = has_graph(model) and model.output_shape == (None, 1)
+            model = (two_logits if one_output else as_logits)(model)
         classes = model.output_shape[-1]
         known = deployment.of_file(Path(self.path))
         own = known.class_names if known else data.class_names
@@ -71,18 +79,34 @@ class File:
     def source(self, data: Data) -> keras.Model:
         """The model in the file, for the images of `data`, whatever its classes are.
 
+        Where logits cannot be read from its last layer, it ends as it does: its head
+        will be taken off.
+
         Raises:
             ValueError: the file holds no such model, or has changed since the recipe
                 was made.
         """
+        model = self._read(data)
+        if has_graph(model) and len(model.outputs) == 1:
+            with contextlib.suppress(ValueError):
+                model = as_logits(model)
+            return model
+        with self._named_in_errors():
+            return as_logits(model)  # which says what is wrong
+
+    def _read(self, data):
         if of_file(Path(self.path)) != self.sha256:
             raise ValueError(f"{self.path} has changed since the run began")
         model = export.load(self.path).model
         if model is None:
             raise ValueError(f"{self.path} is no .keras file: give one to start from")
-        try:
-            model = as_logits(model)
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {error}") from error
+        model = of_size(model, data.image_shape)
         require_images(model, data, self.path)
         return model
+
+    @contextlib.contextmanager
+    def _named_in_errors(self):
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error

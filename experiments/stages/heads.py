@@ -3,9 +3,18 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from compression.distillation.taps import stages, tap
-from compression.graph import all_layers, last_call, read
+from compression.graph import (
+    LEFT_OUT,
+    all_layers,
+    called_once,
+    last_call,
+    read,
+    rebuild,
+)
+from compression.logits import ending
 from compression.nearest import did_you_mean
 
 
@@ -48,6 +57,59 @@ def with_head(features: keras.Model, classes: int) -> keras.Model:
     name = "logits" if "logits" not in taken else "new_logits"
     logits = keras.layers.Dense(classes, name=name)(features.output)
     return keras.Model(features.input, logits, name=features.name)
+
+
+def two_logits(model: keras.Model) -> keras.Model:
+    """A net of one output, z or sigmoid(z), with two logits in its place, (0, z).
+
+    Their softmax is (1 - sigmoid(z), sigmoid(z)). The model stays as it is.
+
+    Args:
+        model: functional, one output (batch, 1); its last layer is a `Dense`, perhaps
+            with a sigmoid, or followed by one.
+
+    Raises:
+        ValueError: it ends in anything else.
+    """
+    graph = read(model)
+    calls = [graph.calls[graph.outputs[0].call]]  # from the output back
+    if not isinstance(calls[0].operation, keras.layers.Dense) and calls[0].sources:
+        calls.append(graph.calls[calls[0].sources[0].call])
+    head = calls[-1].operation
+    if (
+        type(head) is not keras.layers.Dense
+        or ending(model).kind not in ("linear", "sigmoid")
+        or not all(called_once(graph, call) for call in calls)
+    ):
+        raise ValueError(
+            f"{model.name!r} has one output for two classes, and ends in "
+            f"{calls[0].operation.name!r}: only a Dense layer, perhaps with a sigmoid, "
+            "becomes two logits; give it with two outputs, a softmax or none"
+        )
+
+    def replace(call):
+        if call.operation is head:
+            return _with_zeros_first(head, calls[-1].inputs[0].shape)
+        if call.operation is not calls[0].operation:
+            return None
+        dtype = call.outputs[0].dtype  # of mixed precision's last layer: float32
+        if dtype == calls[-1].outputs[0].dtype:
+            return LEFT_OUT
+        return keras.layers.Activation("linear", dtype=dtype, name=call.operation.name)
+
+    return rebuild(model, replace)
+
+
+def _with_zeros_first(dense, shape):
+    """A layer of two logits, the second of which is that of `dense`."""
+    config = dense.get_config() | {"units": 2, "activation": "linear"}
+    twin = keras.layers.Dense.from_config(config)
+    twin.build(shape)
+    twin.set_weights(
+        [np.concatenate([np.zeros_like(w), w], axis=-1) for w in dense.get_weights()]
+    )
+    twin.trainable = dense.trainable
+    return twin
 
 
 def by_depth(

@@ -1,8 +1,40 @@
 """Does a model take the images of a dataset?"""
 
+from collections.abc import Sequence
+
 import keras
 
+from compression.graph import has_graph, rebuild
 from experiments.data import Data
+
+
+def of_size(model: keras.Model, image_shape: Sequence[int]) -> keras.Model:
+    """`model` for images of that size alone, where it leaves theirs open.
+
+    Any other is given back as it is; whether it takes such images, `require_images`
+    says.
+
+    Raises:
+        ValueError: it cannot be of that size.
+    """
+    if not has_graph(model) or len(model.inputs) != 1:
+        return model
+    [image] = model.inputs
+    takes = tuple(image.shape[1:])
+    is_open = None in takes and len(takes) == len(image_shape)
+    if not is_open or any(
+        own not in (None, given) for own, given in zip(takes, image_shape, strict=True)
+    ):
+        return model
+
+    def replace(call):
+        if call.outputs[0] is not image:
+            return None
+        return keras.layers.InputLayer(
+            tuple(image_shape), dtype=image.dtype, name=call.operation.name
+        )
+
+    return rebuild(model, replace, flatten=True)  # inside a model, sizes stay open
 
 
 def require_images(model: keras.Model, data: Data, what: str) -> None:

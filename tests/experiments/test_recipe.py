@@ -53,6 +53,15 @@ def test_stages_need_what_comes_before():
         Recipe("r", "digits", (TEACHER,)).stage("x")
 
 
+@pytest.mark.parametrize(
+    "name", ["../../x", "a/b", "", ".", " a", "measure", "a.partial", "a:b", "a,b"]
+)
+def test_a_stage_lies_in_a_folder_of_the_run(name):
+    with pytest.raises(ValueError, match="a stage's name is that of a folder"):
+        replaced(Recipe("r", "digits", (TEACHER,)), f"teacher.name={name!r}")
+    assert Train("größer 0.5_b", Net("resnet20"), Training(epochs=2)).name
+
+
 def test_replaced_reaches_every_kind_of_field():
     recipe = Recipe("r", "digits", (TEACHER, STUDENT))
     for assignment in (

@@ -20,6 +20,7 @@ from experiments.stages.load import Load
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
 from experiments.stages.teaching import Teaching
+from experiments.stages.transfer import Transfer
 from experiments.training.settings import Training
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -84,6 +85,50 @@ def test_files_that_do_not_fit_are_refused(file, tmp_path, digits):
     softmax_net(seed=1).save(tmp_path / "mine.keras")
     with pytest.raises(ValueError, match="mine.keras has changed since the run began"):
         file.built(digits)
+
+
+def saved(model, tmp_path):
+    model.save(tmp_path / "net.keras")
+    return File(str(tmp_path / "net.keras"))
+
+
+def with_end(end, side=8):
+    image = keras.Input((side, side, 1))
+    features = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3)(image))
+    return keras.Model(image, end(features), name="mine")
+
+
+def test_one_output_is_of_two_classes(tmp_path, digits):
+    two = load("digits[3,5]")
+    file = saved(with_end(layers.Dense(1, activation="sigmoid")), tmp_path)
+    images = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
+    right = export.load(file.path).model(images)
+    ours = keras.ops.softmax(file.built(two)(images))[:, 1:]
+    np.testing.assert_allclose(ours, right, atol=1e-6)
+    with pytest.raises(ValueError, match="net.keras knows 2 classes, digits has 10"):
+        file.built(digits)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", None])
+def test_what_is_transferred_may_end_in_anything(tmp_path, digits, activation):
+    file = saved(with_end(layers.Dense(6, activation=activation)), tmp_path)
+    made = Transfer("transfer", file, SHORT).started(digits, None)
+    assert made.output_shape == (None, 10)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_an_open_size_becomes_that_of_the_images(tmp_path, digits, inside):
+    """Whose MACs are counted as if it had been built of that size."""
+    model = keras.models.clone_model(with_end(layers.Dense(10), None))
+    if inside:
+        image = keras.Input((None, None, 1))
+        model = keras.Model(image, model(image))
+    file = saved(model, tmp_path)
+    built = file.built(digits)
+    assert built.input_shape == (None, 8, 8, 1)
+    images = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
+    np.testing.assert_array_equal(built(images), export.load(file.path).model(images))
+    assert measure.macs(built) == 6 * 6 * 9 * 4 + 4 * 10
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import architectures
-from experiments.stages.heads import backbone, by_depth, with_head
+from experiments.stages.heads import backbone, by_depth, two_logits, with_head
 
 
 def small(name, **options):
@@ -81,3 +81,61 @@ def test_ends_can_be_named():
 def test_what_cannot_be_told_is_an_error(attempt, message):
     with pytest.raises(ValueError, match=message):
         attempt()
+
+
+def binary(ends):
+    image = keras.Input((4,))
+    return keras.Model(image, ends(image), name="binary")
+
+
+def sigmoid_after(image):
+    return keras.ops.sigmoid(layers.Dense(1, dtype="mixed_float16")(image))
+
+
+def in_float32(image):
+    z = layers.Dense(1, dtype="mixed_float16")(image)
+    return layers.Activation("sigmoid", dtype="float32", name="answer")(z)
+
+
+def inside_a_model(image):
+    net = [keras.Input((4,)), layers.Dense(3), layers.Dense(1, activation="sigmoid")]
+    return keras.Sequential(net)(image)
+
+
+@pytest.mark.parametrize(
+    ("ends", "tolerance"),
+    [
+        (layers.Dense(1, activation="sigmoid"), 1e-6),
+        (layers.Dense(1, use_bias=False, activation="sigmoid"), 1e-6),
+        (inside_a_model, 1e-6),
+        (sigmoid_after, 2e-3),
+        (in_float32, 2e-3),
+    ],
+)
+def test_a_sigmoid_becomes_two_logits(ends, tolerance):
+    keras.utils.set_random_seed(0)
+    model = binary(ends)
+    images = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    made = two_logits(model)
+    right = keras.ops.convert_to_numpy(model(images))
+    ours = keras.ops.convert_to_numpy(keras.ops.softmax(made(images)))
+    expected = np.concatenate([1 - right, right], axis=1)
+    np.testing.assert_allclose(ours, expected, atol=tolerance)
+    assert made.output.dtype == model.output.dtype
+    np.testing.assert_array_equal(model(images), right)  # it stays as it is
+
+
+def test_one_logit_becomes_two():
+    model = binary(layers.Dense(1, bias_initializer="ones"))
+    images = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
+    z = model.predict(images, verbose=0)
+    expected = np.concatenate([np.zeros_like(z), z], axis=1)
+    np.testing.assert_allclose(two_logits(model)(images), expected, atol=1e-6)
+
+
+def test_other_ends_are_no_logit():
+    for ends in (layers.Dense(1, activation="tanh"), layers.Conv1D(1, 1)):
+        image = keras.Input((4,) if isinstance(ends, layers.Dense) else (3, 4))
+        model = keras.Model(image, ends(image), name="odd")
+        with pytest.raises(ValueError, match=f"'odd' has one .* in {ends.name!r}"):
+            two_logits(model)
