@@ -222,21 +222,31 @@ def of_graph(model: "keras.Model") -> tuple[str | None, str]:
     Returns:
         "0..255" or "0..1", or None where its first layers do not say.
     """
-    from compression.graph import has_graph, read
+    import keras
+
+    from compression.graph import Source, has_graph, read
 
     if not has_graph(model):
         return None, ""
-    for call in read(model).calls:
+    seen: dict[Source, np.ndarray] = {}  # what becomes of an image of 0, one of 255
+    for at, call in enumerate(read(model).calls):
         layer = call.operation
         kind = type(layer).__name__
-        if kind in PASSING:
-            continue
-        name = {"Rescaling": _of_rescaling, "Normalization": _of_normalization}.get(
-            kind, lambda layer: None
-        )(layer)
-        reason = f"its layer {layer.name!r} scales pixels from {name} itself"
-        return name, reason if name else ""
-    return None, ""
+        if isinstance(layer, keras.Layer) and kind not in PASSING:
+            break
+        for output, images in enumerate(_darkest_and_brightest(call, seen)):
+            seen[Source(at, output)] = images
+    else:
+        return None, ""
+    ends = seen.get(call.sources[0])
+    if ends is not None and (ends[0].any() or (ends[1] != 255).any()):
+        name = _by_ends(*ends)  # by operations, as those of `preprocess_input`
+        return name, f"its graph scales pixels from {name} itself"
+    name = {"Rescaling": _of_rescaling, "Normalization": _of_normalization}.get(
+        kind, lambda layer: None
+    )(layer)
+    reason = f"its layer {layer.name!r} scales pixels from {name} itself"
+    return name, reason if name else ""
 
 
 def of_application(name: str) -> str | None:
@@ -317,10 +327,44 @@ def _best(scores, count):
     )
 
 
+def _darkest_and_brightest(call, seen):
+    """What a call gives for two images, of 0 and of 255; nothing where it is unknown.
+
+    Args:
+        call: of a layer that computes nothing of pixels, or of an operation.
+        seen: what its inputs are, by their sources.
+    """
+    import keras
+
+    shapes = [(2, *(side or 8 for side in x.shape[1:])) for x in call.outputs]
+    if not call.sources:
+        ends = np.array([0, 255], np.float32)
+        return [
+            np.broadcast_to(ends.reshape(2, *[1] * (len(x) - 1)), x) for x in shapes
+        ]
+    if not all(source in seen for source in call.sources):
+        return []
+    given = [seen[source] for source in call.sources]
+    try:
+        if isinstance(call.operation, keras.Layer):  # of one colour they stay
+            corner = given[0][tuple(slice(1) if i else slice(None) for i in range(3))]
+            return [np.broadcast_to(corner, shapes[0])]
+        made = call.again(call.operation, given)
+        return [keras.ops.convert_to_numpy(x).astype(np.float32) for x in made]
+    except Exception:  # a stranger's graph: it says nothing then
+        return []
+
+
+def _by_ends(darkest, brightest):
+    """Which pixels a net takes that makes these numbers of 0 and of 255."""
+    if np.abs(darkest).max() > WIDEST:  # a mean of pixels up to 255 was taken off
+        return AS_STORED
+    return AS_STORED if np.abs(brightest).max() <= WIDEST else TO_ONE
+
+
 def _of_rescaling(layer):
     lowest = np.asarray(layer.offset, np.float64)
-    highest = 255 * np.asarray(layer.scale, np.float64) + lowest
-    return AS_STORED if np.abs(highest).max() <= WIDEST else TO_ONE
+    return _by_ends(lowest, 255 * np.asarray(layer.scale, np.float64) + lowest)
 
 
 def _of_normalization(layer):

@@ -134,6 +134,17 @@ def net(*first):
         (lambda: [layers.Normalization(mean=0, variance=1)], None),
         (lambda: [layers.RandomFlip(), net(layers.Rescaling(0.01))], "0..255"),
         (lambda: [layers.Conv2D(2, 3), layers.Rescaling(1 / 255)], None),
+        (lambda: [layers.Rescaling(1.0, offset=[-104, -117, -124])], "0..255"),
+        (lambda: [keras.applications.mobilenet_v2.preprocess_input], "0..255"),
+        (lambda: [keras.applications.densenet.preprocess_input], "0..255"),
+        (lambda: [keras.applications.resnet.preprocess_input], "0..255"),
+        (lambda: [layers.RandomFlip(), lambda x: x / 127.5 - 1], "0..255"),
+        (lambda: [layers.Resizing(4, 4), lambda x: (x - 0.5) / 0.25], "0..1"),
+        (lambda: [lambda x: 1 - x / 255, layers.Normalization(mean=0.5, variance=1)],
+         "0..255"),
+        (lambda: [lambda x: keras.ops.cast(x, "float32")[..., ::-1],
+                  layers.Rescaling(2.0)], "0..1"),
+        (lambda: [lambda x: x[..., ::-1], layers.Conv2D(2, 3)], None),
     ],
 )  # fmt: skip
 def test_what_a_graph_says(first, expected):
