@@ -43,6 +43,14 @@ FAMILIES = {
     "NASNet": AROUND_ZERO,
     "Xception": AROUND_ZERO,
 }
+# Likewise of those that are built with `include_preprocessing=False`; of two families
+# that fit the later one.
+BARE = {
+    "ConvNeXt": IMAGENET,
+    "EfficientNetV2": AROUND_ZERO,
+    "EfficientNetV2B": IMAGENET,
+    "MobileNetV3": AROUND_ZERO,
+}
 IMAGES = 200  # labelled train images on which a model is tried
 DEVIATIONS = 3  # standard errors above guessing that are no luck
 # Layers before the first one that computes something of pixels.
@@ -249,11 +257,20 @@ def of_graph(model: "keras.Model") -> tuple[str | None, str]:
     return name, reason if name else ""
 
 
-def of_application(name: str) -> str | None:
+def of_application(name: str, *, preprocesses: bool = True) -> str | None:
     """What ImageNet weights of that net of `keras.applications` expect, one of `NAMES`.
 
     None: blue before red, which no normalisation gives.
+
+    Args:
+        name: of the net.
+        preprocesses: whether it scales pixels itself, if it is one of those that do
+            unless they are built with `include_preprocessing=False`.
     """
+    if not preprocesses:
+        found = [what for family, what in BARE.items() if name.startswith(family)]
+        if found:
+            return found[-1]
     # ResNet50V2 and the like are scaled, ResNet50 is in another order.
     if name.startswith("ResNet") and name.endswith("V2"):
         return AROUND_ZERO

@@ -52,7 +52,7 @@ class Application:
                 f'weights must be None or "imagenet", got {self.weights!r}; load your '
                 "own with File"
             )
-        if self.weights and of_application(self.name) is None:
+        if self.weights and self._expected is None:
             raise ValueError(
                 f"the ImageNet weights of {self.name} expect blue before red, which "
                 "no normalisation gives; choose another net, or weights=None"
@@ -88,11 +88,16 @@ class Application:
 
         Of random ones too, where the net normalises pixels itself.
         """
-        expected = of_application(self.name)
+        expected = self._expected
         return expected if self.weights or expected == AS_STORED else None
 
+    @property
+    def _expected(self):
+        preprocesses = self.options.get("include_preprocessing", True)
+        return of_application(self.name, preprocesses=bool(preprocesses))
+
     def _require_normalisation(self, data):
-        name = of_application(self.name)
+        name = self._expected
         expected = statistics(name, data)
         if not np.allclose((data.mean, data.std), expected, atol=1e-3):
             raise ValueError(

@@ -8,8 +8,11 @@ import keras
 
 import architectures
 from experiments.data import Data
-from experiments.data.normalisation import IMAGENET
+from experiments.data.normalisation import AROUND_ZERO, IMAGENET
 from experiments.stages import published_weights
+
+# What published weights expect of pixels, where that is not ImageNet's.
+EXPECTED = {"googlenet_bn": AROUND_ZERO}
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,10 @@ class Net:
     def normalisation(self) -> str | None:
         """What its weights expect, as `Recipe.normalisation` takes it; None: anything.
 
-        Those that the catalogue publishes expect ImageNet's, CIFAR's too.
+        Those that the catalogue publishes expect ImageNet's, CIFAR's too, but for
+        GoogLeNet's.
         """
-        return IMAGENET if self.weights else None
+        return EXPECTED.get(self.name, IMAGENET) if self.weights else None
 
     def built(self, data: Data) -> keras.Model:
         """A new net for the images and classes of `data`.

@@ -197,3 +197,21 @@ def test_what_is_refused(asked, message):
 def test_imagenets_needs_colours():
     with pytest.raises(ValueError, match="imagenet is of 3 channels, .* have 1"):
         normalisation.normalised(greys(12, channels=1), "imagenet")
+
+
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetV2B0"])
+def test_nets_without_the_preprocessing_that_they_may_have(name):
+    """It is left to whoever gives the pixels then: what the layers would have done."""
+    build = getattr(keras.applications, name)
+    whole = build(input_shape=(32, 32, 3), include_top=False, weights=None)
+    scaling = [
+        layer
+        for layer in whole.layers[:3]
+        if isinstance(layer, layers.Rescaling | layers.Normalization)
+    ]
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
+    expected = keras.Sequential(scaling)(pixels)
+    asked = normalisation.of_application(name, preprocesses=False)
+    mean, std = normalisation.statistics(asked, greys())
+    np.testing.assert_allclose((pixels / 255 - mean) / std, expected, atol=1e-5)
+    assert normalisation.of_application(name) == "0..255"

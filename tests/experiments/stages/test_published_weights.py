@@ -49,3 +49,10 @@ def test_a_net_that_has_no_such_file_is_refused_at_once():
     net = Net("mlp", weights="none.safetensors")
     with pytest.raises((ValueError, OSError), match=r"none.safetensors"):
         net.built(load("digits"))
+
+
+def test_pixels_are_normalised_as_the_weights_expect():
+    """GoogLeNet's were trained on pixels from -1 to 1, all others on ImageNet's."""
+    for name, expected in (("resnet18", "imagenet"), ("googlenet_bn", "-1..1")):
+        assert Net(name, weights="published").normalisation == expected
+        assert Net(name).normalisation is None

@@ -237,6 +237,10 @@ def test_a_net_that_keras_ships():
         Application("MobileNetV2", {"alhpa": 1}).built(data)
     with pytest.raises(ValueError, match=r"pixels less \(0.5.*set normalisation"):
         Application("MobileNetV2", weights="imagenet").built(data)
+    for name, expected in (("MobileNetV3Small", "-1..1"), ("ConvNeXtTiny", "imagenet")):
+        assert Application(name).normalisation == "0..255"
+        bare = Application(name, {"include_preprocessing": False}, "imagenet")
+        assert bare.normalisation == expected
 
 
 @pytest.mark.parametrize(
