@@ -180,6 +180,25 @@ def beside(path: Path) -> Deployment | None:
     return None
 
 
+def forget_replaced(exported: Path) -> Path | None:
+    """Remove the record beside a new file if it is of another one that stood there.
+
+    Returns:
+        Its path, if it was removed.
+    """
+    from experiments.runs.fingerprints import of_file
+
+    own = _own(exported)
+    if not own.is_file():
+        return None
+    files = read_json(own, dict, way_out=WAY_OUT).get("files")
+    about = files.get(exported.name) if isinstance(files, dict) else None
+    if not isinstance(about, dict) or about.get("sha256") == of_file(exported):
+        return None
+    own.unlink()
+    return own
+
+
 def of_file(path: Path) -> Deployment | None:
     """What lies beside a file; else what an archive says itself; None if none does.
 

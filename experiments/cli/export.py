@@ -164,7 +164,7 @@ def _write_litert(options):
     from experiments.data import pipeline
 
     model = export.load_model(options.model)
-    calibration = None
+    data = calibration = None
     if options.data:
         data = model_data.load_for(export.of_model(model, options.model), options)
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
@@ -179,7 +179,7 @@ def _write_litert(options):
             calibration_method=options.calibration_method,
             weight_bits=8 if options.weight_bits is None else options.weight_bits,
         )
-    _write_deployment(options)
+    model_data.write_deployment(options, data)
 
 
 def _write_saved_model(options):
@@ -187,15 +187,7 @@ def _write_saved_model(options):
 
     model = export.load_model(options.model)
     export.saved_model(model, options.out, weights=options.precision or "float32")
-    _write_deployment(options)
-
-
-def _write_deployment(options):
-    from experiments import deployment
-
-    known = deployment.of_file(options.model)
-    if known is not None:
-        known.write_beside(options.out)
+    model_data.write_deployment(options)
 
 
 def _write_archive(options):
@@ -208,12 +200,26 @@ def _write_archive(options):
     about = {} if known is None else known.of_archive()
     if options.data:
         data = model_data.load_for(export.of_model(model, options.model), options)
-        about |= {
+        model = _as_logits(model)
+        about = deployment.Deployment.of(data).of_archive() | {
             "max_drop": options.max_drop / 100,
             "data": pipeline.first_batches(data, "validation"),
             "log": lambda line: print(f"  {line}", file=sys.stderr),
         }
     export.archive(model, options.out, **about)
+
+
+def _as_logits(model):
+    """Of a model that ends in a softmax, which accuracy does not need."""
+    from compression import as_logits
+
+    logits = as_logits(model)
+    if logits is not model:
+        print(
+            "limbeck: the softmax is taken off: the archive's model gives logits",
+            file=sys.stderr,
+        )
+    return logits
 
 
 def _write_header(options):

@@ -111,6 +111,29 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
     return data
 
 
+def write_deployment(options: Namespace, data: "Data | None" = None) -> None:
+    """Write beside `options.out` what an app must know of it.
+
+    Args:
+        options: of the verb, with `model` and `out`, which is written.
+        data: as `load_for` gave them, if the file was made by them; None: what is
+            known of the model is known of the file.
+    """
+    from experiments import deployment
+
+    known = deployment.of_file(options.model)
+    if data is not None:  # also what was asked for, or found out
+        known = deployment.Deployment.of(data)
+    if known is not None:
+        known.write_beside(options.out)
+    elif former := deployment.forget_replaced(options.out):
+        print(
+            f"limbeck: {former} was of the file that {options.out} has replaced, and "
+            "is removed; nothing says how this one's pixels are normalised",
+            file=sys.stderr,
+        )
+
+
 def _found_out(runner, data, asked, size):
     """`data` as a file may want them that nothing says anything of."""
     from experiments import deployment

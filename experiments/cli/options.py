@@ -97,7 +97,7 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 def names(text: str | None) -> list[str] | None:
     """The names in "A,B"; None where the option was not given."""
-    return text.split(",") if text else None
+    return [name.strip() for name in text.split(",")] if text else None
 
 
 def positive(text: str) -> int:

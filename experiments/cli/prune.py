@@ -188,7 +188,6 @@ def _cut(model, options):
     from compression import as_logits, pruning
     from compression.atomic import replacing
     from compression.pruning.channels.saliency import OF_DATA, OF_LABELS
-    from experiments import deployment
 
     saliency = options.saliency or "l2"
     ranks_by_images = saliency in OF_DATA and not options.plan
@@ -204,7 +203,9 @@ def _cut(model, options):
             f"--saliency {saliency} looks at images: give --data, such as "
             "--data cifar10 or --data folder:PATH"
         )
-    batches = _batches(model, options) if options.data else None
+    data = batches = None
+    if options.data:
+        data, batches = _data(model, options)
     if options.plan:
         plan = pruning.load_plan(options.plan)
     else:
@@ -226,9 +227,7 @@ def _cut(model, options):
     with replacing(options.out) as file:
         smaller.save(file)
     plan.save(_plan_beside(options.out))
-    known = deployment.of_file(options.model)
-    if known is not None:
-        known.write_beside(options.out)
+    model_data.write_deployment(options, data)
     _print_counts(model, smaller)
     print(f"{options.out}\n{_plan_beside(options.out)}")
 
@@ -237,12 +236,12 @@ def _plan_beside(out):
     return out.with_name(f"{out.stem}.plan.json")
 
 
-def _batches(model, options):
+def _data(model, options):
     from compression import export
     from experiments.data import pipeline
 
     data = model_data.load_for(export.of_model(model, options.model), options)
-    return pipeline.first_batches(data, "train", IMAGES, batch_size=BATCH)
+    return data, pipeline.first_batches(data, "train", IMAGES, batch_size=BATCH)
 
 
 def _print_counts(model, smaller):

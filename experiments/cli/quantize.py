@@ -234,7 +234,7 @@ def _write(model, data, options):
             float_ends=options.float_ends,
             **({"engine": options.engine} if options.engine else {}),
         )
-    _finish(options)
+    _finish(options, data)
 
 
 def _write_by_plan(model, data, plan, options):
@@ -280,17 +280,13 @@ def _write_by_plan(model, data, plan, options):
             "chosen by; give a narrower bound, or more --images",
             file=sys.stderr,
         )
-    _finish(options)
+    _finish(options, data)
     if not options.plan:
         print(_plan_beside(options.out))
 
 
-def _finish(options):
-    from experiments import deployment
-
-    known = deployment.of_file(options.model)
-    if known is not None:
-        known.write_beside(options.out)
+def _finish(options, data):
+    model_data.write_deployment(options, data)
     print(f"{options.out.stat().st_size:,} bytes\n{options.out}")
 
 

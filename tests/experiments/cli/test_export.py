@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from experiments import deployment
 from experiments.cli import export, measure
 from experiments.cli import main as cli
 from experiments.deployment import Deployment
@@ -221,6 +222,39 @@ def test_without_a_record_positions_are_taken_with_a_word(
     alone.write_bytes(grey_net.read_bytes())
     _, err = measured(capsys, alone, "--data", f"folder:{photos('a', 'b', 'c')}")
     assert "no deploy.json beside" in err and "3 classes are matched by position" in err
+
+
+def test_a_file_is_measured_with_the_pixels_that_it_was_made_by(
+    grey_net, photos, tmp_path, capsys
+):
+    """What was asked for, or found out, stands beside it; gone with the file."""
+    alone, file = tmp_path / "alone.keras", tmp_path / "phone.tflite"
+    alone.write_bytes(grey_net.read_bytes())
+    data = ("--data", f"folder:{photos(*'abc')}")
+    words = ["export", str(alone), str(file), "--precision", "int8", *data]
+    assert cli.main([*words, "--normalisation", "0.4/0.25"]) == 0
+    known = deployment.beside(file)
+    assert known.mean == (0.4,) * 3 and known.class_names == tuple("abc")
+    capsys.readouterr()
+    row, err = measured(capsys, file, *data)
+    assert row["top1"] == 1.0 and err == ""
+    assert cli.main(["export", str(alone), str(file)]) == 0
+    assert "phone.deploy.json was of the file that" in capsys.readouterr().err
+    assert deployment.beside(file) is None
+
+
+def test_an_archive_is_rounded_whatever_the_model_ends_in(
+    grey_net, photos, tmp_path, capsys
+):
+    net = keras.saving.load_model(grey_net)
+    softmax = keras.Model(net.input, keras.layers.Softmax()(net.output))
+    softmax.save(tmp_path / "net.keras")
+    words = ["--data", f"folder:{photos(*'abc')}", "--normalisation", "0.4/0.25"]
+    out = tmp_path / "net.limbeck"
+    command = ["export", str(tmp_path / "net.keras"), str(out), "--max-drop", "1"]
+    assert cli.main([*command, *words]) == 0
+    assert "the softmax is taken off" in capsys.readouterr().err
+    assert deployment.of_file(out).mean == (0.4,) * 3
 
 
 def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
