@@ -28,12 +28,7 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
             what differs.
     """
     if not folder.recipe.exists():
-        path = folder.path
-        own = (folder.lock, folder.claims, folder.search.path)
-        if path.exists() and any(p not in own for p in path.iterdir()):
-            raise ValueError(
-                f"{path} is not empty and not a run folder; choose another --out"
-            )
+        require_free(folder)
         return
     finished = folder.finished()
     there = _settled(upgraded(folder.read_recipe()), finished)
@@ -44,6 +39,16 @@ def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:
         raise ValueError(
             f"{folder.path} holds a run of another recipe ({shown}); choose another "
             f"--out, or delete that folder{_or_less(different)}"
+        )
+
+
+def require_free(folder: RunFolder) -> None:
+    """Raises ValueError where a run would begin among files that are not its own."""
+    path = folder.path
+    own = (folder.lock, folder.claims, folder.search.path)
+    if path.exists() and any(p not in own for p in path.iterdir()):
+        raise ValueError(
+            f"{path} is not empty and not a run folder; choose another --out"
         )
 
 
@@ -96,8 +101,8 @@ def _described(data):
 def _settled(recipe: dict[str, Any], finished: set[str]) -> dict[str, Any]:
     """A recipe without what may still be corrected: stages that are not finished."""
     stages = {stage.get("name"): stage for stage in recipe.get("stages", [])}
-    kept = {n: _anywhere(stages[n], "data") for n in stages.keys() & finished}
-    return _anywhere(recipe, "data") | {"stages": kept}
+    kept = {n: anywhere(stages[n], "data") for n in stages.keys() & finished}
+    return anywhere(recipe, "data") | {"stages": kept}
 
 
 def _or_less(different: list[str]) -> str:
@@ -116,13 +121,13 @@ def _data_anywhere(record, stages, other):
     own = {
         name: _data_anywhere(record[OWN][name], (), other[OWN][name]) for name in stages
     }
-    found = _anywhere(record, "name") | {OWN: own}
+    found = anywhere(record, "name") | {OWN: own}
     if other.get(CONTENT) is None:
         found.pop(CONTENT, None)
     return found
 
 
-def _anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
+def anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
     name = record.get(key) or ""

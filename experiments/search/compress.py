@@ -14,6 +14,7 @@ from experiments.data.pipeline import evaluation_batches
 from experiments.deployment import Deployment
 from experiments.files import write_json
 from experiments.runs.alone import alone
+from experiments.runs.identity import require_free
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
 from experiments.search.candidate import Candidate
@@ -131,6 +132,10 @@ def carry_out(
         command: how a person would ask for this, for the record.
     """
     folder = RunFolder(out)
+    if folder.recipe.exists() and not folder.search.request.is_file():
+        raise ValueError(f"{out} holds a run that is no search; {OTHER_OUT}")
+    if not folder.recipe.exists():  # better known now than after half of the time
+        require_free(folder)
     search = Search(request, folder.search, storage)
     try:
         with alone(folder):

@@ -31,7 +31,7 @@ class Request:
             what lies beside the model says, or as is found out.
 
     Raises:
-        ValueError: `hours` is not positive.
+        ValueError: `hours` is not positive, or `seed` is negative or too large.
     """
 
     model: File
@@ -47,6 +47,8 @@ class Request:
     def __post_init__(self):
         if not 0 < self.hours < np.inf:
             raise ValueError(f"hours must be positive, got {self.hours}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed must be from 0 to 2**32 - 1, got {self.seed}")
         if self.limits == Limits():
             object.__setattr__(self, "limits", Limits(max_drop=MAX_DROP))
 

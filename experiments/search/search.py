@@ -12,8 +12,10 @@ from experiments import data as datasets
 from experiments import deployment
 from experiments.data import Data, normalisation
 from experiments.data.augment import Augment
+from experiments.data.fingerprint import content
 from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
+from experiments.runs.identity import CONTENT, anywhere
 from experiments.runs.layout import SearchFolder
 from experiments.schema import Count
 from experiments.search import proxies, short
@@ -82,6 +84,8 @@ class Search:
             image_size=self.image_size,
             skip_bad_images=request.skip_bad_images,
         )
+        self._content = content(data)
+        self._require_same_images()
         self.model = request.model.built(data)
         self.normalisation, data = self._normalised(data)
         self.whole_data = data
@@ -98,7 +102,8 @@ class Search:
             ValueError: nothing that was tried meets the limits on files.
         """
         self.folder.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder.request, self.request.as_dict())
+        about = {CONTENT: self._content}
+        write_json(self.folder.request, self.request.as_dict() | about)
         if not self.folder.choice.is_file():
             self._clock = Clock(self.folder.clock, 3600 * self.request.hours)
             plan = self._plan(self._searched())
@@ -267,11 +272,24 @@ class Search:
             return
         before = read_json(self.folder.request, dict, way_out=OTHER_FOLDER)
         now = _as_json(self.request.as_dict())
+        if before.get(CONTENT) is not None:  # the same images, wherever they lie
+            before, now = anywhere(before, "data"), anywhere(now, "data")
         different = [key for key in now if before.get(key) != now[key]]
         if different:
             raise ValueError(
                 f"{self.folder.path.parent} belongs to a search with another "
                 f"{' and '.join(different)}; {OTHER_FOLDER}"
+            )
+
+    def _require_same_images(self):
+        """Likewise where it began with other images. Earlier versions noted none."""
+        if not self.folder.request.is_file():
+            return
+        before = read_json(self.folder.request, dict, way_out=OTHER_FOLDER)
+        if before.get(CONTENT) not in (None, self._content):
+            raise ValueError(
+                f"the images of {self.request.data} have changed since the search in "
+                f"{self.folder.path.parent} began; {OTHER_FOLDER}"
             )
 
 

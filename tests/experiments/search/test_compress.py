@@ -10,9 +10,11 @@ from keras import layers
 import experiments
 from compression import export, measure
 from experiments import data as datasets
+from experiments.data.fingerprint import content
 from experiments.data.pipeline import first_batches
 from experiments.deployment import Deployment
 from experiments.report import summary, write
+from experiments.runs.layout import RunFolder
 from experiments.search import proxies, short
 from experiments.search.candidate import Candidate
 from experiments.search.compress import carry_out
@@ -132,6 +134,36 @@ def test_the_report_shows_what_was_tried(model_file, out):
 def test_a_folder_belongs_to_one_request(model_file, out):
     with pytest.raises(ValueError, match=r"another limits.*--out"):
         carry_out(request(model_file, bytes=8_000), out)
+
+
+def test_a_folder_of_others_is_refused_before_the_search(model_file, tmp_path):
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ValueError, match="not empty and not a run folder"):
+        carry_out(request(model_file, bytes=9_000), tmp_path)
+    (tmp_path / "recipe.json").write_text("{}")
+    with pytest.raises(ValueError, match="holds a run that is no search"):
+        carry_out(request(model_file, bytes=9_000), tmp_path)
+    assert not (tmp_path / "search").exists()
+
+
+def test_a_folder_belongs_to_its_images_wherever_they_lie(tmp_path):
+    """A net that knows nothing: it is looked at after the images are."""
+    net().save(path := tmp_path / "net.keras")
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), np.uint8)
+    labels = np.arange(60) % 10
+    np.savez(tmp_path / "images.npz", x=images, y=labels)
+    name = f"npz:{tmp_path / 'images.npz'}"
+    asked = Request(File(str(path)), name, Limits(bytes=9_000))
+    began = asked.as_dict() | {"data": "npz:elsewhere.npz"}
+    began["content"] = content(datasets.load(name))
+    began_at = RunFolder(tmp_path / "run").search.request
+    began_at.parent.mkdir(parents=True)
+    began_at.write_text(json.dumps(began))
+    with pytest.raises(ValueError, match="no better than guessing"):
+        carry_out(asked, tmp_path / "run")
+    np.savez(tmp_path / "images.npz", x=255 - images, y=labels)
+    with pytest.raises(ValueError, match="images of npz:.* have changed since the sea"):
+        carry_out(asked, tmp_path / "run")
 
 
 def test_a_model_that_knows_nothing_is_told_so_first(tmp_path):
