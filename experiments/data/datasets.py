@@ -63,7 +63,7 @@ def load(
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     kind, colon, path = name.partition(":")
     base, classes = parsed(name)
-    if classes and not (colon and Path(path).is_dir()):
+    if classes and not (colon and Path(path).expanduser().is_dir()):
         whole = load(
             base,
             image_size=image_size,

@@ -22,7 +22,7 @@ def decode_rgb_file(path: tf.Tensor) -> tf.Tensor:
     """The image in the file at `path`, as people see it -> (h, w, 3) uint8.
 
     As `decode_rgb`, and turned as its EXIF orientation says. What TensorFlow does not
-    read (WebP, BMP with a palette) Pillow does.
+    read (WebP, TIFF, BMP with a palette) Pillow does.
     """
     encoded = tf.io.read_file(path)
     orientation = _orientation_of(encoded)
@@ -95,7 +95,14 @@ def _bytes(encoded) -> bytes:
 
 def _by_pillow(encoded) -> np.ndarray:
     with Image.open(io.BytesIO(_bytes(encoded))) as image:
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+        upright = ImageOps.exif_transpose(image)
+        if image.mode[0] not in "IF":
+            return np.asarray(upright.convert("RGB"))
+        # Greys of more than 8 bits, which Pillow would clip at 255.
+        if not image.mode.startswith("I;16") and image.format != "PPM":
+            raise ValueError(f"pixels of mode {image.mode} have no known range")
+        grey = (np.asarray(upright).astype(np.int64) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=-1)
 
 
 def fitted(images: tf.Tensor, size: int) -> tf.Tensor:

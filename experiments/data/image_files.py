@@ -12,7 +12,7 @@ from experiments.data.parts import PARTS
 
 SUFFIXES = {
     *(".jpg", ".jpeg", ".jpe", ".jfif"),
-    *(".png", ".bmp", ".gif", ".webp"),
+    *(".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"),
 }
 ARCHIVER = "__MACOSX"  # what macOS puts beside a zipped folder
 SHOWN = 3  # examples of each reason

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ PATH, LABEL, SPLIT = COLUMNS
 
 
 def find_listed(path: Path) -> ImageFiles:
-    """The images of a list, in its order; paths are relative to the list's folder.
+    """The images of a list, in its order; paths are from the list's folder, or ~.
 
     Columns are path, label and, for images that are split already, split; in that
     order, or in any order under a header that says so.
@@ -35,8 +36,9 @@ def find_listed(path: Path) -> ImageFiles:
         raise FileNotFoundError(f"no list of images at {path}")
     found, left_out = _rows(path)
     folder = path.absolute().parent
-    paths = [folder / row[PATH] for _, row in found]
+    paths = [folder / _from_home(row[PATH]) for _, row in found]
     class_names = sorted({row[LABEL] for _, row in found})
+    _note_numbers(path, class_names)
     _check_once(path, found, paths)
     parts = None
     if found and SPLIT in found[0][1]:
@@ -107,6 +109,23 @@ def _part(path, line, text):
             f"{did_you_mean(text, PARTS)}; choose from train, val, test"
         )
     return PARTS[text.lower()]
+
+
+def _from_home(text):
+    return Path(text).expanduser() if text.startswith("~/") else text
+
+
+def _note_numbers(path, class_names):
+    """Labels are texts; a net that was trained on numbers has them in their order."""
+    if not all(name.isdecimal() for name in class_names):
+        return
+    if class_names != sorted(class_names, key=int):
+        warnings.warn(
+            f"the labels in {path} are numbers and taken as names, in this order: "
+            f"{', '.join(class_names[:5])}, ...; a net that was trained elsewhere may "
+            "have its classes in another (zeros in front, as 02, make both the same)",
+            stacklevel=4,
+        )
 
 
 def _check_once(path, found, paths):

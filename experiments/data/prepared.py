@@ -178,6 +178,11 @@ class _Counts:
 
 def _count(source: _Source, validation: int | None) -> _Counts:
     splits = source.builder.info.splits
+    if "train" not in splits:
+        raise ValueError(
+            f"{source.builder.name} has no train images, only {', '.join(splits)}: "
+            "choose data to train and to calibrate on"
+        )
     stored = splits["train"].num_examples
     test_part = None
     if "test" in splits and _is_labelled(source, "test"):

@@ -87,6 +87,33 @@ def test_every_png_mode_becomes_rgb(tmp_path, mode, expected):
     np.testing.assert_array_equal(found, [expected])
 
 
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [("tif", "RGB"), ("tiff", "L"), ("tif", "I;16"), ("ppm", "RGB"), ("pgm", "I;16")],
+)
+def test_what_tensorflow_does_not_read_is_read(tmp_path, suffix, mode):
+    """16 bits lose the lower 8, as those of PNG do."""
+    values = np.arange(30 * 30).reshape(30, 30)
+    image = {
+        "RGB": np.stack([values % 256, values % 7, values % 100], -1).astype(np.uint8),
+        "L": (values % 256).astype(np.uint8),
+        "I;16": (values * 72).astype(np.uint16),
+    }[mode]
+    in_classes(tmp_path, lambda p: Image.fromarray(image).save(f"{p}.{suffix}"))
+    expected = image // 256 if mode == "I;16" else image
+    if expected.ndim == 2:
+        expected = np.repeat(expected[..., None], 3, axis=-1)
+    images = load(f"folder:{tmp_path}", image_size=30).train.images
+    np.testing.assert_array_equal(images, np.broadcast_to(expected, images.shape))
+
+
+def test_values_without_a_range_are_refused(tmp_path):
+    floats = np.full((30, 30), 0.5, np.float32)
+    in_classes(tmp_path, lambda p: Image.fromarray(floats).save(f"{p}.tif"))
+    with pytest.raises(ValueError, match="cannot read the image"):
+        load(f"folder:{tmp_path}")
+
+
 def test_grey_jpeg_becomes_rgb(tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()

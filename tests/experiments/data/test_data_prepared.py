@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,15 @@ def test_not_an_image_dataset(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="coco must be a dataset of grey or RGB"):
         load("coco")
+
+
+def test_data_to_test_on_alone_are_refused():
+    splits = {"test": SimpleNamespace(num_examples=10)}
+    info = SimpleNamespace(splits=splits)
+    builder = SimpleNamespace(info=info, name="cifar10_1")
+    source = prepared._Source(builder, "image", "label", (32, 32, 3))
+    with pytest.raises(ValueError, match="cifar10_1 has no train images, only test"):
+        prepared._count(source, None)
 
 
 def test_manual_download_says_what_to_do(tmp_path, monkeypatch):

@@ -21,6 +21,7 @@ def taken(found):
 
 def test_every_suffix_that_is_read_in_any_case(tmp_path):
     names = ["1.jpg", "2.JPEG", "3.jfif", "4.jpe", "5.png", "6.bmp", "7.GIF", "8.webp"]
+    names += ["9.tif", "91.TIFF", "92.ppm", "93.pgm", "94.pnm"]
     touch(tmp_path, *(f"ash/{name}" for name in names), "oak/1.png")
     found = find_images(tmp_path)
     assert taken(found) == [("ash", name) for name in names] + [("oak", "1.png")]

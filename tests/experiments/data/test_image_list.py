@@ -1,5 +1,7 @@
 """A CSV list of images: its columns, its parts, and what is refused, by line."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -113,3 +115,20 @@ def test_paths_are_the_lists_own(listed, tmp_path):
     found = find_listed(listed(rows("ab")))
     assert found.paths == [tmp_path / "jpg/A0.png", tmp_path / "jpg/A1.png"]
     np.testing.assert_array_equal(found.labels, [0, 1])
+
+
+def test_a_path_may_begin_at_home(listed, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = find_listed(listed(rows("ab" * 6).replace("jpg/", "~/jpg/")))
+    assert found.paths[3] == tmp_path / "jpg/A3.png"
+
+
+def test_numbers_are_names_and_a_word_is_said_where_their_order_differs(listed):
+    labels = [str(i) for i in range(12)]
+    with pytest.warns(UserWarning, match="in this order: 0, 1, 10, 11, 2, ..."):
+        found = find_listed(listed(rows(labels)))
+    assert found.class_names[:4] == ("0", "1", "10", "11")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_listed(listed(rows([f"{i:02}" for i in range(12)])))
+        find_listed(listed(rows("01" * 6)))
