@@ -155,6 +155,11 @@ def load_model(path: str | Path) -> keras.Model:
         from compression.export.archive.models import load_archive
 
         return load_archive(path)
+    if path.suffix in (".h5", ".hdf5"):
+        raise ValueError(
+            f"{path} is of Keras's former format: load it with keras.models.load_model "
+            "and save it as a .keras file"
+        )
     if path.is_dir() or path.suffix != ".keras":
         raise ValueError(f"{path} was exported already: give the .keras file before it")
     try:
@@ -163,7 +168,8 @@ def load_model(path: str | Path) -> keras.Model:
         if unknown := UNKNOWN.search(str(error)):
             raise ValueError(
                 f"{path} needs {unknown[1]!r}, which nobody has registered: import the "
-                "module that defines it before (limbeck's own: import architectures)"
+                "module that defines it before (limbeck's own: import architectures; "
+                "on the command line: limbeck --import MODULE)"
             ) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
 

@@ -140,8 +140,18 @@ def _macs(options):
     if options.macs is None:
         return None
     from compression import export, measure
+    from experiments.stages.images import of_size
 
-    return int(options.macs * measure.macs(export.load_model(options.model)))
+    model = export.load_model(options.model)
+    if None in model.input_shape[1:]:
+        side = options.image_size
+        if side is None:
+            raise ValueError(
+                f"{options.model} leaves the size of images open, and with it its "
+                "MACs: give --image-size"
+            )
+        model = of_size(model, (side, side, model.input_shape[-1]))
+    return int(options.macs * measure.macs(model))
 
 
 def as_text(found) -> str:

@@ -1,6 +1,7 @@
 """The command line: which verbs there are, their errors and the exit status."""
 
 import contextlib
+import importlib
 import io
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from compression.one_line import in_one_line
 from experiments.cli import (
@@ -49,6 +51,7 @@ limbeck nets resnet20               # a net layer by layer
 limbeck train resnet20 --data folder:photos
 limbeck export net.keras net.tflite --precision int8 --data mnist5k
 limbeck measure net.tflite --data mnist5k
+limbeck --import my_layers measure net.keras  # a net with layers of one's own
 """
 
 # What a person can act on: it ends in one line and exit status 2, without a trace.
@@ -78,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.command_line = shlex.join(["limbeck", *arguments])
     try:
         with _terminable():
+            _import(options.imports)
             options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader has seen enough, as in `limbeck nets | head`
@@ -93,6 +97,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"limbeck: {_in_one_line(error)}", file=sys.stderr)
         return 2
     return 0
+
+
+def _import(modules: Sequence[str]) -> None:
+    """Import what registers layers that a file holds, also from the working folder."""
+    if not modules:
+        return
+    from experiments.cli.options import start_tensorflow
+
+    start_tensorflow()
+    for name in modules:
+        path = Path(name).expanduser()
+        is_file = path.suffix == ".py"
+        folder = str(path.parent.absolute() if is_file else Path.cwd())
+        sys.path += [] if folder in sys.path else [folder]  # last: it hides nothing
+        try:
+            importlib.import_module(path.stem if is_file else name)
+        except Exception as error:  # whatever a stranger's module may raise
+            raise ValueError(f"--import {name}: {in_one_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -157,6 +179,15 @@ def parser() -> Parser:
         examples=EXAMPLES,
     )
     top.add_argument("--version", action=ShowVersion)
+    top.add_argument(
+        "--import",
+        metavar="MODULE",
+        dest="imports",
+        action="append",
+        default=[],
+        help="import this module first, which registers layers of one's own; a name, "
+        "or the path of a .py file; may be repeated",
+    )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     for verb in VERBS:
         verb.add(commands)

@@ -1,6 +1,7 @@
 """A stage starts from somebody's own Keras model, in a file."""
 
 import contextlib
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +74,13 @@ class File:
             raise ValueError(
                 f"{self.path} knows {classes} classes, {data.name} has "
                 f"{len(data.class_names)}"
+            )
+        if strange := [name for name in data.class_names if name not in own]:
+            warnings.warn(
+                f"{self.path} was not trained on {', '.join(strange[:5])} but on "
+                f"{', '.join(own[:10])}: classes of {data.name} are matched to those "
+                "by position",
+                stacklevel=2,
             )
         return model
 

@@ -108,7 +108,8 @@ def _require_known(config, path):
     if not isinstance(module, str) or not MODULES.fullmatch(module):
         raise ValueError(
             f"{path} needs {registered or name!r}, which nobody has registered: import "
-            "the module that defines it before (limbeck's own: import architectures)"
+            "the module that defines it before (limbeck's own: import architectures; "
+            "on the command line: limbeck --import MODULE)"
         )
 
 

@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import pytest
 
 from experiments.cli.compress import as_text
@@ -24,6 +25,17 @@ def test_one_line(words, line, model_file, tmp_path, refusal):
     message = refusal("compress", model_file, *words, "--out", out)
     assert re.search(line, message), message
     assert not (out / "net.tflite").exists()
+
+
+def test_macs_of_a_net_that_leaves_its_size_open(tmp_path, refusal):
+    """It is of the images' size, and has learned nothing."""
+    image = keras.Input((None, None, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(4, 3)(image))
+    keras.Model(image, keras.layers.Dense(10)(x)).save(path := tmp_path / "net.keras")
+    words = ("compress", path, "--data", "digits", "--macs", "0.5")
+    words += ("--out", tmp_path / "run")
+    assert "open, and with it its MACs: give --image-size" in refusal(*words)
+    assert "no better than guessing" in refusal(*words, "--image-size", "8")
 
 
 @pytest.mark.parametrize("limit", ["40 parsecs", "-1k", "nothing"])

@@ -314,3 +314,9 @@ def test_other_kinds_of_files_are_refused(name, refusal, model_file, tmp_path):
     line = refusal("export", model_file, tmp_path / name)
     assert f"writes no {Path(name).suffix} file: OUT must end in .tflite, .h" in line
     assert not (tmp_path / name).exists()
+
+
+def test_a_file_of_keras_former_format_has_a_way_out(refusal, tmp_path):
+    (tmp_path / "net.h5").touch()
+    line = refusal("export", tmp_path / "net.h5", tmp_path / "net.tflite")
+    assert "net.h5 is of Keras's former format: load it with keras.models.load" in line

@@ -208,3 +208,46 @@ def test_terminals_that_lack_a_character_get_another(monkeypatch):
     monkeypatch.setattr(nets, "run", lambda options: print("98–99 ± 1"))
     assert cli.main(["nets"]) == 0
     assert terminal.buffer.getvalue().decode("latin-1") == "98?99 ± 1\n"
+
+
+OWN_LAYER = """
+import keras
+
+@keras.saving.register_keras_serializable("mine")
+class Shifted(keras.layers.Layer):
+    def call(self, x):
+        return x + 1
+"""
+
+
+def test_layers_of_ones_own_are_imported(tmp_path, capsys, monkeypatch):
+    """In a process of its own: what is registered stays so."""
+    (tmp_path / "my_layers.py").write_text(OWN_LAYER)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    make = (
+        "import keras, my_layers; x = keras.Input((4, 4, 1)); keras.Model(x, keras."
+        "layers.Dense(2)(keras.layers.Flatten()(my_layers.Shifted()(x)))).save('n.keras')"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, done.stdout, done.stderr.splitlines()[-1:]
+
+    assert run("-c", make)[0] == 0
+    limbeck = ("-m", "experiments.cli")
+    status, _, [line] = run(*limbeck, "measure", "n.keras")
+    assert status == 2 and "limbeck --import MODULE" in line
+    status, out, _ = run(*limbeck, "--import", "my_layers.py", "measure", "n.keras")
+    assert status == 0 and "parameters       34" in out
+    monkeypatch.chdir(tmp_path)
+    for name, message in (("broken", "division by zero"), ("none", "No module named")):
+        assert cli.main(["--import", name, "measure", "n.keras"]) == 2
+        assert f"--import {name}: " in (err := capsys.readouterr().err)
+        assert message in err

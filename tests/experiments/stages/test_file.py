@@ -1,6 +1,7 @@
 """A user's own .keras file: in a recipe, as a stage, and as a start."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -106,6 +107,14 @@ def test_one_output_is_of_two_classes(tmp_path, digits):
     ours = keras.ops.softmax(file.built(two)(images))[:, 1:]
     np.testing.assert_allclose(ours, right, atol=1e-6)
     with pytest.raises(ValueError, match="net.keras knows 2 classes, digits has 10"):
+        file.built(digits)
+
+
+def test_classes_of_other_names_are_matched_by_position_with_a_word(file, digits):
+    names = ("zero", *digits.class_names[1:])
+    other = dataclasses.replace(digits, class_names=names)
+    Deployment.of(other).write_beside(Path(file.path))
+    with pytest.warns(UserWarning, match=r"not trained on 0 but on zero, 1.* position"):
         file.built(digits)
 
 
