@@ -148,9 +148,19 @@ class Deployment:
     def fitted(self, data: "Data") -> "Data":
         """`data` as the file takes it: its pixels' statistics, its classes by name.
 
+        Data without labels get the file's classes, and stay without labels of them.
+
         Raises:
-            ValueError: a class is none of the file's; names it.
+            ValueError: a class is none of the file's; names it. Or the file has none.
         """
+        own = {"mean": self.mean, "std": self.std, "class_names": self.class_names}
+        if not data.class_names:
+            return dataclasses.replace(data, **own)
+        if not self.class_names:
+            raise ValueError(
+                "the model has learned no classes, only images without labels: limbeck "
+                "transfer teaches it some"
+            )
         unknown = [name for name in data.class_names if name not in self.class_names]
         if unknown:
             raise ValueError(
@@ -163,9 +173,7 @@ class Deployment:
             part: _relabelled(getattr(data, part), where)
             for part in ("train", "validation", "test")
         }
-        return dataclasses.replace(
-            data, mean=self.mean, std=self.std, class_names=self.class_names, **parts
-        )
+        return dataclasses.replace(data, **own, **parts)
 
 
 def beside(path: Path) -> Deployment | None:

@@ -166,7 +166,8 @@ def _write_litert(options):
     model = export.load_model(options.model)
     data = calibration = None
     if options.data:
-        data = model_data.load_for(export.of_model(model, options.model), options)
+        runner = export.of_model(model, options.model)
+        data = model_data.load_for(runner, options, labelled=False)
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
     with agreement_on_stderr():

@@ -9,6 +9,7 @@ from experiments.cli.options import (
     add_image_size,
     add_normalisation,
     add_skip_bad_images,
+    some_text,
 )
 
 if TYPE_CHECKING:  # they need Keras
@@ -23,7 +24,9 @@ def add_options(command, use: str) -> None:
         command: the verb's parser.
         use: what the data are for.
     """
-    command.add_argument("--data", metavar="NAME", help=f"{use}: {DATA_HELP}")
+    command.add_argument(
+        "--data", metavar="NAME", type=some_text, help=f"{use}: {DATA_HELP}"
+    )
     add_image_size(command)
     add_normalisation(command)
     add_skip_bad_images(command)
@@ -49,8 +52,12 @@ def check(options: Namespace, *, open_size: bool = False) -> None:
         raise ValueError(f"{' and '.join(lonely)} go with --data: give that, too")
 
 
-def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Data":
+def load_for(
+    runner: "Runner", options: Namespace, *, larger: float = 1, labelled: bool = True
+) -> "Data":
     """`options.data`, fitted to the model; `larger` times its size, to be cropped.
+
+    Of images without labels, where `labelled` is False, the classes are the model's.
 
     What lies beside the file, or in it (`experiments/deployment.py`), says how pixels
     are normalised and what the classes are called; without it, classes are matched by
@@ -65,7 +72,44 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
     from experiments import deployment
     from experiments.data import load, normalisation
 
-    *sides, channels = _shape(runner)
+    size, channels = _side(runner, options, larger), _shape(runner)[-1]
+    data = load(
+        options.data,
+        image_size=None if size is None else round(larger * size),
+        skip_bad_images=options.skip_bad_images,
+    )
+    if channels not in (None, data.image_shape[-1]):
+        raise ValueError(
+            f"{runner.path} takes images of {channels} channels, {data.name} has "
+            f"{data.image_shape[-1]}"
+        )
+    if labelled and not data.class_names:
+        raise ValueError(
+            f"{data.name} has no labels, and they are needed: give images in a folder "
+            "for each class, or a list of them"
+        )
+    has_labels = bool(data.class_names)
+    known = deployment.of_file(runner.path)
+    if known is not None:
+        data = known.fitted(data)
+    shape = data.image_shape if size is None else (size, size, data.image_shape[-1])
+    classes = runner(np.zeros((1, *shape))).shape[-1]
+    # One logit stands for two classes.
+    if has_labels and max(classes, 2) != len(data.class_names):
+        raise ValueError(
+            f"{runner.path} gives {classes} logits, {data.name} has "
+            f"{len(data.class_names)} classes: which is which?"
+        )
+    if known is None:
+        return _found_out(runner, data, options.normalisation, size)
+    if options.normalisation is not None:
+        data = normalisation.normalised(data, options.normalisation)
+    return data
+
+
+def _side(runner, options, larger):
+    """Pixels a side of the model's images; None: as they are stored."""
+    *sides, _ = _shape(runner)
     size = options.image_size
     if None not in sides:
         if len(set(sides)) != 1:
@@ -84,31 +128,7 @@ def load_for(runner: "Runner", options: Namespace, *, larger: float = 1) -> "Dat
             f"{runner.path} leaves the size of images open: crops of which size? Give "
             "--image-size"
         )
-    data = load(
-        options.data,
-        image_size=None if size is None else round(larger * size),
-        skip_bad_images=options.skip_bad_images,
-    )
-    if channels not in (None, data.image_shape[-1]):
-        raise ValueError(
-            f"{runner.path} takes images of {channels} channels, {data.name} has "
-            f"{data.image_shape[-1]}"
-        )
-    known = deployment.of_file(runner.path)
-    if known is not None:
-        data = known.fitted(data)
-    shape = data.image_shape if size is None else (size, size, data.image_shape[-1])
-    classes = runner(np.zeros((1, *shape))).shape[-1]
-    if max(classes, 2) != len(data.class_names):  # one logit stands for two classes
-        raise ValueError(
-            f"{runner.path} gives {classes} logits, {data.name} has "
-            f"{len(data.class_names)} classes: which is which?"
-        )
-    if known is None:
-        return _found_out(runner, data, options.normalisation, size)
-    if options.normalisation is not None:
-        data = normalisation.normalised(data, options.normalisation)
-    return data
+    return size
 
 
 def write_deployment(options: Namespace, data: "Data | None" = None) -> None:
@@ -122,7 +142,7 @@ def write_deployment(options: Namespace, data: "Data | None" = None) -> None:
     from experiments import deployment
 
     known = deployment.of_file(options.model)
-    if data is not None:  # also what was asked for, or found out
+    if data is not None and data.class_names:  # as was asked for, or found out
         known = deployment.Deployment.of(data)
     if known is not None:
         known.write_beside(options.out)
@@ -140,10 +160,11 @@ def _found_out(runner, data, asked, size):
     from experiments.data import normalisation
 
     found = normalisation.for_model(runner, data, asked, size=size)
+    count = len(data.class_names)
+    matched = f"its {count} classes are matched by position, and " if count else ""
     print(
-        f"limbeck: there is no {deployment.NAME} beside {runner.path}: its "
-        f"{len(data.class_names)} classes are matched by position, and pixels are "
-        f"normalised as {found.name} ({found.reason})",
+        f"limbeck: there is no {deployment.NAME} beside {runner.path}: {matched}"
+        f"pixels are normalised as {found.name} ({found.reason})",
         file=sys.stderr,
     )
     if found.is_guessing:

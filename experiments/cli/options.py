@@ -96,8 +96,24 @@ def add_json(command: argparse.ArgumentParser) -> None:
 
 
 def names(text: str | None) -> list[str] | None:
-    """The names in "A,B"; None where the option was not given."""
-    return [name.strip() for name in text.split(",")] if text else None
+    """The names in "A,B"; None where the option was not given.
+
+    Raises:
+        ValueError: one is empty.
+    """
+    if text is None:
+        return None
+    found = [name.strip() for name in text.split(",")]
+    if not all(found):
+        raise ValueError(f"must be names as A,B, got {text!r}")
+    return found
+
+
+def some_text(text: str) -> str:
+    """Anything but nothing, as comes of a variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must not be empty, got {text!r}")
+    return text
 
 
 def positive(text: str) -> int:
@@ -180,7 +196,7 @@ def require_free(*files: Path) -> None:
 def path(text: str) -> Path:
     """A path; `~` is the home folder, also where no shell saw to it."""
     try:
-        return Path(text).expanduser()
+        return Path(some_text(text)).expanduser()
     except RuntimeError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from error
 

@@ -238,9 +238,12 @@ def _plan_beside(out):
 
 def _data(model, options):
     from compression import export
+    from compression.pruning.channels.saliency import OF_LABELS
     from experiments.data import pipeline
 
-    data = model_data.load_for(export.of_model(model, options.model), options)
+    runner = export.of_model(model, options.model)
+    by_labels = options.saliency in OF_LABELS and not options.plan
+    data = model_data.load_for(runner, options, labelled=by_labels)
     return data, pipeline.first_batches(data, "train", IMAGES, batch_size=BATCH)
 
 

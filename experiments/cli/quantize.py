@@ -118,7 +118,9 @@ def run(options):
     plan = quantization.load_precision_plan(options.plan) if options.plan else None
     data = None
     if options.data:
-        data = model_data.load_for(export.of_model(model, options.model), options)
+        measures = options.explain or plan or options.max_drop is not None
+        runner = export.of_model(model, options.model)
+        data = model_data.load_for(runner, options, labelled=bool(measures))
     if options.explain:
         _explain(model, data, options)
     elif plan or options.max_drop is not None:

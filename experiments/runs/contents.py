@@ -40,6 +40,7 @@ class Order(TypedDict, total=False):
     seeds: list[Count]
     stages: list[str]
     files: dict[str, str]
+    data: dict[str, str]
 
 
 class Failure(TypedDict, total=False):

@@ -109,6 +109,14 @@ def test_classes_are_matched_by_name(streamed):
     np.testing.assert_allclose(images, (test.images / 255 - 0.25) / 0.5, atol=1e-6)
 
 
+def test_images_without_labels_are_of_the_files_classes():
+    data = dataclasses.replace(load("digits"), class_names=())
+    fitted = MINE.fitted(data)
+    assert (fitted.class_names, fitted.mean) == (MINE.class_names, MINE.mean)
+    with pytest.raises(ValueError, match="has learned no classes, only images without"):
+        dataclasses.replace(MINE, class_names=()).fitted(load("digits"))
+
+
 def test_fewer_classes_are_fine_and_unknown_ones_are_named():
     data = load("digits")
     more = dataclasses.replace(MINE, class_names=("x", *MINE.class_names, "y"))

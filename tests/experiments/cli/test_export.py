@@ -320,3 +320,22 @@ def test_a_file_of_keras_former_format_has_a_way_out(refusal, tmp_path):
     (tmp_path / "net.h5").touch()
     line = refusal("export", tmp_path / "net.h5", tmp_path / "net.tflite")
     assert "net.h5 is of Keras's former format: load it with keras.models.load" in line
+
+
+def test_images_without_labels_calibrate(grey_net, photos, tmp_path, capsys, refusal):
+    """Accuracy needs labels; ranges do not, nor what lies beside a model."""
+    folder, file = photos(*"abc"), tmp_path / "net.tflite"
+    words = ["--data", f"unlabelled:{folder}"]
+    command = ["export", str(grey_net), str(file), "--precision", "int8"]
+    assert cli.main([*command, *words]) == 0
+    capsys.readouterr()
+    row, err = measured(capsys, file, "--data", f"folder:{folder}")
+    assert row["top1"] == 1.0 and err == ""
+    alone = tmp_path / "alone.keras"
+    alone.write_bytes(grey_net.read_bytes())
+    command[1:3] = str(alone), str(tmp_path / "b.tflite")
+    assert cli.main([*command, *words]) == 0
+    assert "alone.keras: pixels are normalised as train" in capsys.readouterr().err
+    assert deployment.beside(tmp_path / "b.tflite") is None
+    line = refusal("measure", grey_net, *words)
+    assert "has no labels, and they are needed: give images in a folder" in line

@@ -3,6 +3,7 @@
 import pytest
 
 from experiments.cli import main as cli
+from experiments.cli.options import names
 
 VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
 
@@ -52,6 +53,11 @@ VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
             "'imagnet' (did you mean imagenet?); choose from train, 0..255, 0..1, "
             "-1..1, imagenet, or give MEAN/STD of pixels from 0 to 1, as 0.13/0.31",
         ),
+        ("demo --data=", "limbeck demo: argument --data: must not be empty, got ''"),
+        (
+            "report runs/a --out=",
+            "limbeck report: argument --out: must not be empty, got ''",
+        ),
         ("demo --colour=red", "limbeck demo: no option --colour"),
         (
             "bench nets --rouds=3",
@@ -72,3 +78,9 @@ VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
 def test_one_line(words, line, refusal):
     command = line.partition(":")[0]
     assert refusal(*words.split()) == f"{line}; see {command} --help"
+
+
+def test_names_that_are_empty_are_none_of_all(refusal):
+    assert names("a, b") == ["a", "b"] and names(None) is None
+    line = refusal("train", "lenet5", "--data", "digits", "--stages", "")
+    assert "must be names as A,B, got ''" in line

@@ -129,3 +129,28 @@ def test_an_order_of_before_has_the_seeds_and_command_that_can_be_found(tmp_path
     starts = dataclasses.replace(recipe, stages=(Load("given", File(str(file))),))
     [where] = order.made(starts, (0,), ["given"], "")["files"].values()
     assert where == str(file)
+
+
+def test_images_are_found_from_another_working_folder(tmp_path, monkeypatch):
+    [recipe] = recipes_of("demo")
+    stages = (dataclasses.replace(recipe.stages[0], data="npz:all.npz", exports=()),)
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    (here / "my photos").mkdir(parents=True)
+    (here / "all.npz").touch()
+    elsewhere.mkdir()
+    monkeypatch.chdir(here)
+    for name in ("folder:my photos", "folder:./my photos[cat,dog]", "digits"):
+        asked = dataclasses.replace(recipe, data=name, stages=stages)
+        folder = RunFolder(tmp_path)
+        folder.recipe.write_text(json.dumps(asked.as_dict()))
+        made = order.made(asked, (0,), ["teacher"], "")
+        folder.order.write_text(json.dumps(made))
+        assert order.read(folder).recipe == asked
+        monkeypatch.chdir(elsewhere)
+        found = order.read(folder).recipe
+        where = f"folder:{here}/my photos"
+        assert found.data == name.replace("folder:", "").replace("./", "").replace(
+            "my photos", where
+        )
+        assert found.stages[0].data == f"npz:{here}/all.npz"
+        monkeypatch.chdir(here)
