@@ -10,11 +10,13 @@ def agreement_on_stderr() -> Iterator[None]:
     """How far an integer file agrees with its model is logged: show it."""
     log, handler = logging.getLogger("compression.export"), logging.StreamHandler()
     handler.setFormatter(logging.Formatter("limbeck: %(message)s"))
-    level = log.level
+    level, propagate = log.level, log.propagate
     log.addHandler(handler)
     log.setLevel(logging.INFO)
+    log.propagate = False  # some library has a handler of its own at the root
     try:
         yield
     finally:
         log.removeHandler(handler)
         log.setLevel(level)
+        log.propagate = propagate

@@ -71,6 +71,7 @@ def load_for(
 
     from experiments import deployment
     from experiments.data import load, normalisation
+    from experiments.data.colours import other_colours
 
     size, channels = _side(runner, options, larger), _shape(runner)[-1]
     data = load(
@@ -81,7 +82,7 @@ def load_for(
     if channels not in (None, data.image_shape[-1]):
         raise ValueError(
             f"{runner.path} takes images of {channels} channels, {data.name} has "
-            f"{data.image_shape[-1]}"
+            f"{data.image_shape[-1]}{other_colours(options.data, channels)}"
         )
     if labelled and not data.class_names:
         raise ValueError(

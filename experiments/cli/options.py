@@ -12,7 +12,7 @@ DATA_HELP = (
     "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), "
     "folder:PATH with one sub-folder a class (or train, val, test that have them), "
     "csv:PATH with path,label[,split] in each row, or npz:PATH with x, y or x_train, "
-    "y_train, x_test, y_test"
+    "y_train, x_test, y_test; grey: or rgb: in front for nets that take such images"
 )
 NORMALISATION_HELP = (
     "how pixels are normalised: train (by the train images), 0..255 (not at all: the "

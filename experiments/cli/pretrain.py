@@ -72,6 +72,6 @@ def _stages(options, net):
     if options.method == "simclr":
         strong = Augment(random_resized_crop=True, colour_jitter=JITTER)
         stage = dataclasses.replace(stage, augment=strong)
-    if options.data.startswith("unlabelled:"):
+    if "unlabelled:" in options.data.partition("/")[0]:  # grey:unlabelled:photos, too
         return [stage]
     return [stage, Probe("probe", "pretrain")]

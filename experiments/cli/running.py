@@ -104,6 +104,6 @@ def _show_json(out):
 
 def data_in_paths(name: str) -> str:
     """A dataset's name as a part of a folder's; of a path its last part."""
-    for kind in ("folder:", "csv:", "npz:", "unlabelled:"):
+    for kind in ("grey:", "rgb:", "folder:", "csv:", "npz:", "unlabelled:"):
         name = name.removeprefix(kind)
     return name.rstrip("/").rpartition("/")[2].replace(":", "-")

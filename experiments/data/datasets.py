@@ -1,9 +1,11 @@
 """Data by name: embedded digits, prepared TFDS datasets, anybody's images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from experiments.data.colours import CHANNELS, in_colours
 from experiments.data.some_classes import of_classes, parsed
 from experiments.data.splits import Data, Split, seventy_ten_twenty
 
@@ -40,6 +42,7 @@ def load(
       their size; grey ones, which may be characters, are not mirrored.
     - "unlabelled:PATH": all images in a folder, of no class; a tenth of them becomes
       validation, and there are none to test on.
+    - any with "grey:" or "rgb:" in front, for nets that take one channel or three.
     - any labelled one with classes behind it, by name or label: "cifar10[cat,dog]",
       "mnist[0,1,2,3,4]". These alone, numbered anew in that order.
 
@@ -62,15 +65,16 @@ def load(
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
     kind, colon, path = name.partition(":")
+    options: dict[str, Any] = {
+        "image_size": image_size,
+        "skip_bad_images": skip_bad_images,
+        "validation": validation,
+    }
+    if colon and kind in CHANNELS:
+        return in_colours(load(path, **options), kind)
     base, classes = parsed(name)
     if classes and not (colon and Path(path).expanduser().is_dir()):
-        whole = load(
-            base,
-            image_size=image_size,
-            skip_bad_images=skip_bad_images,
-            validation=validation,
-        )
-        return of_classes(whole, classes)
+        return of_classes(load(base, **options), classes)
     if name in EMBEDDED:
         return _embedded(name, image_size, validation)
     if colon and kind in ("folder", "unlabelled", "csv"):

@@ -140,7 +140,8 @@ def _builder(name: str) -> tfds.core.DatasetBuilder:
 def _nearest(name):
     kind, colon, _ = name.partition(":")
     if colon:
-        return did_you_mean(f"{kind}:", ("folder:", "csv:", "npz:", "unlabelled:"))
+        known = ("folder:", "csv:", "npz:", "unlabelled:", "grey:", "rgb:")
+        return did_you_mean(f"{kind}:", known)
     names = tfds.list_builders(with_community_datasets=False)
     return did_you_mean(name, ("mnist5k", "digits", *names))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from experiments.data import Data
+from experiments.data.colours import CHANNELS
 from experiments.data.fingerprint import content
 from experiments.data.some_classes import parsed
 from experiments.recipe import Recipe
@@ -14,7 +15,11 @@ from experiments.runs.layout import RunFolder
 OWN = "stages"  # in data.json: datasets of stages that have their own
 CONTENT = "content"  # there: a fingerprint of images and labels
 # How names of images begin that lie anywhere.
-ANYWHERE = ("folder:", "unlabelled:", "csv:", "npz:")
+ANYWHERE = tuple(
+    f"{colours}{kind}:"
+    for colours in ("", *(f"{name}:" for name in CHANNELS))
+    for kind in ("folder", "unlabelled", "csv", "npz")
+)
 
 
 def require_same_recipe(recipe: Recipe, folder: RunFolder) -> None:

@@ -38,7 +38,7 @@ def made(
         "stages": list(stages),
         "files": {file.sha256: str(Path(file.path).absolute()) for file in files},
         "data": {
-            name: f"{found.kind}:{found.path.absolute()}{found.classes}"
+            name: f"{found.kind}{found.path.absolute()}{found.classes}"
             for name in sorted(
                 {recipe.data, *(s.data for s in recipe.stages if s.data)}
             )
@@ -81,7 +81,7 @@ def _there(recipe: Recipe, known: Mapping[str, str]) -> Recipe:
 
 
 class _Located(NamedTuple):
-    """A dataset that is called by its path: "folder:photos[cat,dog]"."""
+    """A dataset that is called by its path: "folder:", "photos", "[cat,dog]"."""
 
     kind: str
     path: Path
@@ -90,13 +90,13 @@ class _Located(NamedTuple):
 
 def _located(name):
     """None of a dataset that is called otherwise."""
-    if not name.startswith(ANYWHERE):
+    kind = next((kind for kind in ANYWHERE if name.startswith(kind)), None)
+    if kind is None:
         return None
-    kind, _, whole = name.partition(":")
-    path, classes = Path(whole).expanduser(), ""
+    path, classes = Path(name.removeprefix(kind)).expanduser(), ""
     if not path.exists():
         base, classes = parsed(name)
-        path = Path(base.partition(":")[2]).expanduser()
+        path = Path(base.removeprefix(kind)).expanduser()
     return _Located(kind, path, classes)
 
 

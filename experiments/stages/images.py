@@ -6,6 +6,7 @@ import keras
 
 from compression.graph import has_graph, rebuild
 from experiments.data import Data
+from experiments.data.colours import other_colours
 
 
 def of_size(model: keras.Model, image_shape: Sequence[int]) -> keras.Model:
@@ -49,8 +50,12 @@ def require_images(model: keras.Model, data: Data, what: str) -> None:
     if takes == given:
         return
     way_out = f"set image_size={takes[0]}"
-    if len(takes) != len(given) or takes[-1] != given[-1]:
+    if len(takes) != len(given):
         way_out = f"start from a net that takes {given[-1]} channels"
+    elif takes[-1] != given[-1]:
+        other = other_colours(data.name, takes[-1])
+        way_out = f"start from a net that takes {given[-1]} channels{other and ', or '}"
+        way_out += other.removeprefix(": ")
     elif None in takes:
         way_out = "save it with a fixed image size"
     elif takes[0] != takes[1]:

@@ -309,6 +309,16 @@ def test_ten_crops_of_larger_images_are_averaged(
     assert "mirror images, and those of digits mean" in capsys.readouterr().err
 
 
+def test_a_grey_net_is_measured_on_photographs(photos, tmp_path, capsys, refusal):
+    image = keras.Input((28, 28, 1))
+    net = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+    net.save(file := tmp_path / "net.keras")
+    data = f"folder:{photos(*'abc')}"
+    line = refusal("measure", file, "--data", data)
+    assert f"1 channels, {data} has 3: give the data as grey:{data}" in line
+    assert measured(capsys, file, "--data", f"grey:{data}")[0]["examples"] == 3
+
+
 @pytest.mark.parametrize("name", ["net.onnx", "net.h5", "net.pb", "net.TFLITE"])
 def test_other_kinds_of_files_are_refused(name, refusal, model_file, tmp_path):
     line = refusal("export", model_file, tmp_path / name)

@@ -11,7 +11,7 @@ from experiments.stages.images import require_images
     ("shape", "way_out"),
     [
         ((28, 28, 1), "are \\(8, 8, 1\\): set image_size=28"),
-        ((8, 8, 3), "start from a net that takes 1 channels"),
+        ((8, 8, 3), "takes 1 channels, or give the data as rgb:digits"),
         ((64,), "start from a net that takes 1 channels"),
         ((28, 20, 1), "images are cut to squares only"),
         ((None, None, 1), "save it with a fixed image size"),
