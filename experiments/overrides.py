@@ -5,6 +5,7 @@ import collections.abc
 import contextlib
 import dataclasses
 import typing
+from collections.abc import Sequence
 
 from compression.nearest import did_you_mean
 from experiments.recipe import Recipe
@@ -22,6 +23,29 @@ def smoke(recipe: Recipe) -> Recipe:
         for stage in recipe.stages
     )
     return dataclasses.replace(recipe, name=f"{recipe.name}-smoke", stages=stages)
+
+
+def all_replaced(recipe: Recipe, assignments: Sequence[str]) -> Recipe:
+    """`recipe` with several fields changed, each as `replaced` does it.
+
+    In any order: what does not go with what is there waits for the others. Of two that
+    set the same field the later one stays.
+
+    Raises:
+        ValueError: as `replaced`, of the first that cannot be.
+    """
+    waiting = list(assignments)
+    while waiting:
+        errors = {}
+        for assignment in waiting:
+            try:
+                recipe = replaced(recipe, assignment)
+            except ValueError as error:
+                errors[assignment] = error
+        if len(errors) == len(waiting):
+            raise errors[waiting[0]]
+        waiting = list(errors)
+    return recipe
 
 
 def replaced(recipe: Recipe, assignment: str) -> Recipe:
@@ -97,6 +121,8 @@ def _set(record, names, text, path):
 def _fitting(hint, text, path):
     """`text` as the first kind of value that it can be, or an error."""
     kinds = typing.get_args(hint) if is_union(hint) else (hint,)
+    if type(None) in kinds and _parsed(text) is None:
+        return None  # which would be a text, too
     for kind in kinds:
         with contextlib.suppress(ValueError, TypeError, OverflowError):
             return _as(kind, text)

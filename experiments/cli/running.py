@@ -30,12 +30,11 @@ def run_recipe(
         words: between the recipe's name and that of the data in the name of the run
             folder, where `--out` is not given; None: the recipe's name alone.
     """
-    from experiments.overrides import replaced, smoke
+    from experiments.overrides import all_replaced, smoke
 
     if options.smoke:
         recipe = smoke(recipe)
-    for assignment in options.set:
-        recipe = replaced(recipe, assignment)
+    recipe = all_replaced(recipe, options.set)
     name = [recipe.name]
     if words is not None:
         name += [*words, data_in_paths(recipe.data)]

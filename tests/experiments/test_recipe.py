@@ -6,7 +6,7 @@ import pytest
 
 from experiments import recipes
 from experiments.data.augment import Augment
-from experiments.overrides import replaced, smoke
+from experiments.overrides import all_replaced, replaced, smoke
 from experiments.recipe import Recipe
 from experiments.recipes.demo import recipe as demo
 from experiments.stages.distill import Distill
@@ -111,6 +111,29 @@ def test_replaced_reaches_every_kind_of_field():
     assert distill.teaching.views is None
     assert (recipe.augment.pad, recipe.data) == (3, "cifar10")
     assert STUDENT.start.options == {}  # nothing changed in place
+
+
+def test_none_is_no_text():
+    training = Training(epochs=2, sampling="balanced", averaging="ema")
+    recipe = Recipe("r", "digits", (Train("train", Net("resnet20"), training),))
+    for assignment in ("train.training.sampling=none", "train.training.averaging=None"):
+        recipe = replaced(recipe, assignment)
+    assert recipe.stage("train").training == Training(epochs=2)
+
+
+def test_several_are_changed_in_any_order():
+    """A plateau has no warm-up: either must wait for the other."""
+    start = Training(epochs=2, warmup_epochs=1)
+    recipe = Recipe("r", "digits", (Train("train", Net("resnet20"), start),))
+    two = ["train.training.schedule=plateau", "train.training.warmup_epochs=0"]
+    expected = Training(epochs=2, schedule="plateau")
+    for assignments in (two, two[::-1]):
+        found = all_replaced(recipe, assignments)
+        assert found.stage("train").training == expected
+    assert all_replaced(recipe, ["data=a", "data=b"]).data == "b"
+    assert all_replaced(recipe, []) == recipe
+    with pytest.raises(ValueError, match="plateau.* has no warm-up"):
+        all_replaced(recipe, [two[0], "image_size=8"])
 
 
 def test_commands_of_earlier_versions_name_the_same_settings():
