@@ -11,6 +11,8 @@ from experiments.data.splits import Data, Split, seventy_ten_twenty
 
 __all__ = ["Data", "Split", "load"]
 
+LARGEST = 8192  # px a side; an image that is larger takes a gigabyte as floats
+
 
 def load(
     name: str,
@@ -62,8 +64,8 @@ def load(
         FileNotFoundError: no such folder or file, or a dataset that is neither prepared
             nor to be had from here.
     """
-    if image_size is not None and image_size < 1:
-        raise ValueError(f"image_size must be at least 1 pixel, got {image_size}")
+    if image_size is not None and not 1 <= image_size <= LARGEST:
+        raise ValueError(f"image_size must be 1 to {LARGEST} pixels, got {image_size}")
     kind, colon, path = name.partition(":")
     options: dict[str, Any] = {
         "image_size": image_size,

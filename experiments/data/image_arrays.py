@@ -7,13 +7,14 @@ import numpy as np
 
 from experiments.arrays import read_arrays
 from experiments.data.parts import PARTS, check_classes, three_parts
-from experiments.data.splits import CHUNK, Data, Split, pixel_statistics
+from experiments.data.splits import Data, Split, chunk_size, pixel_statistics
 
 # How people call images and labels, alone or with a part: "x_test", "train_images".
 IMAGES, LABELS = "images", "labels"
 KINDS = {"x": IMAGES, "image": IMAGES, "images": IMAGES}
 KINDS |= {"y": LABELS, "label": LABELS, "labels": LABELS}
 CLASS_NAMES = "class_names"
+RESIZED_LIMIT = 2**34  # bytes, of arrays that are to become larger than they came
 ALL = "all"  # the part of images that nobody has split
 WANTED = "x and y; or x_train, y_train, x_test, y_test and perhaps x_val, y_val"
 
@@ -64,11 +65,21 @@ def in_three(  # noqa: PLR0913, each is a part of a dataset
         class_names: label i is class_names[i].
         image_size: pixels a side; None: as they are.
         flips, left_out: as `Data` has them.
+
+    Raises:
+        ValueError: the images do not fit in memory at that size.
     """
     if image_size is not None and images.shape[1:3] != (image_size, image_size):
         from experiments.data.decoding import fitted
 
-        chunks = np.split(images, range(CHUNK, len(images), CHUNK))
+        if len(images) * image_size**2 * images.shape[-1] > RESIZED_LIMIT:
+            raise ValueError(
+                f"{len(images):,} images of {name} take more than "
+                f"{RESIZED_LIMIT >> 30} GiB in memory at image_size={image_size}: "
+                "choose a smaller one, or give files (folder:PATH)"
+            )
+        count = chunk_size((image_size, image_size))
+        chunks = np.split(images, range(count, len(images), count))
         images = np.concatenate([fitted(chunk, image_size) for chunk in chunks])
     labels = labels.astype(np.int64)
     train, held_out, test = (

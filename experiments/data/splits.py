@@ -1,6 +1,6 @@
 """What a dataset is: three splits, their pixel statistics, and how splits are cut."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,6 +9,7 @@ import numpy as np
 MEMORY_LIMIT = 2**30  # bytes of uint8 pixels, all splits together; more is streamed
 SAMPLE = 1000  # leading train images, whose statistics stand for all if not in memory
 CHUNK = 4096  # images that are turned into floats at a time
+CHUNK_PIXELS = 2**24  # likewise, at most: images of 64 px are as many as that
 VALIDATION_SHARE, TEST_SHARE = 0.1, 0.2  # of each class, where nobody split for us
 SPLIT_SEED = 0  # never a recipe's seed: every run sees the same three parts
 
@@ -133,8 +134,9 @@ def _pixel_chunks(
     train: Split, image_shape: tuple[int, int, int]
 ) -> Iterator[np.ndarray]:
     if train.in_memory:
-        for start in range(0, train.size, CHUNK):
-            yield train.images[start : start + CHUNK]
+        count = chunk_size(image_shape)
+        for start in range(0, train.size, count):
+            yield train.images[start : start + count]
         return
     from experiments.data.decoding import fitted  # the only need of TensorFlow here
 
@@ -144,6 +146,11 @@ def _pixel_chunks(
         sources = (encoded for encoded, _ in train.stream().take(SAMPLE))
     for source in sources:
         yield fitted(train.decode(source), image_shape[0]).numpy()
+
+
+def chunk_size(image_shape: Sequence[int]) -> int:
+    """How many images of (height, width, channels) are worked on at a time."""
+    return min(CHUNK, max(1, CHUNK_PIXELS // (image_shape[0] * image_shape[1])))
 
 
 def spread(counts: np.ndarray, total: int) -> np.ndarray:

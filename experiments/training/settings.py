@@ -6,6 +6,7 @@ from experiments.value_types import check_types
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 SCHEDULES = ("constant", "cosine", "step", "plateau")
+MOST = 2**31 - 1  # epochs, images a step and the like
 PRECISIONS = ("auto", "float32", "mixed_float16", "mixed_bfloat16", "measure")
 
 
@@ -113,6 +114,7 @@ class Training:
         from_0 = ("momentum", "label_smoothing", "averaging_momentum", "averaging_from")
         for fields, is_valid, range_ in (
             ((*whole, "learning_rate", "clip_norm"), lambda x: x > 0, "positive"),
+            (whole, lambda x: x <= MOST, f"at most {MOST}"),
             (("weight_decay", "warmup_epochs"), lambda x: x >= 0, "0 or more"),
             (from_0, lambda x: 0 <= x < 1, "in [0, 1)"),
             (("drops",), lambda x: all(0 < drop <= 1 for drop in x), "in (0, 1]"),

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments.data import Split, load
+from experiments.data import Split, load, splits
 from experiments.data.splits import (
     pixel_statistics,
     seventy_ten_twenty,
@@ -80,7 +80,11 @@ def test_validation_out_of_range(validation):
 
 
 def test_image_size_out_of_range():
-    with pytest.raises(ValueError, match="image_size must be at least 1 pixel, got 0"):
+    with pytest.raises(ValueError, match="take more than 16 GiB .*=8000: choose"):
+        load("digits", image_size=8000)
+    with pytest.raises(ValueError, match="must be 1 to 8192 pixels, got 10000"):
+        load("digits", image_size=10_000)
+    with pytest.raises(ValueError, match="image_size must be 1 to 8192 pixels, got 0"):
         load("mnist5k", image_size=0)
 
 
@@ -125,3 +129,15 @@ def test_statistics_by_hand():
 def test_grey_data_has_no_colour_components():
     with pytest.raises(ValueError, match="mnist5k has no colours"):
         load("mnist5k").colour_components  # noqa: B018
+
+
+def test_large_images_are_worked_on_a_few_at_a_time(monkeypatch):
+    """Nothing comes out otherwise."""
+    assert splits.chunk_size((64, 64, 3)) == splits.CHUNK
+    assert splits.chunk_size((1024, 1024)) == 16
+    assert splits.chunk_size((8192, 8192)) == 1
+    whole = load("digits", image_size=16)
+    monkeypatch.setattr(splits, "CHUNK_PIXELS", 1000)
+    few = load("digits", image_size=16)
+    np.testing.assert_array_equal(few.test.images, whole.test.images)
+    assert (few.mean, few.std) == (whole.mean, whole.std)

@@ -20,6 +20,8 @@ def test_bad_settings():
         Training(epochs=1, averaging_from=1)
     with pytest.raises(ValueError, match="accumulation must be positive, got 0"):
         Training(epochs=1, accumulation=0)
+    with pytest.raises(ValueError, match="epochs must be at most 2147483647, got 1000"):
+        Training(epochs=10**20)
     with pytest.raises(ValueError, match="no warm-up: leave warmup_epochs at 0, got 2"):
         Training(epochs=1, schedule="plateau", warmup_epochs=2)
     with pytest.raises(ValueError, match=r"drop_factor must be in \(0, 1\), got 2"):
