@@ -1,5 +1,6 @@
 """A stage that trains: what all of them have, whether a teacher teaches or not."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import keras
 
 from compression.distillation import teacher_features
+from compression.graph import all_layers
 from experiments.data import Data
 from experiments.data.augment import Augment
 from experiments.data.labelled import check_labels, check_number, in_words, with_labels
@@ -14,11 +16,14 @@ from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
 from experiments.stages import fitting, writing
 from experiments.stages.base import Job, Stage
+from experiments.stages.file import File
 from experiments.stages.teaching import Teaching
 from experiments.training import devices, replicas
 from experiments.training.fit import Trained
 from experiments.training.settings import Training
 from experiments.training.strategies import worker
+
+MIXED = ("mixed_float16", "mixed_bfloat16")
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,9 @@ class TrainingStage(Stage):
         return f"{taught} {'on' if self.teacher else 'of'} {in_words(self.labels)}"
 
     def check(self, data: Data, models: Mapping[str, keras.Model]) -> keras.Model:
-        model = self.prepared(self.started(data, models.__getitem__))
+        started = self.started(data, models.__getitem__)
+        self._note_precision(started)
+        model = self.prepared(started)
         model = self.finished(model)
         self._check_classes(data, model)
         if self.teaching is not None:
@@ -160,6 +167,18 @@ class TrainingStage(Stage):
             return shorter
         views = min(self.teaching.views, 2)
         return replace(shorter, teaching=replace(self.teaching, views=views))
+
+    def _note_precision(self, model: keras.Model) -> None:
+        """A file's layers say themselves in which precision they compute."""
+        asked = self.training.precision
+        if not (isinstance(self.start, File) and asked in MIXED):
+            return
+        if all(layer.dtype_policy.name != asked for layer in all_layers(model)):
+            warnings.warn(
+                f"stage {self.name!r}: {self.source} keeps the precision that it was "
+                f"saved in: training.precision={asked} changes nothing",
+                stacklevel=2,
+            )
 
     def _check_classes(self, data: Data, model: keras.Model) -> None:
         classes, known = len(data.class_names), model.output_shape[-1]

@@ -1,6 +1,7 @@
 """A user's own .keras file: in a recipe, as a stage, and as a start."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import keras
@@ -21,6 +22,7 @@ from experiments.stages.load import Load
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
 from experiments.stages.teaching import Teaching
+from experiments.stages.train import Train
 from experiments.stages.transfer import Transfer
 from experiments.training.settings import Training
 
@@ -138,6 +140,15 @@ def test_an_open_size_becomes_that_of_the_images(tmp_path, digits, inside):
     images = np.random.default_rng(0).random((3, 8, 8, 1)).astype("float32")
     np.testing.assert_array_equal(built(images), export.load(file.path).model(images))
     assert measure.macs(built) == 6 * 6 * 9 * 4 + 4 * 10
+
+
+def test_a_file_keeps_its_precision_with_a_word(file, digits):
+    asked = Training(epochs=1, precision="mixed_bfloat16")
+    with pytest.warns(UserWarning, match="'t': mine.keras keeps the precision that it"):
+        Train("t", file, asked).check(digits, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Train("t", file, SHORT).check(digits, {})
 
 
 @pytest.mark.slow
