@@ -247,8 +247,13 @@ def build(name: str, /, **options) -> keras.Model:
 
     Raises:
         ValueError: there is no such net, it has no such option, or cannot take the
-            option's value.
+            option's value; or Keras is set to channels first.
     """
+    if keras.config.image_data_format() != "channels_last":
+        raise ValueError(
+            "nets are built with channels last: call keras.config."
+            'set_image_data_format("channels_last")'
+        )
     function = _entry(BUILDERS, name)
     return function(**checked_options(name, function, options))
 

@@ -98,6 +98,9 @@ class LeaveFloat(keras.Layer):
     def compute_output_shape(self, input_shape):
         return input_shape
 
+    def get_config(self):
+        return super().get_config()  # without it Keras refuses the dtype policy given
+
 
 @keras.saving.register_keras_serializable("limbeck")
 class FixedRange(ActivationRange):

@@ -168,12 +168,27 @@ class Candidate:
         return whole if self.keep == 1 else (whole + cost) / 2
 
     def quantizing(
-        self, name: str, start: str, settings: Training, teaching: Teaching
+        self,
+        name: str,
+        start: str,
+        settings: Training,
+        teaching: Teaching,
+        skip: tuple[str, ...] = (),
     ) -> QuantizeAware:
-        """The stage that goes on training it with the rounding of its file."""
-        kept = self.sparsity > 0
+        """The stage that goes on training it with the rounding of its file.
+
+        Args:
+            name, start, settings, teaching: as `QuantizeAware` takes them.
+            skip: layers of the given model that stay in float32, see `without_kernel`.
+        """
         return QuantizeAware(
-            name, start, settings, teaching, bits=self.bits, keep_zeros=kept
+            name,
+            start,
+            settings,
+            teaching,
+            bits=self.bits,
+            skip=() if self.net else skip,
+            keep_zeros=self.sparsity > 0,
         )
 
     def _net(self):
@@ -194,6 +209,12 @@ def students_for(data: Data) -> tuple[str, ...]:
             continue
         found.append(name)
     return tuple(found)
+
+
+def without_kernel(model: keras.Model) -> tuple[str, ...]:
+    """Layers that scale a model's pixels, for which LiteRT has no integer kernel."""
+    scaling = keras.layers.Rescaling | keras.layers.Normalization
+    return tuple(x.name for x in all_layers(model) if isinstance(x, scaling))
 
 
 def saliencies_for(model: keras.Model) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from experiments.search.candidate import (
     saliencies_for,
     sparsities_for,
     students_for,
+    without_kernel,
 )
 from experiments.search.chosen import to_train
 from experiments.search.clock import Clock
@@ -163,6 +164,7 @@ class Search:
             TRAINING,
             TEACHING,
             self.request.seed,
+            without_kernel(self.model),
         )
         short.train(
             trials, school, self.files, estimates, self.folder, self._clock, pace
@@ -223,7 +225,9 @@ class Search:
                 *before,
                 dataclasses.replace(full, exports=LITERT),
                 Quantize(POST, FULL, bits=candidate.bits, exports=INT8),
-                candidate.quantizing(AWARE, FULL, aware, TEACHING),
+                candidate.quantizing(
+                    AWARE, FULL, aware, TEACHING, without_kernel(self.model)
+                ),
             ]
         return Recipe(
             name="compress",

@@ -45,6 +45,7 @@ class School:
         training: of the settings all but the epochs.
         teaching: how the given model teaches.
         seed: of the search.
+        skip: layers of the given model that are not rounded.
     """
 
     teacher: Callable[[], keras.Model]
@@ -53,6 +54,7 @@ class School:
     training: Training
     teaching: Teaching
     seed: int
+    skip: tuple[str, ...] = ()
 
     def settings(self, epochs: int) -> Training:
         """For a training of so many epochs."""
@@ -161,7 +163,7 @@ def trained(
     settings = school.settings(max(1, epochs - aware))
     stages = candidate.training("trained", settings, school.teaching)
     if aware:
-        how = with_rounding(school.training, aware), school.teaching
+        how = with_rounding(school.training, aware), school.teaching, school.skip
         stages += (candidate.quantizing("aware", "trained", *how),)
     homes: dict[str, StageFolder] = {}
 

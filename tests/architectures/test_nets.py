@@ -643,3 +643,13 @@ def test_max_norm_bounds_each_hidden_unit():
         assert norms.max() == pytest.approx(0.5, abs=1e-5)
     logits = keras.ops.convert_to_numpy(bounded.get_layer("logits").kernel)
     assert np.linalg.norm(logits, axis=0).max() > 0.6  # the paper bounds hidden units
+
+
+def test_channels_first_are_refused():
+    """A net of 28 channels would be built of (28, 28, 1)."""
+    keras.config.set_image_data_format("channels_first")
+    try:
+        with pytest.raises(ValueError, match="nets are built with channels last"):
+            architectures.build("lenet5")
+    finally:
+        keras.config.set_image_data_format("channels_last")

@@ -390,3 +390,13 @@ def test_nets_that_cannot_be_quantized_are_refused():
 
     with pytest.raises(ValueError, match="without a graph"):
         quantize_aware(Own())
+
+
+def test_a_net_with_a_layer_left_in_float_is_saved(tmp_path):
+    image = keras.Input((8, 8, 4))
+    x = layers.Conv2D(2, 3)(layers.Rescaling(1 / 255)(image))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+    net = quantize_aware(model, skip=("rescaling*",), calibration=[255 * X])
+    net.save(tmp_path / "net.keras")
+    again = keras.saving.load_model(tmp_path / "net.keras")
+    np.testing.assert_array_equal(again(255 * X), net(255 * X))

@@ -1,15 +1,19 @@
 """Students that fit a limit, by estimates that one written file has set right."""
 
+import keras
 import pytest
 
 import architectures
 from compression import measure
+from compression.quantization import is_quantized
 from experiments import data as datasets
 from experiments.search import candidate, proxies
 from experiments.search.candidate import Candidate
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
 from experiments.search.limits import Cost, Limits
+from experiments.stages.teaching import Teaching
+from experiments.training.settings import Training
 
 
 @pytest.mark.slow
@@ -34,3 +38,18 @@ def test_without_limits_two_widths_of_each():
     data = datasets.load("digits")
     assert proxies.students(data, None, None, Limits(max_drop=1), None) == []
     assert Candidate("resnet20", 0.25).words == "resnet20 of width 0.25"
+
+
+def test_layers_that_scale_pixels_are_not_rounded():
+    """There is no integer kernel for them; students have none."""
+    image = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 255, name="scale")(image)
+    x = keras.layers.Conv2D(4, 3, name="conv")(x)
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    skip = candidate.without_kernel(model)
+    assert skip == ("scale",)
+    how = ("aware", "full", Training(epochs=1), Teaching("model"))
+    with pytest.raises(ValueError, match="'scale'.* has no integer kernel"):
+        Candidate().quantizing(*how).prepared(model)
+    assert is_quantized(Candidate().quantizing(*how, skip).prepared(model))
+    assert Candidate("resnet20").quantizing(*how, skip).skip == ()
