@@ -7,7 +7,7 @@ import keras
 
 from compression import measure, pruning
 from compression.copies import copied
-from compression.graph import all_layers
+from compression.graph import all_layers, read
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
 from experiments.search.limits import Limits
@@ -212,9 +212,17 @@ def students_for(data: Data) -> tuple[str, ...]:
 
 
 def without_kernel(model: keras.Model) -> tuple[str, ...]:
-    """Layers that scale a model's pixels, for which LiteRT has no integer kernel."""
+    """What scales a model's pixels, for which LiteRT has no integer kernel."""
     scaling = keras.layers.Rescaling | keras.layers.Normalization
-    return tuple(x.name for x in all_layers(model) if isinstance(x, scaling))
+    found = [x.name for x in all_layers(model) if isinstance(x, scaling)]
+    for call in read(model).calls:  # operations, as those of `preprocess_input`
+        if isinstance(call.operation, scaling):
+            continue
+        if not isinstance(call.operation, keras.Layer):
+            found.append(call.operation.name)
+        elif call.operation.weights:
+            break
+    return tuple(dict.fromkeys(found))
 
 
 def saliencies_for(model: keras.Model) -> tuple[str, ...]:

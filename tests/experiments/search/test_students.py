@@ -53,3 +53,17 @@ def test_layers_that_scale_pixels_are_not_rounded():
         Candidate().quantizing(*how).prepared(model)
     assert is_quantized(Candidate().quantizing(*how, skip).prepared(model))
     assert Candidate("resnet20").quantizing(*how, skip).skip == ()
+
+
+@pytest.mark.parametrize(
+    "scaled",
+    [keras.applications.mobilenet_v2, keras.applications.resnet],
+    ids=lambda module: module.__name__.rpartition(".")[2],
+)
+def test_operations_that_scale_pixels_are_not_rounded(scaled):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, name="conv")(scaled.preprocess_input(image))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(x)))
+    how = ("aware", "full", Training(epochs=1), Teaching("model"))
+    skip = candidate.without_kernel(model)
+    assert is_quantized(Candidate().quantizing(*how, skip).prepared(model))
