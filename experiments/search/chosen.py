@@ -75,7 +75,7 @@ def best_file(files: Sequence[Written], limits: Limits, reference: float) -> Cho
             f"no file loses at most {limits.max_drop:g} points of the model's "
             f"{reference:.2%} within the limits: the best that fits, "
             f"{best.candidate.words}, has {best.top1:.2%} and takes "
-            f"{best.cost.bytes:,} bytes; give more --hours, a larger limit or a "
+            f"{limits.in_bytes(best.cost)}; give more --hours, a larger limit or a "
             "larger --max-drop"
         )
     smallest = min(kept, key=lambda file: (limits.size(file.cost), -file.top1))
@@ -86,27 +86,34 @@ def best_file(files: Sequence[Written], limits: Limits, reference: float) -> Cho
     )
 
 
-def next_steps(files: Sequence[Written], taken: Written) -> tuple[str, ...]:
+def next_steps(
+    files: Sequence[Written], taken: Written, limits: Limits
+) -> tuple[str, ...]:
     """What a little more, or less, would cost: the taken file's neighbours, in words.
 
-    Of the files that no other beats in bytes and top-1.
+    Of the files that no other beats in top-1 and bytes, zipped where those are limited.
     """
-    best = [files[i] for i in front([(x.cost.bytes, x.top1) for x in files])]
-    smaller = [file for file in best if file.cost.bytes < taken.cost.bytes]
+
+    def size(file):
+        return limits.size(file.cost)
+
+    best = [files[i] for i in front([(size(x), x.top1) for x in files])]
+    smaller = [file for file in best if size(file) < size(taken)]
     larger = [file for file in best if file.top1 > taken.top1]
-    larger = [file for file in larger if file.cost.bytes > taken.cost.bytes]
+    larger = [file for file in larger if size(file) > size(taken)]
     steps = []
     if larger:
-        steps.append(f"the next better one: {_step(larger[0], taken)}")
+        steps.append(f"the next better one: {_step(larger[0], taken, limits)}")
     if smaller:
-        next_smaller = max(smaller, key=lambda file: file.cost.bytes)
-        steps.append(f"the next smaller one: {_step(next_smaller, taken)}")
+        next_smaller = max(smaller, key=size)
+        steps.append(f"the next smaller one: {_step(next_smaller, taken, limits)}")
     return tuple(steps)
 
 
-def _step(file, taken):
+def _step(file, taken, limits):
+    zipped = "" if limits.bytes_zipped is None else " zipped"
     return (
         f"{file.candidate.words} ({file.name}), "
         f"{100 * (file.top1 - taken.top1):+.2f} points for "
-        f"{file.cost.bytes - taken.cost.bytes:+,} bytes"
+        f"{limits.size(file.cost) - limits.size(taken.cost):+,} bytes{zipped}"
     )

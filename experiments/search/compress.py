@@ -169,7 +169,7 @@ def _taken(search, folder):
         file.top1,
         measure.profile(file.path, test, latency=False, arena=False).top1,
         measure.profile(search.model, test, latency=False, arena=False).top1,
-        next_steps(written, file),
+        next_steps(written, file, search.request.limits),
         cost.bytes_zipped,
     )
 
@@ -238,11 +238,12 @@ def _note(search, folder, written, choice: Choice | None):
         | {"taken": choice is not None and file is choice.file}
         for file in written
     ]
+    limits = search.request.limits
     record = {
         "reference": search.reference,
         "limits": search.request.as_dict()["limits"],
         "why": None if choice is None else choice.why,
-        "steps": [] if choice is None else next_steps(written, choice.file),
+        "steps": [] if choice is None else next_steps(written, choice.file, limits),
         "tried": rows,
     }
     write_json(folder.search.found, record)

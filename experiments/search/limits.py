@@ -81,6 +81,11 @@ class Limits:
         """Bytes of a file, of which fewer are better: zipped where that is limited."""
         return cost.bytes if self.bytes_zipped is None else cost.bytes_zipped
 
+    def in_bytes(self, cost: Cost) -> str:
+        """That size, in words."""
+        zipped = "" if self.bytes_zipped is None else " zipped"
+        return f"{self.size(cost):,} bytes{zipped}"
+
     def used(self, cost: Cost) -> float:
         """The largest share of a limit that a file takes; 1 just fits, 0: no limits."""
         return max((share for _, share in self._shares(cost)), default=0.0)

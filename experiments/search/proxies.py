@@ -85,14 +85,14 @@ def judge(  # noqa: PLR0913, what a search is made of
         nets[number] = candidate.untrained(model, data)
         return estimates.of(nets[number], candidate)
 
-    def result_of(number, *_):
-        return files.quick(nets[number])
+    def result_of(number, _, cost):
+        return files.quick(nets[number]), cost
 
     while len(trials) < MOST and (clock.left(UNTIL) > 0 or len(trials) < FEWEST):
         tried = trials.step(cost_of, result_of)
         clock.note()
         if tried is not None:
-            _say(len(trials), tried)
+            _say(len(trials), tried, trials.limits)
 
 
 def just_fitting(
@@ -240,12 +240,12 @@ def _fits(fits, logarithm):
         return False
 
 
-def _say(number, tried):
+def _say(number, tried, limits):
     what = "takes too much"
     if tried.result is not None:
         what = f"top-1 {tried.result.top1:.1%} untrained"
     print(
-        f"  {number:>3}  {tried.candidate.words}: about {tried.cost.bytes:,} bytes, "
+        f"  {number:>3}  {tried.candidate.words}: about {limits.in_bytes(tried.cost)}, "
         f"{what}",
         flush=True,
     )

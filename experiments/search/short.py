@@ -120,10 +120,10 @@ def train(  # noqa: PLR0913, what a search is made of
         seconds = clock.used - start
         pace.observe(share, epochs, seconds)
         path = folder.trial(number).exported("litert", "int8")
-        files.write(export.load(home.model).model, candidate.bits, path)
-        return dataclasses.replace(
-            files.whole(path), epochs=epochs, seconds=round(seconds, 1)
-        )
+        now = files.write(export.load(home.model).model, candidate.bits, path)
+        result = files.whole(path)
+        timed = dataclasses.replace(result, epochs=epochs, seconds=round(seconds, 1))
+        return timed, now
 
     while clock.left(UNTIL) > each / 2 or not trials.tried:
         tried = trials.step(cost_of, result_of)
@@ -133,7 +133,8 @@ def train(  # noqa: PLR0913, what a search is made of
             if tried.result is not None:
                 what = f"top-1 {tried.result.top1:.2%}"
             print(
-                f"  {tried.candidate.words}: {tried.cost.bytes:,} bytes, {what}",
+                f"  {tried.candidate.words}: {trials.limits.in_bytes(tried.cost)}, "
+                f"{what}",
                 flush=True,
             )
             _try_what_just_fits(trials, tried)

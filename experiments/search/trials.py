@@ -104,14 +104,15 @@ class Trials:
     def step(
         self,
         cost_of: Callable[[int, Candidate], Cost],
-        result_of: Callable[[int, Candidate, Cost], Result],
+        result_of: Callable[[int, Candidate, Cost], tuple[Result, Cost]],
     ) -> Tried | None:
         """Try one candidate; None where it cannot be made, or its training diverged.
 
         Args:
             cost_of: of a trial's number and a candidate, what its file takes; raises
                 ValueError where there is no such net.
-            result_of: likewise and of that cost, what the file does.
+            result_of: likewise and of that cost, what the file does, and what it takes
+                then: trained weights zip to more or less than those before.
         """
         trial = self._study.ask()
         try:
@@ -125,17 +126,24 @@ class Trials:
         candidate = self._suggest(trial)
         trial.set_user_attr(CANDIDATE, candidate.as_dict())
         cost = cost_of(trial.number, candidate)
+        if not self._fits(trial, cost):
+            return Tried(trial.number, candidate, cost, None)
+        result, cost = result_of(trial.number, candidate, cost)
+        if not self._fits(trial, cost):
+            return Tried(trial.number, candidate, cost, None)
+        trial.set_user_attr(RESULT, asdict(result))
+        worse = result.loss if not result.epochs else 1 - result.top1
+        self._study.tell(trial, [worse, self.limits.used(cost) or cost.bytes])
+        return Tried(trial.number, candidate, cost, result)
+
+    def _fits(self, trial, cost):
+        """Notes a cost; a trial that takes too much has ended."""
         trial.set_user_attr(COST, cost.as_dict())
         used = self.limits.used(cost)
         trial.set_constraint("limits", used - 1)  # TPE asks for 0 or less
         if used > 1:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            return Tried(trial.number, candidate, cost, None)
-        result = result_of(trial.number, candidate, cost)
-        trial.set_user_attr(RESULT, asdict(result))
-        worse = result.loss if not result.epochs else 1 - result.top1
-        self._study.tell(trial, [worse, used or cost.bytes])
-        return Tried(trial.number, candidate, cost, result)
+        return used <= 1
 
     @property
     def tried(self) -> Sequence[Tried]:

@@ -1,6 +1,7 @@
 """What a finished stage leaves: model, exports, history, and how to feed the files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,8 @@ def finish(
         integer: options of `export.litert` for its int8 files.
         written: exports that a training may have written already, in its own way.
     """
-    with naming(job.folder.model):
-        model.save(job.folder.model, include_optimizer=False)
+    with naming(job.folder.model), _uncompiled(model):
+        model.save(job.folder.model)
     calibrated = {} if calibration is None else {"calibration": calibration}
     deployment, exported = Deployment.of(job.data), []
     for form in stage.exports:
@@ -73,6 +74,24 @@ def finish(
         if trained.images_per_second is not None:
             about["images_per_second"] = round(trained.images_per_second, 1)
     return about
+
+
+@contextmanager
+def _uncompiled(model: keras.Model) -> Iterator[None]:
+    """As nobody had compiled it: the file is the net alone, which Keras itself loads.
+
+    Else two thirds of it would be the optimizer's, and its loss a class of ours; of a
+    .keras file Keras takes no heed of `include_optimizer`.
+    """
+    if not model.compiled:
+        yield
+        return
+    before = model.compiled, model.optimizer
+    model.compiled, model.optimizer = False, None
+    try:
+        yield
+    finally:
+        model.compiled, model.optimizer = before
 
 
 def train_images(

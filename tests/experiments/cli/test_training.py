@@ -82,6 +82,16 @@ def test_weights_become_zero(engine, net, tmp_path):
 
 @pytest.mark.slow
 @ENGINES
+def test_the_file_is_the_net_alone(engine, net, tmp_path):
+    """No optimizer, three times as large, and no loss that Keras does not know."""
+    out = tmp_path / "sparse.keras"
+    words = ("--sparsity", 0.5, "--engine", engine, "--out", out)
+    done("prune", net, *DATA, *ONCE, *words)
+    assert not keras.saving.load_model(out).compiled
+    assert out.stat().st_size < 1.2 * net.stat().st_size
+
+
+@ENGINES
 def test_an_int8_file_that_was_trained_for(engine, net, tmp_path, monkeypatch):
     written = []
     litert = export.litert

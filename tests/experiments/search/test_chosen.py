@@ -49,13 +49,27 @@ def test_a_drop_that_nothing_keeps_names_the_best():
 
 
 def test_what_more_and_less_would_cost():
-    better, smaller = next_steps(FILES, FILES[1])
+    better, smaller = next_steps(FILES, FILES[1], Limits())
     assert "+0.90 points for +100 bytes" in better
     assert "-14.00 points for -100 bytes" in smaller
     worse_and_larger = file(500, 0.5)
-    assert next_steps([*FILES, worse_and_larger], FILES[3])[0].startswith(
+    assert next_steps([*FILES, worse_and_larger], FILES[3], Limits())[0].startswith(
         "the next smaller"
     )
+
+
+def test_where_zipped_bytes_are_limited_steps_are_in_those():
+    sizes = ((100, 0.80), (200, 0.90), (300, 0.95))
+    files = [
+        Written("full", Path("x"), Candidate(), Cost(500, 1.0, 10, None, zipped), top1)
+        for zipped, top1 in sizes  # all of 500 bytes: zeros only zip to less
+    ]
+    limits = Limits(bytes_zipped=250)
+    better, smaller = next_steps(files, files[1], limits)
+    assert "+5.00 points for +100 bytes zipped" in better
+    assert "-10.00 points for -100 bytes zipped" in smaller
+    with pytest.raises(ValueError, match="and takes 200 bytes zipped"):
+        best_file(files, Limits(bytes_zipped=250, max_drop=0), REFERENCE)
 
 
 def test_a_limit_has_the_most_accurate_trained_in_full():

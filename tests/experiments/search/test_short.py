@@ -22,7 +22,8 @@ def trials(tmp_path):
 
 
 def next_of(trials):
-    tried = trials.step(lambda *_: Cost(900, 1.0, 10), lambda *_: Result(0.5, 1.0, 1))
+    cost, result = Cost(900, 1.0, 10), Result(0.5, 1.0, 1)
+    tried = trials.step(lambda *_: cost, lambda *_: (result, cost))
     return tried.candidate
 
 

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from experiments.search.candidate import Candidate
@@ -14,7 +16,7 @@ def cost_of(number, candidate):
 
 
 def result_of(number, candidate, cost):
-    return Result(top1=candidate.keep, loss=1 - candidate.keep)
+    return Result(top1=candidate.keep, loss=1 - candidate.keep), cost
 
 
 @pytest.fixture
@@ -56,6 +58,23 @@ def test_what_takes_too_much_is_not_asked(made):
 
     assert trials.step(cost_of, must_fit).result is None
     assert trials.step(cost_of, must_fit).result.top1 == pytest.approx(0.4)
+
+
+def test_what_takes_too_much_once_trained_is_not_taken(made):
+    """Trained weights zip to more or less than those before."""
+    trials = made(bytes_zipped=500)
+
+    def zipped(_, candidate):
+        return Cost(1000, 1.0, 10, bytes_zipped=400)
+
+    def trained(*_, now):
+        return Result(0.9, 0.1, epochs=1), Cost(1000, 1.0, 10, bytes_zipped=now)
+
+    too_much = trials.step(zipped, partial(trained, now=501))
+    assert too_much.result is None and too_much.cost.bytes_zipped == 501
+    fits = trials.step(zipped, partial(trained, now=450))
+    assert fits.result.top1 == 0.9 and fits.cost.bytes_zipped == 450
+    assert trials.tried == [too_much, fits]
 
 
 def test_what_cannot_be_made_says_why_once(made):
