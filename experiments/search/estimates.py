@@ -9,15 +9,15 @@ from compression import measure
 from experiments.search.candidate import Candidate
 from experiments.search.limits import Cost
 
-# Of an int8 file, for each channel that a kernel makes: a bias of 4 bytes, a scale of 4
-# and a zero point of 8.
-CHANNEL_BYTES = 16
+# Of an int8 file, for each channel that a kernel makes: a bias of 4 bytes, and of both
+# kernel and bias a scale of 4 and a zero point of 8.
+CHANNEL_BYTES = 28
 MOST_OF_A_LAYER = 1500.0  # bytes that describe one, its kernel apart
 FIXED = 0.1  # share of a latency that does not shrink with the net
-# Deflate spares a bit of each weight that is not zero, for most lie far from the ends
-# of their range; says where zeros are with this much more than it takes at least; and
-# leaves this share of the rest of a file.
-SPARED_BITS, ZIPPED_PLACES, ZIPPED_REST = 1, 1.2, 0.6
+# Deflate spares up to so many bits of each weight that is not zero, for most lie far
+# from the ends of their range; says where zeros are with this much more than it takes
+# at least; and leaves this share of the rest of a file.
+MOST_SPARED, ZIPPED_PLACES, ZIPPED_REST = 3.0, 1.2, 0.45
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,17 @@ class Counts:
         """Of the file, but for what describes each layer."""
         return self.kernels * bits / 8 + CHANNEL_BYTES * self.channels
 
-    def zipped_kernels(self, bits: int, sparsity: float) -> float:
-        """Bytes of the kernels after deflate: where zeros are, and what the rest is."""
+    def zipped_kernels(self, bits: int, sparsity: float, spared: float) -> float:
+        """Bytes of the kernels after deflate: where zeros are, and what the rest is.
+
+        Args:
+            bits: of a weight.
+            sparsity: fraction of zeros.
+            spared: bits of a weight that is not zero.
+        """
         shares = [share for share in (sparsity, 1 - sparsity) if share > 0]
         where = -ZIPPED_PLACES * sum(share * math.log2(share) for share in shares)
-        each = where + (1 - sparsity) * (bits - SPARED_BITS)
+        each = where + (1 - sparsity) * (bits - spared)
         return self.kernels * min(each, bits) / 8
 
 
@@ -65,6 +71,7 @@ class Estimates:
         self._whole, self._cost = Counts.of(model), cost
         layers = (cost.bytes - self._whole.bytes(8)) / max(self._whole.layers, 1)
         self._layer_bytes = min(max(layers, 0.0), MOST_OF_A_LAYER)
+        self._spared = self._spared_bits()
         self._factors: dict[str | None, dict[str, float]] = {}
 
     def of(self, net: keras.Model, candidate: Candidate) -> Cost:
@@ -84,7 +91,7 @@ class Estimates:
         size = counts.bytes(bits) + counts.layers * self._layer_bytes
         zipped = None
         if self._cost.bytes_zipped is not None:
-            zipped = counts.zipped_kernels(bits, candidate.sparsity)
+            zipped = counts.zipped_kernels(bits, candidate.sparsity, self._spared)
             zipped += ZIPPED_REST * (size - counts.kernels * bits / 8)
             zipped = int(zipped * factors.get("bytes_zipped", 1.0))
         latency = self._cost.latency_ms * (FIXED + (1 - FIXED) * share)
@@ -95,6 +102,14 @@ class Estimates:
             arena_bytes=arena,
             bytes_zipped=zipped,
         )
+
+    def _spared_bits(self):
+        """Of each weight, as in the given model's file."""
+        zipped, kernels = self._cost.bytes_zipped, self._whole.kernels
+        if zipped is None or not kernels:
+            return 0.0
+        left = zipped - ZIPPED_REST * (self._cost.bytes - kernels)
+        return min(max(8 - 8 * left / kernels, 0.0), MOST_SPARED)
 
     def learn(self, estimated: Cost, measured: Cost, kind: str | None) -> None:
         """A file of that kind was estimated so, and takes this."""

@@ -47,6 +47,7 @@ POST, AWARE = "post", "aware"  # stages: its integers, found after or while trai
 UNTIL = 0.95  # of the time, for trainings; the rest is for measuring
 AWARE_STEP = 1.5  # what a step with the rounding takes, in parts of a plain one
 LONGEST = 200  # epochs
+BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten all
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1, views=4)
 TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
@@ -154,7 +155,14 @@ class Search:
                 self._require_near(cuts.tried, short.NEARLY)
             most = max(1, count - len(students))
             best = proxies.promising(cuts.tried, limits, most)
-            for candidate in _in_turns(best, students):
+            known = any(
+                each.result.top1 > BY_CHANCE / len(self.data.class_names)
+                for each in cuts.tried
+                if each.result is not None
+            )
+            # Cuts that know nothing any more come after the students.
+            turns = (best, students) if known else (students, best)
+            for candidate in _in_turns(*turns):
                 trials.add(short.settings_of(candidate))
         print("[search] short trainings, taught by the model", flush=True)
         school = School(
@@ -309,12 +317,12 @@ def _augment(data: Data) -> Augment:
     return Augment(pad=max(1, side // (8 if data.flips else 14)))
 
 
-def _in_turns(cuts, students):
+def _in_turns(some, others):
     """One of each in turn: a search that is short of time has seen both kinds."""
-    longest = max(len(cuts), len(students))
+    longest = max(len(some), len(others))
     for at in range(longest):
-        yield from cuts[at : at + 1]
-        yield from students[at : at + 1]
+        yield from some[at : at + 1]
+        yield from others[at : at + 1]
 
 
 def _as_json(value):

@@ -123,7 +123,9 @@ def train(  # noqa: PLR0913, what a search is made of
         now = files.write(export.load(home.model).model, candidate.bits, path)
         result = files.whole(path)
         timed = dataclasses.replace(result, epochs=epochs, seconds=round(seconds, 1))
-        return timed, now
+        # Bytes depend on the weights. What is timed does not, but differs each time.
+        sizes = {"bytes": now.bytes, "bytes_zipped": now.bytes_zipped}
+        return timed, dataclasses.replace(cost, **sizes)
 
     while clock.left(UNTIL) > each / 2 or not trials.tried:
         tried = trials.step(cost_of, result_of)

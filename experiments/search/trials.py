@@ -125,25 +125,19 @@ class Trials:
     def _tried(self, trial, cost_of, result_of):
         candidate = self._suggest(trial)
         trial.set_user_attr(CANDIDATE, candidate.as_dict())
-        cost = cost_of(trial.number, candidate)
-        if not self._fits(trial, cost):
-            return Tried(trial.number, candidate, cost, None)
-        result, cost = result_of(trial.number, candidate, cost)
-        if not self._fits(trial, cost):
+        cost, result = cost_of(trial.number, candidate), None
+        if self.limits.used(cost) <= 1:
+            result, cost = result_of(trial.number, candidate, cost)
+        used = self.limits.used(cost)
+        trial.set_user_attr(COST, cost.as_dict())
+        trial.set_constraint("limits", used - 1)  # TPE asks for 0 or less
+        if result is None or used > 1:
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             return Tried(trial.number, candidate, cost, None)
         trial.set_user_attr(RESULT, asdict(result))
         worse = result.loss if not result.epochs else 1 - result.top1
-        self._study.tell(trial, [worse, self.limits.used(cost) or cost.bytes])
+        self._study.tell(trial, [worse, used or cost.bytes])
         return Tried(trial.number, candidate, cost, result)
-
-    def _fits(self, trial, cost):
-        """Notes a cost; a trial that takes too much has ended."""
-        trial.set_user_attr(COST, cost.as_dict())
-        used = self.limits.used(cost)
-        trial.set_constraint("limits", used - 1)  # TPE asks for 0 or less
-        if used > 1:
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        return used <= 1
 
     @property
     def tried(self) -> Sequence[Tried]:
