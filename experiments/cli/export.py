@@ -43,7 +43,8 @@ def add(commands):
         "model",
         metavar="MODEL",
         type=model_file,
-        help="a .keras or .limbeck file; for an OUT that ends in .h a .tflite file",
+        help="a .keras or .limbeck file, or RUN:STAGE; for an OUT that ends in .h a "
+        ".tflite file",
     )
     command.add_argument(
         "out",

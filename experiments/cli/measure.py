@@ -33,7 +33,7 @@ def add(commands):
         "model",
         metavar="MODEL",
         type=model_file,
-        help=".keras, .tflite, .limbeck or SavedModel",
+        help=".keras, .tflite, .limbeck, SavedModel or RUN:STAGE",
     )
     model_data.add_options(command, "accuracy on images of")
     command.add_argument(

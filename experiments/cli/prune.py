@@ -51,7 +51,10 @@ def add(commands):
         examples=EXAMPLES,
     )
     command.add_argument(
-        "model", metavar="MODEL", type=model_file, help="a .keras or .limbeck file"
+        "model",
+        metavar="MODEL",
+        type=model_file,
+        help="a .keras or .limbeck file, or RUN:STAGE",
     )
     command.add_argument(
         "--explain", action="store_true", help="print the groups of channels, no more"

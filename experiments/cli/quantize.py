@@ -43,7 +43,10 @@ def add(commands):
         examples=EXAMPLES,
     )
     command.add_argument(
-        "model", metavar="MODEL", type=model_file, help="a .keras or .limbeck file"
+        "model",
+        metavar="MODEL",
+        type=model_file,
+        help="a .keras or .limbeck file, or RUN:STAGE",
     )
     model_data.add_options(command, "images of")
     command.add_argument(
