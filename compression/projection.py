@@ -53,6 +53,7 @@ class Projection(keras.callbacks.Callback):
         self.variables: list[keras.Variable] = []
         self.states: list[keras.Variable] = []
         self._epoch_start = self._steps_done = 0
+        self._updated: int | None = None  # the step of the last `update`
         self._owned = []
         self._callbacks: keras.callbacks.CallbackList | None = None
         self._last = _Last(self)
@@ -80,6 +81,10 @@ class Projection(keras.callbacks.Callback):
     def update(self, step: int) -> None:
         """Before step `step` of the training (from 0): change `states` where due."""
 
+    def before(self, step: int) -> int:
+        """The step of the last `update`: further back where steps run together."""
+        return step - 1 if self._updated is None else self._updated
+
     def on_train_begin(self, logs=None):
         self._callbacks = _list_that_called()
         self.variables = self.chosen(self.model)
@@ -87,7 +92,7 @@ class Projection(keras.callbacks.Callback):
             raise ValueError(
                 f"model {self.model.name!r} has no kernel to project (selected)"
             )
-        self._steps_done = 0
+        self._steps_done, self._updated = 0, None
         if self._callbacks is not None and self._last not in self._callbacks.callbacks:
             _insert_last(self._callbacks.callbacks, self._last)
         optimizer = self.model.optimizer
@@ -112,7 +117,9 @@ class Projection(keras.callbacks.Callback):
             self._epoch_start = self._steps_done
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.update(self._epoch_start + batch)
+        step = self._epoch_start + batch
+        self.update(step)
+        self._updated = step
 
     def on_train_batch_end(self, batch, logs=None):
         self._steps_done = self._epoch_start + batch + 1

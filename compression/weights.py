@@ -65,4 +65,15 @@ def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
             (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
         ):
             axes[id(layer.kernel)] = (-2,)  # (..., channels out, channels in)
+        elif isinstance(layer, layers.EinsumDense) and layer.built:
+            outputs = _axes_of_result(layer.equation.replace(" ", ""))
+            if outputs not in ((), (-1,)):
+                axes[id(layer.kernel)] = outputs  # attention: (in, heads, size of one)
     return axes
+
+
+def _axes_of_result(equation):
+    """Of a kernel in an equation as "abc,cde->abde": those that are in the result."""
+    inputs, result = equation.split("->")
+    kernel = inputs.split(",")[1]
+    return tuple(i - len(kernel) for i, axis in enumerate(kernel) if axis in result)

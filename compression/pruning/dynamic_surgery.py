@@ -77,8 +77,14 @@ class DynamicSurgery(Prune):
     def project(self, value, state):
         moved = self._moved.get(id(state))
         if moved is not None:  # read after the step: others may project meanwhile
-            moved.assign(value)
+            masked = ops.equal(state, 0)  # summed where several steps run together
+            moved.assign(ops.where(masked, moved.value + value, value))
         return super().project(value, state)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        super().on_train_batch_begin(batch, logs)
+        for moved in self._moved.values():
+            moved.assign(ops.zeros_like(moved.value))
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
@@ -88,8 +94,10 @@ class DynamicSurgery(Prune):
 
     def update(self, step):
         sparsity = self.schedule(step)
-        moves = not step or sparsity != self.schedule(step - 1)
-        due = step % self.every == 0 and (self.until is None or step <= self.until)
+        before = self.before(step)
+        moves = not step or sparsity != self.schedule(before)
+        due = step // self.every > before // self.every
+        due = due and (self.until is None or step <= self.until)
         if not moves and not due:
             if sparsity != self.sparsity:  # it goes on after a reload
                 self.sparsity = sparsity

@@ -9,6 +9,7 @@ from keras import ops
 
 from compression.arguments import names, require_number, shown
 from compression.choice import exempted, layer_path, targets_of
+from compression.graph import all_layers
 from compression.projection import Projection
 from compression.pruning.masks import (
     AUTO,
@@ -29,7 +30,7 @@ from compression.pruning.saliency import (
 )
 from compression.pruning.saliency import saliency as named_saliency
 from compression.pruning.schedules import ConstantSparsity
-from compression.weights import channel_axes
+from compression.weights import channel_axes, net_of
 
 
 class Prune(Projection):
@@ -147,7 +148,12 @@ class Prune(Projection):
         spared = exempted(model, self.exempt)
         chosen = [v for v in super().chosen(model) if layer_path(v) not in spared]
         if isinstance(self.pattern, Kernel):
-            chosen = [v for v in chosen if len(v.shape) > 2]  # not of dense layers
+            dense = {
+                id(each.kernel)
+                for each in all_layers(net_of(model))
+                if isinstance(each, keras.layers.EinsumDense)  # as of attention
+            }
+            chosen = [v for v in chosen if len(v.shape) > 2 and id(v) not in dense]
         axes = channel_axes(model)
         self._outputs = [axes.get(id(v), LAST) for v in chosen]
         self._own = targets_of(model, chosen, self.targets)

@@ -37,7 +37,8 @@ def find_ticket(
         final: fraction of zeros in the end, 0 < final < 1.
         rounds: how many times it is pruned; 1: at once.
         rewind_to: the step of the first training whose weights, before it, are gone
-            back to; 0: the first weights. Batch norm goes back with them.
+            back to; 0: the first weights. Batch norm goes back with them. Where
+            `steps_per_execution` is more than one, the first execution from there on.
         options: as `Prune` takes them: pattern, scope, saliency, exempt, ...
 
     Returns:
@@ -90,13 +91,19 @@ class _Early(keras.callbacks.Callback):
         super().__init__()
         self.net, self.step = net, step
         self.steps, self.weights = 0, None
+        self._epoch_start = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch_start = self.steps
 
     def on_train_batch_begin(self, batch, logs=None):
-        if self.steps == self.step:
+        if self.weights is None and self._epoch_start + batch >= self.step:
             if hasattr(self.model, "jax_state_sync"):
                 self.model.jax_state_sync()
             self.weights = self.net.get_weights()
-        self.steps += 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps = self._epoch_start + batch + 1
 
 
 class _Fixed(Projection):

@@ -92,7 +92,8 @@ class RigL(Prune):
             self.delivered = self._delivered(
                 [ops.convert_to_numpy(state) for state in self.states]
             )
-        if step % self.every == 0 and step < self.until:
+        due = step // self.every > self.before(step) // self.every
+        if due and step < self.until:
             self.sync()
             share = self.fraction / 2 * (1 + math.cos(math.pi * step / self.until))
             scores = self.growth(self.model, self.variables)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from compression.arguments import fits, require_batches, require_end
+from compression.arguments import fits, require_batches, require_end, shown
 from compression.quantization.calibration import images_of
 from compression.quantization.switched import INT4, INT8, SwitchedNet
 
@@ -70,7 +70,9 @@ class Examples:
         images, labels, size = [], [], 0
         for batch in data:
             if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-                raise ValueError("data must be batches (images, labels)")
+                raise ValueError(
+                    f"data must be batches (images, labels), got {shown(batch)}"
+                )
             images.append(images_of(batch))
             shape = images[-1].shape
             if expected is not None and not fits(shape[1:], expected):

@@ -49,3 +49,17 @@ def test_channels_that_are_not_on_the_last_axis():
         "separable/depthwise_kernel": (-2, -1),
         "transposed/kernel": (-2,),  # (2, 2, channels out, channels in)
     }
+
+
+def test_channels_of_the_kernels_of_attention():
+    inputs = keras.Input((5, 8))
+    attended = layers.MultiHeadAttention(2, 3)(inputs, inputs)
+    model = keras.Model(inputs, layers.EinsumDense("ab,bc->ac", 4)(attended[:, 0]))
+    axes = channel_axes(model)
+    assert {
+        v.path.split("/")[-2]: axes[id(v)] for v in kernels(model) if id(v) in axes
+    } == {
+        "query": (-2, -1),  # (8, heads, size of one)
+        "key": (-2, -1),
+        "value": (-2, -1),
+    }

@@ -346,3 +346,25 @@ def test_bad_settings():
         Prune(SCHEDULE, floor=-1)
     with pytest.raises(ValueError, match="no kernel to project"):
         fit(compiled(net()), Prune(SCHEDULE, select=lambda v: False))
+
+
+def attention():
+    inputs = keras.Input((6, 8))
+    attended = keras.layers.MultiHeadAttention(2, 4, name="mha")(inputs, inputs)
+    return keras.Model(inputs, keras.layers.Dense(4)(attended[:, 0]))
+
+
+def test_two_of_four_inputs_of_attention_are_zero():
+    model = attention()
+    pruned = Prune(ConstantSparsity(0.5), pattern="2:4", floor=None)
+    pruned.cut(model, 0.5)
+    kernels = {v.path.split("/")[-2]: v.numpy() for v in pruned.variables}
+    for name in ("query", "key", "value"):  # (inputs, heads, size of one)
+        groups = kernels[name].reshape(2, 4, 8)
+        assert ((groups != 0).sum(axis=1) == 2).all()
+    groups = kernels["attention_output"].reshape(2, 4, 8)  # (heads, size, outputs)
+    assert ((groups != 0).sum(axis=1) == 2).all()
+
+
+def test_attention_has_no_windows():
+    assert not Prune(ConstantSparsity(0.5), pattern="kernel").chosen(attention())

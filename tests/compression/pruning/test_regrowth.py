@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compression.pruning import ConstantSparsity, DynamicSurgery, RigL
+from compression.pruning import ConstantSparsity, DynamicSurgery, PolynomialDecay, RigL
 from compression.pruning.rigl import exchanged
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -70,6 +70,50 @@ def test_weights_learn_behind_the_mask_and_come_back():
 @pytest.mark.usefixtures("traced")
 def test_surgery_where_xla_compiles():
     check_surgery(fit(DynamicSurgery(ConstantSparsity(0.5), every=2), jit_compile=True))
+
+
+@pytest.mark.skipif(ON_JAX, reason="refused on JAX")
+def test_surgery_counts_what_is_due_while_steps_run_together():
+    surgery = DynamicSurgery(
+        PolynomialDecay(0.5, begin=0, end=2, frequency=1), every=100
+    )
+    seen = fit(surgery, steps_per_execution=3)
+    assert len(seen) == 3
+    x, y = X[:12], Y[:12]
+    behind, mask = seen[0], np.ones(seen[0].shape)  # from before the first step
+    for step in range(3):
+        part = slice(4 * step, 4 * step + 4)
+        error = x[part] @ (behind * mask) - y[part]
+        behind = behind - RATE * x[part].T @ error / 4
+    np.testing.assert_allclose(seen[1], behind, rtol=1e-4, atol=1e-6)
+    assert (seen[2] == 0).sum() == 10  # the schedule rose at the second and third step
+
+
+@pytest.mark.skipif(ON_JAX, reason="refused on JAX")
+def test_all_steps_that_run_together_move_what_is_behind_the_mask():
+    surgery = DynamicSurgery(ConstantSparsity(0.5), every=100)
+    behind = fit(surgery, steps_per_execution=3)[0]
+    mask = largest(behind, 10)
+    for step in range(6):
+        x, y = X[4 * step : 4 * step + 4], Y[4 * step : 4 * step + 4]
+        behind = behind - RATE * x.T @ (x @ (behind * mask) - y) / 4
+    found = surgery.kept[1].numpy()
+    np.testing.assert_allclose(found, behind, rtol=1e-4, atol=1e-6)
+
+
+def test_rigl_exchanges_where_steps_run_together():
+    times = []
+
+    class Counted(RigL):
+        def update(self, step):
+            before = keras.ops.convert_to_numpy(self.states[0])
+            super().update(step)
+            after = keras.ops.convert_to_numpy(self.states[0])
+            times.append((step, bool((before != after).any())))
+
+    rigl = Counted(0.5, [(X, Y)], until=6, every=2, fraction=0.9)
+    fit(rigl, steps_per_execution=3)
+    assert times == [(0, True), (3, True)]  # what was due at step 2
 
 
 @pytest.mark.skipif(ON_JAX, reason="refused on JAX")

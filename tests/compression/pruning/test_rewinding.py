@@ -60,6 +60,27 @@ def test_each_round_trains_the_early_weights_under_a_new_mask(rewind_to):
     assert all(v.constraint is None for v in train.model.trainable_variables)
 
 
+def test_steps_that_run_together_are_counted_one_by_one():
+    model = Record().model
+    seen = []
+
+    def train(callbacks):
+        class Watch(keras.callbacks.Callback):
+            def on_train_batch_begin(self, batch, logs=None):
+                seen.append((batch, self.model.get_weights()))
+
+        model.compile(keras.optimizers.SGD(0.1), "mse", steps_per_execution=2)
+        options = {"batch_size": 2, "shuffle": False, "verbose": 0}
+        model.fit(X, Y, callbacks=[*callbacks, Watch()], **options)
+
+    find_ticket(model, train, final=0.5, rounds=1, rewind_to=2)
+    (_, _), (batch, early), (_, start), _ = seen
+    assert batch == 2
+    np.testing.assert_array_equal(start[1], early[1])  # a bias: no mask on it
+    with pytest.raises(ValueError, match="of 4 steps does not come to step 4"):
+        find_ticket(model, train, final=0.5, rounds=1, rewind_to=4)
+
+
 def test_a_ticket_in_a_pattern():
     train = Record()
     find_ticket(
