@@ -9,6 +9,7 @@ import numpy as np
 
 from compression.arguments import require_number
 from compression.export.runners import load, of_model
+from compression.graph import read
 from compression.layer_names import require_compilable_names
 from compression.quantization.calibration import images_of
 from compression.weights import require_finite_weights
@@ -16,7 +17,9 @@ from compression.weights import require_finite_weights
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
 PROBE_IMAGES = 4
+CALIBRATED = ("int8", "int16x8")  # files' precisions
 WIDE = 1e3  # no weight of a net that learns is
+LOOK_UPS = (keras.layers.Embedding, keras.layers.CategoryEncoding)
 
 
 def check_model(model: keras.Model, batch: int | None) -> None:
@@ -62,6 +65,29 @@ def check_model(model: keras.Model, batch: int | None) -> None:
         )
     require_compilable_names(model)
     require_finite_weights(model)
+
+
+def require_no_look_up(model: keras.Model, precision: str) -> None:
+    """Raises ValueError where numbers of rows would be rounded.
+
+    The codes of a calibrated file stand for values between them: another row is read.
+    """
+    if precision not in CALIBRATED:
+        return
+    graph = read(model)
+    starts = {
+        number
+        for number, call in enumerate(graph.calls)
+        if isinstance(call.operation, keras.layers.InputLayer)
+    }
+    for call in graph.calls:
+        looks_up = isinstance(call.operation, LOOK_UPS)
+        if looks_up and starts & {source.call for source in call.sources}:
+            raise ValueError(
+                f"{call.operation.name!r} of {model.name!r} looks up rows by what goes "
+                f"into the net, and {precision} would round the numbers of the rows: "
+                "write it as 'dynamic' or 'float16'"
+            )
 
 
 def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:

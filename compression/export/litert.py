@@ -11,9 +11,11 @@ import keras
 from compression.atomic import replacing
 from compression.export import litert_quantizer
 from compression.export.checks import (
+    CALIBRATED,
     check_file,
     check_model,
     first_images,
+    require_no_look_up,
 )
 from compression.export.quantized import check_before, warn_after
 from compression.quantization.aware import require_ranges
@@ -24,7 +26,6 @@ from compression.quantization.post_training import calibrate, require_method
 from compression.quiet import quiet
 
 PRECISIONS = ("float32", "float16", "dynamic", "int8", "int16x8")
-CALIBRATED = ("int8", "int16x8")
 CONVERTER = "converter"
 ENGINES = (CONVERTER, litert_quantizer.ENGINE)
 
@@ -94,8 +95,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             ones); or Keras runs on another backend than TensorFlow; or the engine is
             not installed.
         ValueError: calibration images are missing, do not fit, are not finite or never
-            end; the net loops and shall be calibrated; or the model or an argument is
-            not one of those above.
+            end; the net loops and shall be calibrated, or looks up rows by its input
+            and shall be in integers; or the model or an argument is not one of those
+            above.
     """
     _check_choices(precision, engine, float_ends)
     path = Path(path).expanduser()
@@ -106,6 +108,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     method = _method(calibration_method, weight_bits, precision)
     check_model(model, batch)
     require_ranges(model)
+    require_no_look_up(model, precision)
     if method is not None and is_quantized(model):
         raise ValueError(
             f"{model.name!r} is quantized already: its fake quantization has ranges "

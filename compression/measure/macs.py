@@ -54,6 +54,7 @@ class LayerCall(NamedTuple):
         parameters: learned weights that no earlier call has counted.
         macs: multiply-accumulates of one image.
         inputs: where in the list of calls those stand whose outputs go in.
+        input_shape: with the batch axis; of the first input where there are several.
     """
 
     layer: keras.Operation
@@ -61,6 +62,7 @@ class LayerCall(NamedTuple):
     parameters: int
     macs: int
     inputs: tuple[int, ...]
+    input_shape: tuple[int | None, ...]
 
 
 def layer_calls(model: keras.Model) -> list[LayerCall]:
@@ -90,6 +92,7 @@ def layer_calls(model: keras.Model) -> list[LayerCall]:
                 parameters=sum(math.prod(variable.shape) for variable in new),
                 macs=_macs_of(call),
                 inputs=call.producers,
+                input_shape=tuple(call.inputs[0].shape) if call.inputs else (),
             )
         )
     return rows

@@ -73,7 +73,7 @@ def archive(  # noqa: PLR0913, all but two by keyword
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
     about = {
-        "class_names": _class_names(class_names),
+        "class_names": _class_names(class_names, model),
         "mean": _numbers("mean", mean),
         "std": _numbers("std", std),
     }
@@ -205,10 +205,17 @@ def _value(variable):
     return np.ascontiguousarray(value, numpy_dtype(dtype)).reshape(variable.shape)
 
 
-def _class_names(given):
+def _class_names(given, model):
     found = _list("class_names", "strings", given)
     if not all(isinstance(name, str) for name in found):
         raise ValueError(f"class_names must be a list of strings, got {shown(given)}")
+    counts = {output.shape[-1] for output in getattr(model, "outputs", None) or ()}
+    if 1 in counts:  # one logit, of two classes
+        counts.add(2)
+    if found and counts and len(found) not in counts:
+        raise ValueError(
+            f"class_names are {len(found)}, {model.name!r} gives {min(counts)} numbers"
+        )
     return found
 
 

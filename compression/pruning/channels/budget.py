@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from compression.arguments import require_number
+from compression.graph import Source
 from compression.measure.activations import numbers, peak
 from compression.measure.macs import layer_calls
 from compression.pruning.channels.exported import file_bytes, folded_norms
@@ -29,7 +30,7 @@ class Costs:
 
     def __init__(self, model: keras.Model, coupling: Coupling):
         self._model, self._coupling = model, coupling
-        self._parts = {id(part.layer): part for part in coupling.parts.values()}
+        self._parts = {id(part.layer) for part in coupling.parts.values()}
         self._axes = {}
         for _, axis in coupling.axes():
             self._axes.setdefault(id(axis.variable), []).append(axis)
@@ -38,7 +39,7 @@ class Costs:
         self._learned = [v for v in learned_variables(model) if id(v) not in own]
 
     def macs(self, stays: np.ndarray) -> int:
-        return sum(self._macs_of(row, stays) for row in self._calls)
+        return sum(self._macs_of(at, row, stays) for at, row in self._calls)
 
     def parameters(self, stays: np.ndarray) -> int:
         count = sum(self._size(variable, stays) for variable in self._learned)
@@ -76,7 +77,8 @@ class Costs:
 
     @cached_property
     def _calls(self):
-        return [row for row in layer_calls(self._model) if row.macs]
+        rows = enumerate(layer_calls(self._model))
+        return [(at, row) for at, row in rows if row.macs]
 
     @cached_property
     def _whole_bytes(self):
@@ -104,16 +106,18 @@ class Costs:
                 count += (0 if has_bias else 1) * channels - learned * channels
         return count
 
-    def _macs_of(self, row, stays):
-        part = self._parts.get(id(row.layer))
-        if part is None:
-            return row.macs
-        if hasattr(row.layer, "count_macs"):
-            channels = self._count(part.inputs, stays)
-            outputs = self._count(part.flow.output, stays)
-            return row.layer.count_macs(
-                (*part.input_shape[:-1], channels), (*row.output_shape[:-1], outputs)
+    def _macs_of(self, at, row, stays):
+        if hasattr(row.layer, "count_macs"):  # with weights or without
+            graph, tensors = self._coupling.graph, self._coupling.tensors
+            channels = self._count(tensors[graph.calls[at].sources[0]], stays)
+            outputs = self._count(tensors[Source(at)], stays)
+            return int(
+                row.layer.count_macs(
+                    (*row.input_shape[:-1], channels), (*row.output_shape[:-1], outputs)
+                )
             )
+        if id(row.layer) not in self._parts:
+            return row.macs
         kernels = [w for w in row.layer.weights if w.name in KERNELS]
         positions = row.macs // sum(math.prod(kernel.shape) for kernel in kernels)
         return positions * sum(self._size(kernel, stays) for kernel in kernels)

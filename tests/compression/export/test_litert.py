@@ -342,3 +342,16 @@ def test_nothing_is_printed(tmp_path, capfd):
     )
     export.load(path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+@pytest.mark.parametrize("precision", ["int8", "int16x8"])
+def test_numbers_of_rows_are_not_rounded(dtype, precision, tmp_path):
+    words = keras.Input((6,), dtype=dtype)
+    rows = layers.Flatten()(layers.Embedding(50, 4, name="rows")(words))
+    net = keras.Model(words, layers.Dense(3)(rows))
+    calibration = [np.arange(48).reshape(8, 6)]
+    path = tmp_path / "net.tflite"
+    with pytest.raises(ValueError, match="'rows' of .* looks up rows by what goes"):
+        export.litert(net, path, precision=precision, calibration=calibration)
+    assert not path.exists()

@@ -307,6 +307,9 @@ def test_what_cannot_be_written_is_refused(net, file, tmp_path):
         export.archive(net, tmp_path / "folder.limbeck")
     with pytest.raises(ValueError, match="class_names must be a list of strings"):
         export.archive(net, tmp_path / "net.limbeck", class_names="abc")
+    for wrong in (["zero"], list("0123456789a")):
+        with pytest.raises(ValueError, match=r"class_names are \d+, .* gives 10"):
+            export.archive(net, tmp_path / "net.limbeck", class_names=wrong)
     with pytest.raises(ValueError, match="mean must be a number, got 'x'"):
         export.archive(net, tmp_path / "net.limbeck", mean=["x"])
     for wrong in (0.5, None, "0.5"):
@@ -324,7 +327,8 @@ def test_what_cannot_be_written_is_refused(net, file, tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no archive at"):
         export.load_archive(tmp_path / "none.limbeck")
     broken = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    path = export.archive(broken, tmp_path / "net.limbeck")
+    two = {"class_names": ["no", "yes"]}  # of one logit
+    path = export.archive(broken, tmp_path / "net.limbeck", **two)
     before = path.read_bytes()
     broken.weights[0].assign([[np.nan], [0]])
     with pytest.raises(ValueError, match="is not finite"):

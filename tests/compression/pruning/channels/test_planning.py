@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 from compression import measure, pruning
-from compression.pruning.channels.budget import Limits
+from compression.pruning.channels.budget import Costs, Limits
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.saliency import saliency
 from tests.compression.small_nets import on_images, shaken
@@ -233,3 +233,31 @@ def test_random_is_a_matter_of_the_seed():
         for seed in (0, 0, 1)
     ]
     assert plans[0] == plans[1] != plans[2]
+
+
+@keras.saving.register_keras_serializable("limbeck_tests")
+class CountedScaling(layers.Layer):
+    """Counts a multiplication for each number; 1x1 convolutions count as always."""
+
+    def call(self, x):
+        return x * 2.0
+
+    def channel_sources(self, channels):
+        return range(channels)
+
+    def count_macs(self, input_shape, output_shape):
+        return int(np.prod(input_shape[1:]))
+
+
+def test_a_layer_that_counts_for_itself_is_counted_at_each_size():
+    image, scaling = keras.Input((8, 8, 3)), CountedScaling()
+    x = scaling(layers.Conv2D(6, 1, name="c")(image))
+    x = scaling(layers.MaxPooling2D(4)(x))
+    net = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)))
+    coupling = couple(net)
+    costs = Costs(net, coupling)
+    stays = np.ones(len(coupling.roots), bool)
+    assert costs.macs(stays) == measure.macs(net)
+    plan = pruning.plan_channels(net, macs=0.6)
+    smaller = pruning.remove_channels(net, plan)
+    assert measure.macs(smaller) == 3 * measure.macs(net) // 6  # 4 are two thirds
