@@ -132,6 +132,8 @@ def cached_outputs(
                 store.prepare()
             store.keep(sound)
             _build(teacher, views, store, todo, log)
+            if not sound:
+                _require_settled(views, store)
         lock = folders.in_use(store.folder)
     computed = _rows(store, todo)
     return CachedOutputs(
@@ -293,6 +295,20 @@ def _require_same_images(views, store, sound):
                 f"{shown(views.key)}: let the key name all that makes images differ, "
                 "and batches give the same images in every call; or delete the folder"
             )
+
+
+def _require_settled(views, store):
+    """Raises ValueError where the first images are others each time: shuffled ones."""
+    indices = _ends(store.chunks[0])["first"]
+    again = fingerprint.first_images(views.batches(0, 0), len(indices))
+    kept = store.finished()[0].note["first"]
+    if not fingerprint.agree(fingerprint.fingerprints(again), kept):
+        store.keep([])
+        raise ValueError(
+            "views.batches(0, 0) gives other images each time that it is called: what "
+            "is cached belongs to images by their order, so do not shuffle them, and "
+            "seed what augments them"
+        )
 
 
 def _cut(teacher, views, store, numbers) -> Iterator[tuple[dict, dict]]:

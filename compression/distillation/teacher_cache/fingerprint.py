@@ -10,6 +10,8 @@ from functools import cache
 
 import numpy as np
 
+from compression.arguments import shown
+
 IMAGES = 16  # at each end of a chunk
 TOLERANCE = 1e-5  # of an image's length; one grey level in one pixel is more
 
@@ -42,8 +44,20 @@ def first_images(batches: Iterable, count: int) -> np.ndarray:
 
 
 def images_of(batch) -> np.ndarray:
-    """The images of a batch, which may be a tuple that begins with them."""
-    return np.asarray(batch[0] if isinstance(batch, tuple | list) else batch)
+    """The images of a batch, which may be a tuple that begins with them.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    images = batch
+    if isinstance(batch, tuple | list) and len(batch):
+        images = batch[0]
+    images = np.asarray(images)
+    if not images.ndim or images.dtype == object:  # of a dict, say
+        raise ValueError(
+            f"a batch must be images or a tuple (images, ...), got {shown(batch)}"
+        )
+    return images
 
 
 @cache
