@@ -46,7 +46,8 @@ def test_a_files_own_record_comes_first(tmp_path):
 
 
 def test_an_archive_holds_its_own(tmp_path):
-    net = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten()])
+    parts = [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
+    net = keras.Sequential(parts)
     path = export.archive(net, tmp_path / "net.limbeck")
     assert deployment.of_file(path) is None
     about = {name: getattr(MINE, name) for name in ("class_names", "mean", "std")}
