@@ -54,10 +54,14 @@ def output_of(values, path):
     return np.float32(scale) * (found - zero_point) if scale else found
 
 
-def main(picture, name=None):
+def main(picture=None, path=None, *more):
+    if picture is None or more:
+        sys.exit(__doc__)
     deploy = json.loads(HERE.with_suffix(".json").read_text(encoding="utf-8"))
     files = [name for name in deploy["files"] if name.endswith(".tflite")]
-    name = name or files[0]
+    name = files[0] if path is None else Path(path).name
+    if name not in files:
+        sys.exit(f"of {name} nothing is known here, but of {', '.join(files)}")
     values = input_of(pixels_of(picture, deploy), deploy["files"][name])
     found = output_of(values, HERE.with_name(name))
     if len(found) == 1:  # one number is of the second of two classes

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from experiments.data.decoding import (
+    decode_rgb,
     upright_jpeg,
     upright_jpeg_file,
     window_of,
@@ -49,7 +50,7 @@ def at(*corner):
 @pytest.mark.parametrize("size", [32, 8])
 def test_a_window_of_jpeg_is_that_of_its_pixels(corner, size):
     encoded = jpeg(photograph(200, 300))
-    pixels = tf.io.decode_jpeg(encoded, channels=3)
+    pixels = decode_rgb(encoded)
     wanted = window_of(pixels, at(*corner), size).numpy().astype(int)
     got = window_of_jpeg(encoded, at(*corner), size, channels=3).numpy().astype(int)
     assert got.shape == (size, size, 3)
@@ -97,3 +98,13 @@ def test_only_upright_jpeg_is_cut(tmp_path):
         assert (encoded.numpy(), bool(may_be_cut)) == (content, wanted)
         streamed, is_jpeg = upright_jpeg(content)
         assert streamed == content and bool(is_jpeg) == name.endswith("jpg")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_jpeg_has_the_pixels_of_other_programs(mode):
+    pixels = photograph(70, 90) + np.random.default_rng(0).integers(0, 30, (70, 90, 3))
+    file = io.BytesIO()
+    Image.fromarray(pixels.astype(np.uint8)).convert(mode).save(file, "JPEG")
+    by_pillow = np.asarray(Image.open(file).convert("RGB")).astype(int)
+    ours = decode_rgb(file.getvalue()).numpy().astype(int)
+    assert np.abs(ours - by_pillow).max() <= 1  # the fast transform is 5 off
