@@ -72,9 +72,9 @@ CASES = {
     "lenet5_caffe": Case(
         "lenet5_caffe", "mnist5k", 3500, 12, 6, augment=DIGITS, batch_size=64
     ),
-    "resnet20": Case("resnet20", "cifar10", 8000, 10, 3),
+    "resnet20": Case("resnet20", "cifar10", 4000, 10, 3),
     # A quarter of its channels: whole, it takes hours.
-    "vgg16_cifar": Case("vgg16_cifar", "cifar10", 8000, 10, 3, options={"width": 0.25}),
+    "vgg16_cifar": Case("vgg16_cifar", "cifar10", 4000, 10, 3, options={"width": 0.25}),
 }
 QUICK = {
     "lenet5_caffe": Case(
