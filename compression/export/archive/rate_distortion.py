@@ -4,6 +4,7 @@ Weights are rounded as rounding.py does it, at a price for each bit. How many an
 that costs no formula tells: it is counted on labelled images, at every try.
 """
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -136,6 +137,7 @@ class _Search:
         self.tries = 0
         self.exact = self._top1()
         self.least = self.exact - max_drop
+        self._warn_of_guesses()
         self.fisher = fisher(model, variables, data.images)
 
     def found(self):
@@ -156,6 +158,17 @@ class _Search:
             images=len(self.data.images),
             tries=self.tries,
         )
+
+    def _warn_of_guesses(self):
+        counts = np.unique(self.data.labels, return_counts=True)[1]
+        alike = counts.max() / counts.sum()
+        if self.least <= alike:
+            warnings.warn(
+                f"{self.model.name!r} has {self.exact:.1%} of the data right and may "
+                f"fall to {self.least:.1%}, but the largest class is {alike:.1%} of "
+                "them: a net that gives every image the same answer would do",
+                stacklevel=2,
+            )
 
     def _highest(self, ratio, start):
         """The highest price that holds the bound, and what it gives."""

@@ -225,3 +225,11 @@ def test_every_code_is_one_of_three():
         zip(nearest.flat, found.codes.flat, strict=True), 600
     ):
         assert code in (exact, exact - np.sign(exact), 0)
+
+
+@pytest.mark.parametrize(("max_drop", "told"), [(0.2, False), (0.7, True)])
+def test_a_bound_that_guesses_would_meet_is_told(max_drop, told, recwarn, tmp_path):
+    net, data = classifier()
+    export.archive(net, tmp_path / "net.limbeck", max_drop=max_drop, data=data)
+    found = [str(each.message) for each in recwarn]
+    assert any("gives every image the same answer" in text for text in found) == told
