@@ -20,6 +20,7 @@ import keras
 from keras import tree
 
 from compression.arguments import shown
+from compression.one_line import what_is_wrong
 
 LEFT_OUT = object()  # what `replace` answers for a call whose input shall pass it by
 
@@ -468,12 +469,10 @@ def made_again(layer: keras.Layer, **changed: Any) -> keras.Layer:
 
 
 def _not_copied(layer, error):
-    # Keras says first what it was at, and only then what is wrong.
-    found = str(error).rsplit("Exception encountered: ", 1)[-1].strip()
     return ValueError(
         f"layer {layer.name!r} ({type(layer).__name__}) cannot be copied, give it "
         "get_config and from_config that make it again: "
-        f"{(found or type(error).__name__).splitlines()[0]}"
+        f"{what_is_wrong(error)}"
     )
 
 

@@ -74,15 +74,13 @@ def require_no_look_up(model: keras.Model, precision: str) -> None:
     """
     if precision not in CALIBRATED:
         return
-    graph = read(model)
-    starts = {
-        number
-        for number, call in enumerate(graph.calls)
-        if isinstance(call.operation, keras.layers.InputLayer)
-    }
-    for call in graph.calls:
-        looks_up = isinstance(call.operation, LOOK_UPS)
-        if looks_up and starts & {source.call for source in call.sources}:
+    calls = read(model).calls
+    for call in calls:
+        of_input = any(
+            isinstance(calls[source.call].operation, keras.layers.InputLayer)
+            for source in call.sources
+        )
+        if of_input and isinstance(call.operation, LOOK_UPS):
             raise ValueError(
                 f"{call.operation.name!r} of {model.name!r} looks up rows by what goes "
                 f"into the net, and {precision} would round the numbers of the rows: "

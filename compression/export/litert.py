@@ -18,6 +18,7 @@ from compression.export.checks import (
     require_no_look_up,
 )
 from compression.export.quantized import check_before, warn_after
+from compression.one_line import first_line
 from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
 from compression.quantization.fake_quantize import require_bits
@@ -267,4 +268,4 @@ def _reason(error):
     unknown = dict.fromkeys(re.findall(r"'(tf\.\w+)' op is neither", str(error)))
     if unknown:
         return f"it has no operator for {', '.join(unknown)}"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return first_line(error)

@@ -14,6 +14,7 @@ import warnings
 
 import numpy as np
 
+from compression.one_line import first_line
 from compression.quantization.calibration import samples
 from compression.quiet import quiet
 
@@ -87,6 +88,5 @@ def quantized(
             return bytes(made.quantized_model)
         except Exception as error:  # of the package, of its flatbuffers, of LiteRT
             raise RuntimeError(
-                f"{ENGINE} cannot write {precision}: "
-                f"{(str(error).strip() or type(error).__name__).splitlines()[0]}"
+                f"{ENGINE} cannot write {precision}: {first_line(error)}"
             ) from error

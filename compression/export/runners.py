@@ -11,7 +11,9 @@ import numpy as np
 from compression.arguments import require_number, shown
 from compression.export.saved_model_ops import BeyondTheModel, check_ops
 from compression.export.tensors import Tensor, of_details
+from compression.export.unregistered import unregistered
 from compression.layer_names import require_compilable_names
+from compression.one_line import first_line
 from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
@@ -166,11 +168,7 @@ def load_model(path: str | Path) -> keras.Model:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, HDF5 and Keras errors, no common base
         if unknown := UNKNOWN.search(str(error)):
-            raise ValueError(
-                f"{path} needs {unknown[1]!r}, which nobody has registered: import the "
-                "module that defines it before (limbeck's own: import architectures; "
-                "on the command line: limbeck --import MODULE)"
-            ) from error
+            raise ValueError(unregistered(path, unknown[1])) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
 
 
@@ -270,4 +268,4 @@ def _damaged(path, what, error):
 
 
 def _reason(error):
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return first_line(error)[:200]

@@ -14,6 +14,7 @@ from compression.export.litert import litert
 from compression.export.outputs import as_logits, output_name
 from compression.export.quantized import FEW, LEAST_AGREEMENT
 from compression.export.runners import load
+from compression.one_line import first_line
 from compression.quiet import quiet
 from compression.tfmot.training import Batches
 
@@ -105,5 +106,5 @@ def _converted(folder, name):
     try:
         return converter.convert()
     except Exception as error:  # ConverterError is no public name
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise RuntimeError(f"LiteRT cannot hold {name!r} in int8: {reason}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from compression.arguments import shown
+from compression.one_line import first_line
 from compression.tfmot.own_layers import own
 from compression.tfmot.packages import tf_keras
 
@@ -93,7 +94,7 @@ def _made(layer, kind):
     try:
         return kind.from_config(config)
     except Exception as error:  # whatever a layer makes of its options
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = first_line(error)
         raise ValueError(
             f"layer {layer.name!r} ({type(layer).__name__}) cannot be made in "
             f"tf_keras: {reason}"

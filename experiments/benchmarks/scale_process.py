@@ -40,21 +40,13 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     set_threads(job["threads"], with_torch=False)
     parts = {}
 
-    def timed(name, images, call):
-        began = time.perf_counter()
-        found = call()
-        seconds = time.perf_counter() - began
-        parts[name] = {
-            "images": images,
-            "seconds": seconds if found is None else found,
-            **peak_memory(),
-        }
+    def note(name, images, seconds):
+        parts[name] = {"images": images, "seconds": seconds, **peak_memory()}
 
     began = time.perf_counter()
     data = load(f"folder:{job['folder']}", image_size=28)
     seconds = time.perf_counter() - began
-    images = data.train.size + data.validation.size + data.test.size
-    timed("read", images, lambda: seconds)
+    note("read", data.train.size + data.validation.size + data.test.size, seconds)
     keras.utils.set_random_seed(0)
     net = architectures.build(
         "resnet20",
@@ -66,16 +58,22 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
         home = Path(home)
         steps = pipeline.steps_per_epoch(data, job["batch"])
         shown = steps * min(job["batch"], data.train.size)
-        timed("train", shown, lambda: _train(net, data, job["batch"], home))
+        note("train", shown, _train(net, data, job["batch"], home))
         _warm_up(net, data)
         seen = data.train.size + data.validation.size
-        timed("cache", seen, lambda: _cache(net, data, home))
+        note("cache", seen, _seconds(lambda: _cache(net, data, home)))
         file = home / "net.tflite"
         export.litert(net, file)
         measure.logits(file, first_batches(data, "validation", 1))
-        timed("measure", data.test.size, lambda: _measure(file, data))
-    timed("plan", 1, lambda: _plan(net))
+        note("measure", data.test.size, _seconds(lambda: _measure(file, data)))
+    note("plan", 1, _seconds(lambda: pruning.plan_channels(net, macs=0.5)))
     return {"parts": parts, "in_memory": data.train.in_memory}
+
+
+def _seconds(call):
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
 
 
 def _train(net, data, batch_size, home):
@@ -116,10 +114,6 @@ def _cache(net, data, home):
 
 def _measure(file, data):
     measure.logits(file, pipeline.evaluation_batches(data, "test"))
-
-
-def _plan(net):
-    pruning.plan_channels(net, macs=0.5)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 from functools import partial
+from importlib import import_module
 
 from experiments.cli.options import (
     add_json,
@@ -89,7 +90,7 @@ def add(commands):
     )
     nets.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
     _add_turns_options(nets)
-    nets.set_defaults(run=_nets)
+    nets.set_defaults(run=_by_name("nets"))
     distill = kinds.add_parser(
         "distill",
         help="our distiller against Keras's and PyTorch",
@@ -110,7 +111,7 @@ def add(commands):
     )
     prune.add_argument("--only", metavar="A,B", help="steps, cuts, files (all)")
     _add_turns_options(prune)
-    prune.set_defaults(run=_prune)
+    prune.set_defaults(run=_by_name("prune"))
     quantize = kinds.add_parser(
         "quantize",
         help="quantization-aware training against tfmot's",
@@ -120,7 +121,7 @@ def add(commands):
     )
     quantize.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
     _add_turns_options(quantize)
-    quantize.set_defaults(run=_quantize)
+    quantize.set_defaults(run=_by_name("quantize"))
     reading = kinds.add_parser(
         "input",
         help="images on their way, against PyTorch's and Keras's loaders",
@@ -151,7 +152,7 @@ def add(commands):
     )
     runtimes.add_argument("--only", metavar="A,B", help="nets (all that are timed)")
     _add_rounds_options(runtimes)
-    runtimes.set_defaults(run=_runtimes)
+    runtimes.set_defaults(run=_by_name("runtimes", on_threads=False))
     archive = kinds.add_parser(
         "archive",
         help="bytes of weights in zip, xz, zstd, Deep Compression and .limbeck",
@@ -180,7 +181,7 @@ def add(commands):
     )
     _add_threads_options(compression)
     _add_output_options(compression)
-    compression.set_defaults(run=_compression)
+    compression.set_defaults(run=_by_name("compression"))
     scale = kinds.add_parser(
         "scale",
         help="what an image costs among 5,000 and among 600,000",
@@ -192,7 +193,7 @@ def add(commands):
     scale.add_argument("--only", metavar="A,B", help="sizes (all)")
     _add_threads_options(scale)
     _add_output_options(scale)
-    scale.set_defaults(run=_scale, rounds=None)
+    scale.set_defaults(run=_by_name("scale"), rounds=None)
 
 
 def _add_turns_options(command):
@@ -221,11 +222,17 @@ def _add_output_options(command):
     add_json(command)
 
 
-def _nets(options):
-    start_tensorflow()
-    from experiments.benchmarks import nets, nets_table
+def _by_name(name, *, on_threads=True):
+    """Runs the benchmark of that name, which takes nothing but what all of them do."""
 
-    _show(partial(nets.run, names(options.only)), nets_table.as_text, options)
+    def run(options):
+        start_tensorflow()
+        benchmark = import_module(f"experiments.benchmarks.{name}")
+        table = import_module(f"experiments.benchmarks.{name}_table")
+        chosen = partial(benchmark.run, names(options.only))
+        _show(chosen, table.as_text, options, on_threads=on_threads)
+
+    return run
 
 
 def _distill(options):
@@ -233,20 +240,6 @@ def _distill(options):
     from experiments.benchmarks import distill, distill_table
 
     _show(distill.run, distill_table.as_text, options)
-
-
-def _prune(options):
-    start_tensorflow()
-    from experiments.benchmarks import prune, prune_table
-
-    _show(partial(prune.run, names(options.only)), prune_table.as_text, options)
-
-
-def _quantize(options):
-    start_tensorflow()
-    from experiments.benchmarks import quantize, quantize_table
-
-    _show(partial(quantize.run, names(options.only)), quantize_table.as_text, options)
 
 
 def _input(options):
@@ -262,14 +255,6 @@ def _input(options):
     _show(benchmark, input_table.as_text, options)
 
 
-def _runtimes(options):
-    start_tensorflow()
-    from experiments.benchmarks import runtimes, runtimes_table
-
-    benchmark = partial(runtimes.run, names(options.only))
-    _show(benchmark, runtimes_table.as_text, options, on_threads=False)
-
-
 def _archive(options):
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a file may hold
@@ -277,21 +262,6 @@ def _archive(options):
 
     benchmark = partial(archive.run, names(options.only), files=options.files)
     _show(benchmark, archive_table.as_text, options, on_threads=False)
-
-
-def _compression(options):
-    start_tensorflow()
-    from experiments.benchmarks import compression, compression_table
-
-    benchmark = partial(compression.run, names(options.only))
-    _show(benchmark, compression_table.as_text, options)
-
-
-def _scale(options):
-    start_tensorflow()
-    from experiments.benchmarks import scale, scale_table
-
-    _show(partial(scale.run, names(options.only)), scale_table.as_text, options)
 
 
 def _show(benchmark, as_text, options, *, on_threads=True):

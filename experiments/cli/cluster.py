@@ -1,7 +1,7 @@
 """`limbeck cluster`: a .keras file whose weights share a few values, trained on."""
 
 from experiments.cli import model_data, training
-from experiments.cli.options import model_file, names, path
+from experiments.cli.options import add_model, names, path
 
 EXAMPLES = """
 limbeck cluster net.keras --data mnist5k --clusters 16 --out shared.keras
@@ -18,12 +18,7 @@ def add(commands):
         "few values: it zips to less. Zeros that are there stay.",
         examples=EXAMPLES,
     )
-    command.add_argument(
-        "model",
-        metavar="MODEL",
-        type=model_file,
-        help="a .keras or .limbeck file, or RUN:STAGE",
-    )
+    add_model(command)
     model_data.add_options(command, "images to train on, of")
     command.add_argument(
         "--clusters", metavar="N", type=int, default=16, help="values of a kernel (16)"

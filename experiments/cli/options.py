@@ -90,6 +90,16 @@ def add_skip_bad_images(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_model(command: argparse.ArgumentParser) -> None:
+    """MODEL, a Keras model that a verb changes."""
+    command.add_argument(
+        "model",
+        metavar="MODEL",
+        type=model_file,
+        help="a .keras or .limbeck file, or RUN:STAGE",
+    )
+
+
 def add_json(command: argparse.ArgumentParser) -> None:
     """`--json`: what is printed is for a program."""
     command.add_argument("--json", action="store_true", help="print JSON")

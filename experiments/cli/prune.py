@@ -2,7 +2,7 @@
 
 from experiments.cli import model_data, prune_weights, training
 from experiments.cli.options import (
-    model_file,
+    add_model,
     names,
     number,
     path,
@@ -50,12 +50,7 @@ def add(commands):
         "trained on while single weights become zero, so that it zips to less.",
         examples=EXAMPLES,
     )
-    command.add_argument(
-        "model",
-        metavar="MODEL",
-        type=model_file,
-        help="a .keras or .limbeck file, or RUN:STAGE",
-    )
+    add_model(command)
     command.add_argument(
         "--explain", action="store_true", help="print the groups of channels, no more"
     )

@@ -5,7 +5,7 @@ import sys
 from experiments.cli import model_data, quantize_aware, training
 from experiments.cli.agreement import agreement_on_stderr
 from experiments.cli.options import (
-    model_file,
+    add_model,
     names,
     path,
     points,
@@ -42,12 +42,7 @@ def add(commands):
         "the model is trained on with its rounding first.",
         examples=EXAMPLES,
     )
-    command.add_argument(
-        "model",
-        metavar="MODEL",
-        type=model_file,
-        help="a .keras or .limbeck file, or RUN:STAGE",
-    )
+    add_model(command)
     model_data.add_options(command, "images of")
     command.add_argument(
         "--explain",

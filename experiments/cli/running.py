@@ -103,6 +103,9 @@ def _show_json(out):
 
 def data_in_paths(name: str) -> str:
     """A dataset's name as a part of a folder's; of a path its last part."""
-    for kind in ("grey:", "rgb:", "folder:", "csv:", "npz:", "unlabelled:"):
-        name = name.removeprefix(kind)
+    from experiments.data.colours import CHANNELS
+    from experiments.data.kinds import BY_PATH
+
+    for kind in (*CHANNELS, *BY_PATH):
+        name = name.removeprefix(f"{kind}:")
     return name.rstrip("/").rpartition("/")[2].replace(":", "-")

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from experiments.data.splits import Data, Split, chunk_size, pixel_statistics
+from experiments.data.splits import Data, Split, chunks, pixel_statistics
 
 CHANNELS = {"grey": 1, "rgb": 3}  # how a dataset's name begins -> channels
 
@@ -60,9 +60,8 @@ def _converted(split: Split, channels: int) -> Split:
         return tf.cast(tf.round(grey), tf.uint8)
 
     if split.in_memory:
-        count = chunk_size(split.images.shape[1:])
-        chunks = np.split(split.images, range(count, split.size, count))
-        images = np.concatenate([converted(chunk) for chunk in chunks])
+        parts = chunks(split.images, split.images.shape[1:])
+        images = np.concatenate([converted(part) for part in parts])
         return dataclasses.replace(split, images=images)
     decode = split.decode
     return dataclasses.replace(

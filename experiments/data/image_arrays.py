@@ -7,7 +7,7 @@ import numpy as np
 
 from experiments.arrays import read_arrays
 from experiments.data.parts import PARTS, check_classes, three_parts
-from experiments.data.splits import Data, Split, chunk_size, pixel_statistics
+from experiments.data.splits import Data, Split, chunks, pixel_statistics
 
 # How people call images and labels, alone or with a part: "x_test", "train_images".
 IMAGES, LABELS = "images", "labels"
@@ -78,9 +78,8 @@ def in_three(  # noqa: PLR0913, each is a part of a dataset
                 f"{RESIZED_LIMIT >> 30} GiB in memory at image_size={image_size}: "
                 "choose a smaller one, or give files (folder:PATH)"
             )
-        count = chunk_size((image_size, image_size))
-        chunks = np.split(images, range(count, len(images), count))
-        images = np.concatenate([fitted(chunk, image_size) for chunk in chunks])
+        parts = chunks(images, (image_size, image_size))
+        images = np.concatenate([fitted(part, image_size) for part in parts])
     labels = labels.astype(np.int64)
     train, held_out, test = (
         Split(part, len(index), images=images[index], labels=labels[index])

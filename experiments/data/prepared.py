@@ -11,8 +11,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from compression.nearest import did_you_mean
+from experiments.data.colours import CHANNELS
 from experiments.data.decoding import fitted, upright_jpeg
 from experiments.data.download import download, quiet
+from experiments.data.kinds import BY_PATH
 from experiments.data.splits import (
     MEMORY_LIMIT,
     Data,
@@ -140,7 +142,7 @@ def _builder(name: str) -> tfds.core.DatasetBuilder:
 def _nearest(name):
     kind, colon, _ = name.partition(":")
     if colon:
-        known = ("folder:", "csv:", "npz:", "unlabelled:", "grey:", "rgb:")
+        known = [f"{each}:" for each in (*BY_PATH, *CHANNELS)]
         return did_you_mean(f"{kind}:", known)
     names = tfds.list_builders(with_community_datasets=False)
     return did_you_mean(name, ("mnist5k", "digits", *names))

@@ -134,9 +134,7 @@ def _pixel_chunks(
     train: Split, image_shape: tuple[int, int, int]
 ) -> Iterator[np.ndarray]:
     if train.in_memory:
-        count = chunk_size(image_shape)
-        for start in range(0, train.size, count):
-            yield train.images[start : start + count]
+        yield from chunks(train.images, image_shape)
         return
     from experiments.data.decoding import fitted  # the only need of TensorFlow here
 
@@ -151,6 +149,17 @@ def _pixel_chunks(
 def chunk_size(image_shape: Sequence[int]) -> int:
     """How many images of (height, width, channels) are worked on at a time."""
     return min(CHUNK, max(1, CHUNK_PIXELS // (image_shape[0] * image_shape[1])))
+
+
+def chunks(images: np.ndarray, image_shape: Sequence[int]) -> list[np.ndarray]:
+    """`images` in parts to be worked on at a time, at least one; views of them.
+
+    Args:
+        images: (n, height, width, channels).
+        image_shape: what they will be, (height, width, ...): large ones are few.
+    """
+    count = chunk_size(image_shape)
+    return np.split(images, range(count, len(images), count))
 
 
 def spread(counts: np.ndarray, total: int) -> np.ndarray:

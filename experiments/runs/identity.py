@@ -7,6 +7,7 @@ from typing import Any
 from experiments.data import Data
 from experiments.data.colours import CHANNELS
 from experiments.data.fingerprint import content
+from experiments.data.kinds import BY_PATH
 from experiments.data.some_classes import parsed
 from experiments.recipe import Recipe
 from experiments.runs.former import upgraded
@@ -18,7 +19,7 @@ CONTENT = "content"  # there: a fingerprint of images and labels
 ANYWHERE = tuple(
     f"{colours}{kind}:"
     for colours in ("", *(f"{name}:" for name in CHANNELS))
-    for kind in ("folder", "unlabelled", "csv", "npz")
+    for kind in BY_PATH
 )
 
 
@@ -136,11 +137,16 @@ def anywhere(record: dict[str, Any], key: str) -> dict[str, Any]:
     """A record of data without where they lie: a folder may move, or be mounted."""
     record = {k: v for k, v in record.items() if k != "left_out"}
     name = record.get(key) or ""
-    if kind := next((kind for kind in ANYWHERE if name.startswith(kind)), None):
+    if kind := kind_of(name):
         record[key] = kind + parsed(name).classes
         bad = record.get("bad_images", [])
         record |= {"bad_images": ["/".join(p.split("/")[-2:]) for p in bad]}
     return record
+
+
+def kind_of(name: str) -> str | None:
+    """How a dataset's name begins that says where images lie; None of others."""
+    return next((kind for kind in ANYWHERE if name.startswith(kind)), None)
 
 
 def differences(there: Any, asked: Any, path: str = "") -> Iterator[str]:

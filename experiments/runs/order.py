@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from experiments.data.some_classes import parsed
 from experiments.recipe import Recipe
-from experiments.runs.identity import ANYWHERE
+from experiments.runs.identity import kind_of
 from experiments.runs.layout import RunFolder
 from experiments.runs.read_back import read_back
 from experiments.stages.file import File
@@ -90,7 +90,7 @@ class _Located(NamedTuple):
 
 def _located(name):
     """None of a dataset that is called otherwise."""
-    kind = next((kind for kind in ANYWHERE if name.startswith(kind)), None)
+    kind = kind_of(name)
     if kind is None:
         return None
     path, classes = Path(name.removeprefix(kind)).expanduser(), ""

@@ -111,9 +111,8 @@ def next_steps(
 
 
 def _step(file, taken, limits):
-    zipped = "" if limits.bytes_zipped is None else " zipped"
     return (
         f"{file.candidate.words} ({file.name}), "
         f"{100 * (file.top1 - taken.top1):+.2f} points for "
-        f"{limits.size(file.cost) - limits.size(taken.cost):+,} bytes{zipped}"
+        f"{limits.size(file.cost) - limits.size(taken.cost):+,} {limits.unit}"
     )

@@ -83,8 +83,12 @@ class Limits:
 
     def in_bytes(self, cost: Cost) -> str:
         """That size, in words."""
-        zipped = "" if self.bytes_zipped is None else " zipped"
-        return f"{self.size(cost):,} bytes{zipped}"
+        return f"{self.size(cost):,} {self.unit}"
+
+    @property
+    def unit(self) -> str:
+        """Of `size`, in words."""
+        return TITLES["bytes" if self.bytes_zipped is None else "bytes_zipped"]
 
     def used(self, cost: Cost) -> float:
         """The largest share of a limit that a file takes; 1 just fits, 0: no limits."""

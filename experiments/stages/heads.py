@@ -11,6 +11,7 @@ from compression.graph import (
     all_layers,
     called_once,
     last_call,
+    made_again,
     read,
     rebuild,
 )
@@ -102,8 +103,7 @@ def two_logits(model: keras.Model) -> keras.Model:
 
 def _with_zeros_first(dense, shape):
     """A layer of two logits, the second of which is that of `dense`."""
-    config = dense.get_config() | {"units": 2, "activation": "linear"}
-    twin = keras.layers.Dense.from_config(config)
+    twin = made_again(dense, units=2, activation="linear")
     twin.build(shape)
     twin.set_weights(
         [np.concatenate([np.zeros_like(w), w], axis=-1) for w in dense.get_weights()]

@@ -10,6 +10,8 @@ import numpy as np
 
 from compression.copies import derive_state
 from compression.export.archive.config_packing import packed
+from compression.export.unregistered import unregistered
+from compression.one_line import what_is_wrong
 
 # What runs code of the file's, or reads files that it names.
 REFUSED = (
@@ -47,9 +49,7 @@ def rebuilt(
         raise
     except Exception as error:  # of Keras and its backend: no common base
         _forget_variables()
-        # Keras says first what it was at, and only then what is wrong.
-        found = str(error).rsplit("Exception encountered: ", 1)[-1].strip()
-        reason = (found or type(error).__name__).splitlines()[0][:200]
+        reason = what_is_wrong(error)[:200]
         raise ValueError(f"{path} holds no model that can be built: {reason}") from (
             error
         )
@@ -106,11 +106,7 @@ def _require_known(config, path):
         return
     module = config.get("module", "keras")
     if not isinstance(module, str) or not MODULES.fullmatch(module):
-        raise ValueError(
-            f"{path} needs {registered or name!r}, which nobody has registered: import "
-            "the module that defines it before (limbeck's own: import architectures; "
-            "on the command line: limbeck --import MODULE)"
-        )
+        raise ValueError(unregistered(path, registered or name))
 
 
 def _forget_variables():

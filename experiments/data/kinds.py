@@ -1,0 +1,3 @@
+"""How names of data begin that say where images lie."""
+
+BY_PATH = ("folder", "csv", "npz", "unlabelled")
