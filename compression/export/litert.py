@@ -3,7 +3,7 @@
 import gc
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import keras
@@ -42,6 +42,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     pixel_range: tuple[float, float] | None = None,
     calibration_method: str | None = None,
     weight_bits: int = 8,
+    skip: str | Sequence[str] = (),
     engine: str = CONVERTER,
 ) -> Path:
     """Writes `model` as a .tflite file, checks it and moves it to `path`.
@@ -82,6 +83,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             of the weights while it works; the methods take five times.
         weight_bits: of an "int8" file, 8 or 4; with 4, which LiteRT packs two in a
             byte, `calibration_method` is "minmax" unless it is given.
+        skip: layers that stay float32, by name or pattern: with a
+            `calibration_method`, whose fake quantization leaves them out.
         engine: who makes integers of floats: "converter", TensorFlow's own, or
             "litert-quantizer", a package of its own (limbeck's extra "quantizer"), for
             "int8" and "dynamic".
@@ -106,7 +109,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         raise ValueError(f"path must end in .tflite, got {path}")
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: not replaced")
-    method = _method(calibration_method, weight_bits, precision)
+    method = _method(calibration_method, weight_bits, precision, skip)
     check_model(model, batch)
     require_ranges(model)
     require_no_look_up(model, precision)
@@ -126,7 +129,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     model = written = float32_twin(model)
     for_converter = calibration
     if method is not None and calibration is not None:
-        written = calibrate(model, [calibration], method=method, bits=weight_bits)
+        options = {"bits": weight_bits, "skip": skip}
+        written = calibrate(model, [calibration], method=method, **options)
         for_converter = None
     serving = Serving(written, weights="float32", batch=batch)
     # Of floats nothing is asked; what is traced here is traced again when it is saved.
@@ -180,10 +184,12 @@ def _check_choices(precision, engine, float_ends):
         )
 
 
-def _method(method, weight_bits, precision):
+def _method(method, weight_bits, precision, skip):
     """By which `calibrate` shall choose ranges; None: it is not asked."""
     require_bits(weight_bits)
     if method is None and weight_bits == 8:
+        if skip:
+            raise ValueError(f"skip={skip!r} needs a calibration_method")
         return None
     if precision != "int8":
         raise ValueError(

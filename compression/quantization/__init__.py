@@ -10,7 +10,7 @@ from compression.quantization.bias_correction import correct_bias
 from compression.quantization.clustering import Cluster
 from compression.quantization.equalisation import equalise
 from compression.quantization.folding import fold_batch_norm
-from compression.quantization.insertion import is_quantized
+from compression.quantization.insertion import is_quantized, without_kernel
 from compression.quantization.mixed import Mixed, mixed_precision
 from compression.quantization.post_training import calibrate
 from compression.quantization.precision_plan import (
@@ -38,4 +38,5 @@ __all__ = [
     "quantize_by_plan",
     "sensitivity",
     "share_weights",
+    "without_kernel",
 ]

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 from keras import layers
 
 from compression.graph import Graph, config_of, made_again, read, rebuild
-from compression.quantization.placement import activation_name, named
+from compression.quantization.placement import activation_name, named, operation_name
 from compression.quantization.twins import twin_class
 
 FUSED = ("linear", "relu", "relu6")  # activations that are part of a kernel
@@ -34,8 +35,10 @@ class FreeNames:
 def kernels_apart(model: keras.Model, skip: Sequence[str] = ()) -> keras.Model:
     """A copy of a net without models inside, whose layers are one kernel each.
 
-    An activation other than ReLU becomes a layer behind its convolution, and a
-    separable convolution a depthwise and a pointwise one.
+    An activation other than ReLU becomes a layer behind its convolution, a separable
+    convolution a depthwise and a pointwise one, and `Rescaling` and `Normalization` a
+    product and a sum; SiLU is made of a sigmoid and a product, the hard sigmoid of a
+    sum, ReLU6 and a product.
 
     Args:
         model: functional or a built `Sequential`.
@@ -53,11 +56,13 @@ def kernels_apart(model: keras.Model, skip: Sequence[str] = ()) -> keras.Model:
     if any(isinstance(c.operation, layers.SeparableConv2D) for c in graph.calls):
         model = _rebuilt(model, kept, FreeNames(graph), _separable)
         kept = named(read(model), skip)
-    return _rebuilt(model, kept, FreeNames(read(model)), _activated)
+    model = _rebuilt(model, kept, FreeNames(read(model)), _activated)
+    graph = read(model)
+    return _rebuilt(model, named(graph, skip), FreeNames(graph), _elementwise)
 
 
 def _rebuilt(model, kept, names, split):
-    """Layers become what `split` gives: a first and a second layer."""
+    """Layers become what `split` gives: a first and a second layer, or a function."""
     made = {}
 
     def parts(call):
@@ -86,6 +91,61 @@ def _activated(layer, call, names):
         dtype=layer.dtype_policy,
     )
     return first, second
+
+
+def _elementwise(layer, call, names):
+    if isinstance(layer, layers.Rescaling):
+        return _in_two_steps(layer, layer.scale, layer.offset, names)
+    if isinstance(layer, layers.Normalization):
+        return _normalised(layer, names)
+    activation = operation_name(layer)
+    if type(layer) is layers.Activation:
+        activation = activation_name(layer.activation)
+    make = {"silu": _silu, "hard_sigmoid": _hard_sigmoid}.get(str(activation).lower())
+    return make(layer, names) if make else (None, None)
+
+
+def _in_two_steps(layer, scale, offset, names):
+    """`Rescaling`: a product, then a sum."""
+    if not np.any(offset) or np.all(np.equal(scale, 1)):
+        return layers.Rescaling(scale, offset, **_options(layer)), None
+    scaled = layers.Rescaling(scale, **_options(layer, names, "scaled"))
+    return scaled, layers.Rescaling(1.0, offset, **_options(layer))
+
+
+def _normalised(layer, names):
+    if 0 in layer._keep_axis:  # numbers for each image of a batch
+        return None, None
+    mean, variance = (
+        keras.ops.convert_to_numpy(keras.ops.cast(each, "float32"))[0]
+        for each in (layer.mean, layer.variance)
+    )
+    deviation = np.maximum(np.sqrt(variance), keras.config.epsilon())
+    if layer.invert:
+        scale, offset = deviation, mean
+    else:
+        scale, offset = 1 / deviation, -mean / deviation
+    return _in_two_steps(layer, scale.tolist(), offset.tolist(), names)
+
+
+def _silu(layer, names):
+    gate = layers.Activation("sigmoid", **_options(layer, names, "sigmoid"))
+    product = layers.Multiply(**_options(layer))
+    first = layers.Activation("linear", **_options(layer, names, "input"))
+    return first, lambda x: product([x, gate(x)])
+
+
+def _hard_sigmoid(layer, names):
+    raised = layers.Rescaling(1.0, 3.0, **_options(layer, names, "raised"))
+    clipped = layers.ReLU(6, **_options(layer, names, "clipped"))
+    scaled = layers.Rescaling(1 / 6, **_options(layer))
+    return raised, lambda x: scaled(clipped(x))
+
+
+def _options(layer, names=None, part=None):
+    """Name and dtype of a layer that is the last, or another, part of `layer`."""
+    name = layer.name if part is None else names.free(f"{layer.name}_{part}")
+    return {"name": name, "dtype": getattr(layer, "dtype_policy", None)}
 
 
 def _separable(layer, call, names):

@@ -12,7 +12,13 @@ from compression.graph import Graph, Source, all_layers, read, rebuild
 from compression.layer_names import require_compilable_names
 from compression.nearest import did_you_mean
 from compression.quantization.apart import FreeNames, kernels_apart
-from compression.quantization.placement import Placement, Range, place, skipped
+from compression.quantization.placement import (
+    Placement,
+    Range,
+    has_kernel,
+    place,
+    skipped,
+)
 from compression.quantization.ranges import ActivationRange, FixedRange, LeaveFloat
 from compression.quantization.twins import (
     ChannelwiseBatchNormalization,
@@ -78,6 +84,17 @@ def opened(model: keras.Model, skip: str | Sequence[str] = ()) -> Opened:
     net = kernels_apart(model, skip)
     graph = read(net)
     return Opened(net, graph, place(graph, skipped(graph, skip)))
+
+
+def without_kernel(model: keras.Model) -> tuple[str, ...]:
+    """Layers that no integer file has an operator for, by the names `skip` takes.
+
+    Raises:
+        ValueError: `model` has no graph.
+    """
+    calls = read(kernels_apart(model)).calls
+    names = (call.operation.name for call in calls if not has_kernel(call))
+    return tuple(dict.fromkeys(names))
 
 
 def is_quantized(model: keras.Model) -> bool:

@@ -12,6 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+import keras
+import numpy as np
 from keras import activations, layers
 
 from compression.graph import Call, Graph, Source
@@ -41,17 +43,41 @@ OWN_OF = (
     layers.Multiply,
     layers.Subtract,
 )
-FUSING = (layers.Add, layers.Multiply, layers.Subtract)  # a ReLU
+FUSING = (layers.Add, layers.Multiply, layers.Rescaling, layers.Subtract)  # a ReLU
 # The kernels' own: https://ai.google.dev/edge/litert/models/quantization_spec
 FIXED = {
     "sigmoid": (0.0, 255 / 256),
     "softmax": (0.0, 255 / 256),
     "tanh": (-1.0, 127 / 128),
 }
+# Where the file has an operator for them, or one for each of their parts.
+OWN_ACTIVATIONS = (*FIXED, "gelu", "hard_silu", "leaky_relu")
 # Kinds of calls: begins a kernel, batch norm, part of the kernel before, keeps the
 # range, averages within it, has a range of its own, stays float32.
 KERNEL, NORM, FUSED = "kernel", "norm", "fused"
 KEPT, POOLED, OWN, FLOAT = "kept", "pooled", "own", "float"
+# Of `keras.ops`, as in `x + y`, by the name of their class.
+OPERATIONS = {
+    "Add": OWN,
+    "Concatenate": OWN,
+    "ExpandDims": KEPT,
+    "Gelu": OWN,
+    "GetItem": KEPT,
+    "HardSilu": OWN,
+    "Mean": OWN,
+    "Multiply": OWN,
+    "Relu": FUSED,
+    "Relu6": FUSED,
+    "Reshape": KEPT,
+    "Sigmoid": OWN,
+    "Softmax": OWN,
+    "Squeeze": KEPT,
+    "Subtract": OWN,
+    "Tanh": OWN,
+    "Transpose": KEPT,
+}
+DIVISIONS = ("Divide", "TrueDivide")  # by a number: a product
+FUSING_OPERATIONS = ("Add", "Multiply", "Subtract")
 
 
 @dataclass(frozen=True)
@@ -95,10 +121,17 @@ def activation_name(function) -> str:
     """Of a layer's activation: "relu", "linear"."""
     if function is None:
         return "linear"
-    for name in ("relu", "relu6", "linear", "leaky_relu", *FIXED):
+    for name in ("relu", "relu6", "linear", *OWN_ACTIVATIONS):
         if function is getattr(activations, name):
             return name
     return getattr(function, "__name__", type(function).__name__)
+
+
+def operation_name(operation: keras.Operation) -> str | None:
+    """Of an operation of `keras.ops`: "Add"; None for a layer."""
+    if isinstance(operation, keras.Layer):
+        return None
+    return type(operation).__name__
 
 
 def skipped(graph: Graph, skip: Sequence[str]) -> set[int]:
@@ -187,7 +220,7 @@ class _Placing:
         for at, call in enumerate(self.calls):
             convolves = self.kinds[at] in (KERNEL, FLOAT) and _is_linear(call)
             norm = self.kinds[at] == NORM and id(call.operation) in self.alone
-            if not (convolves or norm or isinstance(call.operation, FUSING)):
+            if not (convolves or norm or _fuses(call.operation)):
                 continue
             chain, last = [], at
             if convolves and getattr(twin_class(call.operation), "channels", 0):
@@ -229,7 +262,9 @@ class _Placing:
         return True
 
     def _concatenates(self, at):
-        return isinstance(self.calls[at].operation, layers.Concatenate)
+        operation = self.calls[at].operation
+        joins = isinstance(operation, layers.Concatenate)
+        return joins or operation_name(operation) == "Concatenate"
 
     def _only_concatenated(self, at, head):
         """Whether its range is that of a concatenation, the only use."""
@@ -255,6 +290,8 @@ class _Placing:
         name = activation_name(activation)
         if isinstance(call.operation, layers.Softmax):
             name = "softmax"
+        if operation_name(call.operation) is not None:
+            name = operation_name(call.operation).lower()
         is_float = self.kinds[head] == FLOAT
         positive = self.kinds[at] == FUSED or name in ("relu", "relu6")
         fixed = None if is_float else FIXED.get(name)
@@ -270,11 +307,13 @@ def kind_of(call: Call, floats: Collection[int]) -> str:
     layer = call.operation
     if id(layer) in floats:
         return FLOAT
-    kind = _kind(layer)
+    kind = _kind_of_operation(call) if operation_name(layer) else _kind(layer)
     if kind is None:
         what = type(layer).__name__
         if isinstance(layer, layers.Activation):
             what = f"activation {activation_name(layer.activation)!r}"
+        elif operation_name(layer) is not None:
+            what = f"operation {what}"
         raise ValueError(
             f"{call.path!r} ({what}) has no integer kernel: replace it, or leave it in "
             f"float32 with skip=({layer.name!r},); a layer of your own says by an "
@@ -292,7 +331,23 @@ def require_channels_last(call: Call) -> None:
         )
 
 
-def _kind(layer):  # noqa: PLR0911, a table
+def has_kernel(call: Call) -> bool:
+    """Whether an integer file has an operator for a call."""
+    try:
+        kind_of(call, floats=())
+    except ValueError:
+        return False
+    return True
+
+
+def _kind_of_operation(call):
+    name = operation_name(call.operation)
+    if name in DIVISIONS and len(call.inputs) == 1:
+        return OWN if call.args and call.args[0] is call.inputs[0] else None
+    return OPERATIONS.get(name)
+
+
+def _kind(layer):  # noqa: C901, PLR0911, a table
     if isinstance(layer, layers.InputLayer):
         return OWN
     if twin_class(layer) is not None:
@@ -304,8 +359,10 @@ def _kind(layer):  # noqa: PLR0911, a table
         return FUSED if plain and not layer.negative_slope else None
     if type(layer) is layers.Activation:
         name = activation_name(layer.activation)
-        known = {"relu": FUSED, "relu6": FUSED, "linear": KEPT, "leaky_relu": OWN}
-        return known.get(name, OWN if name in FIXED else None)
+        known = {"relu": FUSED, "relu6": FUSED, "linear": KEPT}
+        return known.get(name, OWN if name in OWN_ACTIVATIONS else None)
+    if isinstance(layer, layers.Rescaling):
+        return OWN if _scales_or_shifts(layer) else None
     if isinstance(layer, layers.AveragePooling2D):
         return POOLED
     if isinstance(layer, layers.UpSampling2D):
@@ -316,6 +373,17 @@ def _kind(layer):  # noqa: PLR0911, a table
         return KEPT
     declared = getattr(layer, "output_range", None)
     return declared if declared in (KEPT, OWN) else None
+
+
+def _fuses(operation):
+    """Whether a ReLU behind it is part of its operator."""
+    name = operation_name(operation)
+    return isinstance(operation, FUSING) or name in FUSING_OPERATIONS
+
+
+def _scales_or_shifts(rescaling):
+    """One operator, not two."""
+    return not np.any(rescaling.offset) or np.all(np.equal(rescaling.scale, 1))
 
 
 def _is_linear(call):

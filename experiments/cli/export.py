@@ -6,6 +6,7 @@ from experiments.cli import model_data
 from experiments.cli.agreement import agreement_on_stderr
 from experiments.cli.options import (
     model_file,
+    names,
     path,
     points,
     start_tensorflow,
@@ -73,6 +74,11 @@ def add(commands):
         "--weight-bits", type=int, metavar="N", help="of int8: 8, 4 (8)"
     )
     command.add_argument(
+        "--skip",
+        metavar="A,B",
+        help="with --calibration-method: layers, or patterns, that stay float32",
+    )
+    command.add_argument(
         "--max-drop",
         type=points,
         metavar="POINTS",
@@ -84,7 +90,10 @@ def add(commands):
 
 
 # Options that only some kinds of OUT have.
-CHOICES = ("precision", "float_ends", "calibration_method", "weight_bits", "max_drop")
+CHOICES = (
+    *("precision", "float_ends", "calibration_method", "weight_bits", "skip"),
+    "max_drop",
+)
 
 
 def run(options):
@@ -133,6 +142,8 @@ def _check_litert(options):
     precision = options.precision or "float32"
     if options.data and precision in UNCALIBRATED:
         raise ValueError(f"{precision} looks at no images: leave out --data")
+    if options.skip and not (options.calibration_method or options.weight_bits):
+        raise ValueError("--skip goes with --calibration-method")
 
 
 def _check_saved_model(options):
@@ -144,9 +155,9 @@ def _check_saved_model(options):
         )
     if options.float_ends:
         raise ValueError("--float-ends is of .tflite files: a SavedModel has them")
-    if typed(options, ("calibration_method", "weight_bits")):
+    if typed(options, ("calibration_method", "weight_bits", "skip")):
         raise ValueError(
-            "--calibration-method and --weight-bits are of .tflite files: a "
+            "--calibration-method, --weight-bits and --skip are of .tflite files: a "
             "SavedModel holds int8 weights only, which need no calibration"
         )
     if options.data:
@@ -180,6 +191,7 @@ def _write_litert(options):
             float_ends=options.float_ends,
             calibration_method=options.calibration_method,
             weight_bits=8 if options.weight_bits is None else options.weight_bits,
+            skip=names(options.skip) or (),
         )
     model_data.write_deployment(options, data)
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compression import measure, pruning
+from compression import measure, pruning, quantization
 from compression.copies import copied
 from compression.graph import all_layers, read
 from experiments.data import Data
@@ -181,7 +181,7 @@ class Candidate:
 
         Args:
             name, start, settings, teaching: as `QuantizeAware` takes them.
-            skip: layers of the given model that stay in float32, see `without_kernel`.
+            skip: layers of the given model that stay in float32, see `stays_float`.
         """
         return QuantizeAware(
             name,
@@ -213,18 +213,19 @@ def students_for(data: Data) -> tuple[str, ...]:
     return tuple(found)
 
 
-def without_kernel(model: keras.Model) -> tuple[str, ...]:
-    """What scales a model's pixels, for which LiteRT has no integer kernel."""
-    scaling = keras.layers.Rescaling | keras.layers.Normalization
-    found = [x.name for x in all_layers(model) if isinstance(x, scaling)]
-    for call in read(model).calls:  # operations, as those of `preprocess_input`
-        if isinstance(call.operation, scaling):
-            continue
-        if not isinstance(call.operation, keras.Layer):
-            found.append(call.operation.name)
-        elif call.operation.weights:
+def stays_float(model: keras.Model) -> tuple[str, ...]:
+    """Operations on a model's pixels for which LiteRT has no integer kernel.
+
+    Some of those of a `preprocess_input`, which stand before all layers with weights.
+    """
+    odd = quantization.without_kernel(model)
+    found = []
+    for call in read(model, flatten=True).calls:
+        if getattr(call.operation, "weights", None):
             break
-    return tuple(dict.fromkeys(found))
+        if call.operation.name in odd:
+            found.append(call.operation.name)
+    return tuple(found)
 
 
 def saliencies_for(model: keras.Model) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ from experiments.search.candidate import (
     Candidate,
     saliencies_for,
     sparsities_for,
+    stays_float,
     students_for,
-    without_kernel,
 )
 from experiments.search.chosen import to_train
 from experiments.search.clock import Clock
@@ -172,7 +172,7 @@ class Search:
             TRAINING,
             TEACHING,
             self.request.seed,
-            without_kernel(self.model),
+            stays_float(self.model),
         )
         short.train(
             trials, school, self.files, estimates, self.folder, self._clock, pace
@@ -234,7 +234,7 @@ class Search:
                 dataclasses.replace(full, exports=LITERT),
                 Quantize(POST, FULL, bits=candidate.bits, exports=INT8),
                 candidate.quantizing(
-                    AWARE, FULL, aware, TEACHING, without_kernel(self.model)
+                    AWARE, FULL, aware, TEACHING, stays_float(self.model)
                 ),
             ]
         return Recipe(

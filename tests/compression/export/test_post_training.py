@@ -97,6 +97,18 @@ def test_the_exporter_calibrates_by_a_method(tmp_path, caplog):
     assert export.load(path).takes.dtype == "float32"
 
 
+def test_a_layer_without_kernel_stays_float_in_a_file_that_names_it(tmp_path):
+    model = on_images(layers.Conv2D(4, 3), layers.PReLU(name="odd"), layers.Flatten())
+    path = tmp_path / "net.tflite"
+    options = {"precision": "int8", "calibration": [X], "calibration_method": "mse"}
+    with pytest.raises(ValueError, match=r"'odd' .* with skip=\('odd',\)"):
+        export.litert(model, path, **options)
+    export.litert(model, path, **options, skip="odd")
+    assert floats(path)
+    quantized = calibrate(model, [X], "mse", skip=("odd",))
+    assert codes_apart(path, quantized, X)[0].max() <= 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -105,6 +117,7 @@ def test_the_exporter_calibrates_by_a_method(tmp_path, caplog):
             "choices of int8 files",
         ),
         ({"weight_bits": 4, "precision": "int16x8"}, "int8 files, not of int16x8"),
+        ({"skip": "conv"}, "skip='conv' needs a calibration_method"),
         ({"weight_bits": 3}, "bits must be 8 or 4, got 3"),
         ({"calibration_method": "best"}, "no calibration method called 'best'; choose"),
         ({"weight_bits": 4, "calibration": None}, "'int8' needs calibration: batches"),

@@ -107,6 +107,51 @@ def test_all_is_integer_and_zeros_stay(bits, method, last, tmp_path):
     assert 0 < np.abs(stored.astype(int)).max() <= largest
 
 
+def elementwise():
+    """Layers that have an operator, or one for each of their parts, side by side."""
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Rescaling(2.0, offset=-0.5)(image)
+    numbers = {"mean": [0.1, 0.2, 0, 0], "variance": [1, 2, 3, 0.5]}
+    after = [
+        layers.Conv2D(4, 1, activation="silu")(x),
+        layers.Conv2D(4, 1, activation="hard_sigmoid")(x),
+        layers.Activation("hard_silu")(x),
+        layers.Activation("gelu")(x),
+        layers.Normalization(**numbers)(x),
+        layers.Normalization(**numbers, invert=True)(x),
+        layers.Rescaling(0.3)(x),
+    ]
+    return keras.Model(image, layers.Concatenate()(after), name="net")
+
+
+def operations():
+    """What `x + y` and its like make of tensors, one after the other."""
+    image = keras.Input((8, 8, 4), name="image")
+    x = (image / 2.0 - 0.5) * 3.0
+    x = keras.ops.relu(x[..., :4] + layers.Conv2D(4, 3, padding="same")(x))
+    x = keras.ops.silu(keras.ops.transpose(x, (0, 2, 1, 3)))
+    x = layers.Dense(3)(keras.ops.mean(layers.Conv2D(4, 3)(x), axis=(1, 2)))
+    x = keras.ops.concatenate([keras.ops.sigmoid(x), 1.0 - x], axis=-1)
+    return keras.Model(image, x, name="net")
+
+
+@pytest.mark.parametrize("net", [elementwise, operations])
+def test_activations_scaling_and_operations_are_integer(net, tmp_path):
+    keras.utils.set_random_seed(0)
+    images = np.random.default_rng(0).normal(size=(64, 8, 8, 4)).astype("float32")
+    model = net()
+    quantized = quantize_aware(model, calibration=[images])
+    wanted = model.predict(images, verbose=0)
+    error = np.abs(quantized.predict(images, verbose=0) - wanted).max()
+    assert error < 0.05 * np.abs(wanted).max()
+    path = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert not floats(path)
+    apart, _, _ = codes_apart(path, quantized, images)
+    assert (
+        apart.max() <= 2 and (apart <= 1).mean() > 0.98
+    )  # what is joined rounds twice
+
+
 def test_skipped_layers_are_float_and_the_others_are_not(tmp_path):
     image = keras.Input((6, 6, 2), name="image")
     x = layers.Conv2D(3, 3, activation="relu", name="first")(image)

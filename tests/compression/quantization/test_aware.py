@@ -283,7 +283,7 @@ def test_wrong_arguments_are_refused(options, message):
     ("layer", "message"),
     [
         (Odd(name="odd"), r"'odd' \(Odd\) has no integer kernel.*skip=\('odd',\)"),
-        (layers.Activation("gelu", name="g"), r"'g' \(activation 'gelu'\) has no int"),
+        (layers.Activation("elu", name="g"), r"'g' \(activation 'elu'\) has no int"),
         (layers.ReLU(threshold=1.0, name="r"), r"'r' \(ReLU\) has no integer kernel"),
     ],
 )
@@ -356,7 +356,7 @@ def test_skip_takes_the_names_that_messages_give():
     """Of a layer that was taken apart, its part; of one name inside and outside, both
     by themselves."""
     inner = on_images(
-        layers.Conv2D(4, 3, activation="gelu", name="conv"),
+        layers.Conv2D(4, 3, activation="elu", name="conv"),
         layers.Conv2D(4, 1, name="last"),
     )
     image = keras.Input((8, 8, 4))

@@ -27,7 +27,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.keras").write_bytes(model_file.read_bytes())
     _, int8, saved_model, header, *_ = commands(export.EXAMPLES)
-    narrow = ("--calibration-method", "mse", "--weight-bits", "4")
+    narrow = ("--calibration-method", "mse", "--weight-bits", "4", "--skip", "conv1")
     assert cli.main([*int8, *narrow]) == 0
     size = (tmp_path / "net.tflite").stat().st_size
     capsys.readouterr()
@@ -59,7 +59,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert "--float-ends is of .tflite files" in line
     for bits in ("4", "0"):
         line = refusal("export", "net.keras", "again", "--weight-bits", bits)
-        assert "--calibration-method and --weight-bits are of .tflite files" in line
+        assert "--weight-bits and --skip are of .tflite files" in line
     line = refusal("export", "net.keras", "again.tflite", "--weight-bits", "0")
     assert "bits must be 8 or 4, got 0" in line
     assert not Path("again.h").exists() and not Path("again").exists()
@@ -135,6 +135,8 @@ def test_export_refuses(refusal, model_file, tmp_path):
     options = ("--precision", "int8", "--calibration-method", "best")
     line = refusal("export", model_file, tmp_path / "a.tflite", *options)
     assert "no calibration method called 'best'; choose from minmax, percentile" in line
+    line = refusal("export", model_file, tmp_path / "a.tflite", "--skip", "conv")
+    assert "--skip goes with --calibration-method" in line
     assert not (tmp_path / "a.tflite").exists()
 
 
