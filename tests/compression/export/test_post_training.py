@@ -109,6 +109,28 @@ def test_a_layer_without_kernel_stays_float_in_a_file_that_names_it(tmp_path):
     assert codes_apart(path, quantized, X)[0].max() <= 1
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["MobileNetV3Small", "EfficientNetB0"])
+def test_the_nets_of_phones_that_keras_ships_become_integer(name, tmp_path):
+    """They scale pixels, squeeze and excite, and have (hard) SiLUs."""
+    keras.utils.set_random_seed(0)
+    options = {"weights": None, "classes": 10, "classifier_activation": None}
+    model = getattr(keras.applications, name)(input_shape=(64, 64, 3), **options)
+    images = np.random.default_rng(0).integers(0, 256, size=(64, 64, 64, 3))
+    images = images.astype("float32")
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = 0.5
+    for _ in range(6):  # statistics of these images
+        model(images[:32], training=True)
+    quantized = calibrate(model, [images])
+    path = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert not floats(path)
+    found, wanted = export.load(path)(images), model.predict(images, verbose=0)
+    assert np.abs(found - wanted).max() < 0.3 * wanted.std()
+    assert (found.argmax(1) == wanted.argmax(1)).mean() > 0.9
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
