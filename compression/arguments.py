@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,18 @@ def require_number(
         raise ValueError(f"{name} must be {kind}, got {shown(value)}")
     if not math.isfinite(value):
         raise ValueError(f"{name} must be finite, got {value}")
+
+
+def as_path(given: Any) -> Path:
+    """The path of a file or folder, "~" in it opened.
+
+    Raises:
+        ValueError: it is none, but a model perhaps.
+    """
+    try:
+        return Path(given).expanduser()
+    except TypeError:
+        raise ValueError(f"expected the path of a file, got {shown(given)}") from None
 
 
 def names(setting: str, given: str | Iterable[str]) -> tuple[str, ...]:

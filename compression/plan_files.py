@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from compression.arguments import as_path
 from compression.atomic import replacing
 
 Plan = TypeVar("Plan")
@@ -29,7 +30,7 @@ def write_plan(
         f"    {json.dumps(layer)}: {json.dumps(value)}"
         for layer, value in layers.items()
     )
-    with replacing(Path(path).expanduser()) as new:
+    with replacing(as_path(path)) as new:
         new.write_text(f'{{\n{"".join(lines)}  "layers": {{\n{rows}\n  }}\n}}\n')
 
 
@@ -49,7 +50,7 @@ def read_plan(
         FileNotFoundError: there is no such file.
         ValueError: it is no such plan.
     """
-    content = Path(path).expanduser().read_bytes()
+    content = as_path(path).read_bytes()
     try:
         read = json.loads(content, object_pairs_hook=_each_once)
         if read["format"] != form:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 
+from compression.arguments import as_path
 from compression.atomic import replacing
 from compression.export import litert_quantizer
 from compression.export.checks import (
@@ -104,7 +105,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             above.
     """
     _check_choices(precision, engine, float_ends)
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"path must end in .tflite, got {path}")
     if path.is_dir():

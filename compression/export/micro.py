@@ -8,7 +8,7 @@ import math
 import re
 from pathlib import Path
 
-from compression.arguments import require_number
+from compression.arguments import as_path, require_number
 from compression.atomic import replacing
 from compression.export.runners import load
 
@@ -40,7 +40,7 @@ def micro(
         ValueError: `file` is no .tflite file or is damaged, `path` does not end in .h,
             or the arena is not positive.
     """
-    path, file = Path(path).expanduser(), Path(file).expanduser()
+    path, file = as_path(path), as_path(file)
     if path.suffix != ".h":
         raise ValueError(f"path must end in .h, got {path}")
     if path.is_dir():

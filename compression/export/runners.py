@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from compression.arguments import require_number, shown
+from compression.arguments import as_path, require_number, shown
 from compression.export.saved_model_ops import BeyondTheModel, check_ops
 from compression.export.tensors import Tensor, of_details
 from compression.export.unregistered import unregistered
@@ -107,7 +107,7 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
     require_number("threads", threads, whole=True)
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
-    path = Path(path).expanduser()
+    path = as_path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
     if path.is_dir():
@@ -150,7 +150,7 @@ def load_model(path: str | Path) -> keras.Model:
         FileNotFoundError: there is nothing at `path`.
         ValueError: it is another kind of file, or is damaged.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no model at {path}")
     if path.is_file() and path.suffix == ".limbeck":

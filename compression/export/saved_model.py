@@ -4,6 +4,7 @@ from pathlib import Path
 
 import keras
 
+from compression.arguments import as_path
 from compression.atomic import replacing
 from compression.export.checks import check_file, check_model, first_images
 from compression.quiet import quiet
@@ -49,7 +50,7 @@ def saved_model(
             f"no weights called {weights!r}; choose from {', '.join(WEIGHTS)}"
         )
     check_model(model, batch)
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.exists() and not _is_ours_to_replace(path):
         raise FileExistsError(f"{path} is there and is no SavedModel: not replaced")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import keras
 
+from compression.arguments import as_path
+
 
 def size(path: str | Path) -> int:
     """Bytes of a file, or of all files in a folder.
@@ -14,7 +16,7 @@ def size(path: str | Path) -> int:
     Raises:
         FileNotFoundError: there is neither at `path`.
     """
-    return sum(file.stat().st_size for file in _files(Path(path).expanduser()))
+    return sum(file.stat().st_size for file in _files(as_path(path)))
 
 
 def zipped_size(path: str | Path) -> int:
@@ -23,7 +25,7 @@ def zipped_size(path: str | Path) -> int:
     Raises:
         FileNotFoundError: there is neither at `path`.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as zipped:
         for file in _files(path):

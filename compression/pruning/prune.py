@@ -296,7 +296,7 @@ class Prune(Projection):
         if new:
             warnings.warn(
                 f"at a sparsity of {self.sparsity:.3f} over all layers, "
-                f"{nothing:.1%} of the weights or fewer are left of: "
+                f"{nothing:.1%} of the weights or fewer, or a single one, are left of: "
                 f"{', '.join(new)}; ask for less, raise floor (it is {self.floor}), "
                 'or prune with scope="layer"',
                 stacklevel=2,

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from compression.answers import agreement
+from compression.arguments import as_path
 from compression.atomic import replacing
 from compression.export.checks import check_file, check_model
 from compression.export.litert import litert
@@ -30,7 +31,7 @@ def require_path(path: str | Path | None, model: keras.Model) -> None:
     """
     if path is None:
         return
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.suffix != ".tflite":
         raise ValueError(f"path must end in .tflite, got {path}")
     if path.is_dir():
@@ -58,7 +59,7 @@ def write_fake_quantized(
     Raises:
         RuntimeError: it cannot be converted, or the file cannot run.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     images = np.concatenate(data.images(FEW * 2))
     with replacing(path) as file:
         with tempfile.TemporaryDirectory() as folder, quiet():

@@ -282,3 +282,26 @@ def test_a_penalty_has_its_full_weight_after_a_training_cut_in_its_warm_up():
     assert float(learning.get_layer("conv").factor) == 0.25
     callback.on_train_end()
     assert float(learning.get_layer("conv").factor) == 1.0
+
+
+PATHS = {
+    "size": measure.size,
+    "zipped_size": measure.zipped_size,
+    "board": measure.board,
+    "load": export.load,
+    "load_model": export.load_model,
+    "load_plan": pruning.load_plan,
+    "load_precision_plan": quantization.load_precision_plan,
+    "litert": lambda wrong: export.litert(net(), wrong),
+    "saved_model": lambda wrong: export.saved_model(net(), wrong),
+    "archive": lambda wrong: export.archive(net(), wrong),
+    "micro": lambda wrong: export.micro(wrong, "net.h"),
+}
+
+
+@pytest.mark.parametrize("what", PATHS)
+def test_what_is_no_path_is_refused(what):
+    """As models are, where they and paths change places."""
+    for wrong in (net(), None, 3):
+        with pytest.raises(ValueError, match="expected the path of a file, got"):
+            PATHS[what](wrong)

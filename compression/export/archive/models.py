@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.arguments import require_number, shown
+from compression.arguments import as_path, require_number, shown
 from compression.atomic import replacing
 from compression.export.archive.config_packing import packed, unpacked
 from compression.export.archive.contents import SUFFIX, Contents, from_bytes, to_bytes
@@ -67,7 +67,7 @@ def archive(  # noqa: PLR0913, all but two by keyword
             than 4 GB; or an argument is not one of those above; `max_drop` without
             `data`, for a model that does not give logits, or not in [0, 1).
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.suffix != SUFFIX:
         raise ValueError(f"path must end in {SUFFIX}, got {path}")
     if path.is_dir():
@@ -120,7 +120,7 @@ def load_archive(path: str | Path) -> keras.Model:
         ValueError: it is no archive, of a later version or damaged, or has layers that
             nobody has registered or that run code of the file's.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     contents = read_archive(path)
     return rebuilt(contents.config, contents.weights, path)
 
@@ -135,7 +135,7 @@ def read_archive(path: str | Path, *, weights: bool = True) -> Contents:
     Raises:
         FileNotFoundError, ImportError, ValueError: as `load_archive`.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no archive at {path}")
     if path.is_dir():

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.arguments import require_number
+from compression.arguments import require_number, shown
 from compression.pruning.channels.groups import Coupling
 from compression.pruning.channels.plan import ChannelPlan, units_of
 from compression.pruning.channels.rules import ALONG, MADE, Axis
@@ -173,6 +173,10 @@ class GrowingL2:
     ceiling: float = 1.0
 
     def __post_init__(self):
+        if not isinstance(self.plan, ChannelPlan):
+            raise ValueError(
+                f"plan must be what plan_channels returns, got {shown(self.plan)}"
+            )
         for name in ("increase", "every", "ceiling"):
             _require_positive(name, getattr(self, name))
 

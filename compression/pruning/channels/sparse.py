@@ -67,9 +67,11 @@ class SparseChannels(keras.callbacks.Callback):
             if axis.variable.trainable and (found >= 0).any()
         ]
         if not self._weights:
+            slims = isinstance(self.penalty, Slimming)
+            why = ": it shrinks scales of batch norm, gamma" if slims else ""
             raise ValueError(
                 f"{net.name!r} has no channels that {type(self.penalty).__name__} "
-                "could shrink"
+                f"could shrink{why}"
             )
         self._units = Units(
             np.repeat(np.arange(len(groups)), [len(group.units) for group in groups]),

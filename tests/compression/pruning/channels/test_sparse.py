@@ -146,7 +146,7 @@ def test_frozen_and_exempt_layers_stay():
         np.testing.assert_array_equal(old, new)
     for exempt, penalty in ((["c"], pruning.GroupLasso()), ((), pruning.Slimming())):
         bare = on_images(layers.Conv2D(3, 1, name="c"), layers.Dense(2, name="n"))
-        with pytest.raises(ValueError, match="no channels that .* could shrink"):
+        with pytest.raises(ValueError, match="no channels that .* could shrink.*"):
             nothing_learned(bare, pruning.SparseChannels(penalty, exempt=exempt))
 
 
@@ -195,9 +195,14 @@ def test_what_was_shrunk_to_nothing_can_go():
     [
         (pruning.Slimming, {"strength": 0}),
         (pruning.GroupLasso, {"strength": -1}),
-        (pruning.GrowingL2, {"plan": None, "every": 0}),
+        (pruning.GrowingL2, {"plan": pruning.ChannelPlan("net", {}, {}), "every": 0}),
     ],
 )
 def test_numbers_must_be_positive(penalty, options):
     with pytest.raises(ValueError, match="must be positive, got"):
         penalty(**options)
+
+
+def test_growing_l2_needs_a_plan():
+    with pytest.raises(ValueError, match="plan must be what plan_channels returns"):
+        pruning.GrowingL2(0.5)
