@@ -208,6 +208,8 @@ class _Bridge:
             other._name = name  # the public name is read-only
             self.twins[id(layer)] = layer, other
         arguments = {k: v for k, v in call.kwargs.items() if v is not None}
+        if arguments.get("training"):  # Keras notes the default of layers that augment
+            del arguments["training"]
         return replace(call, kwargs=arguments).again(self.twins[id(layer)][1], given)
 
     def _cast(self, tensor, dtypes):

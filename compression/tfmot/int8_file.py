@@ -95,7 +95,9 @@ def _save(aware, folder, output):
         },
         input_signature=[spec],
     )
-    tf.saved_model.save(module, folder, {"serving_default": module.serve})
+    # SiLU has a gradient of its own, which cannot be saved and is not asked for.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    tf.saved_model.save(module, folder, {"serving_default": module.serve}, options)
 
 
 def _converted(folder, name):

@@ -17,6 +17,8 @@ from compression.tfmot.packages import tf_keras
 # Weights are copied, so how they begin does not matter; the twin computes in float32.
 LEFT_OUT = ("dtype", "quantization_config", "build_config", "compile_config")
 RENAMED = {("LeakyReLU", "negative_slope"): "alpha"}
+# What layers that augment images say in Keras 3 alone, as it usually is.
+USUAL = {"data_format": "channels_last"}
 # Of Keras's base layer, of all layers of tf_keras.
 OF_ALL = {"name", "trainable"}
 # Ours, and anyone's, that compute as the stock layer they extend.
@@ -86,7 +88,7 @@ def _made(layer, kind):
         key = RENAMED.get((kind.__name__, key), key)
         if key in known:
             config[key] = _value(layer, key, value)
-        elif value not in (None, False, defaults.get(key)):
+        elif value not in (None, False, defaults.get(key), USUAL.get(key)):
             raise ValueError(
                 f"layer {layer.name!r} ({type(layer).__name__}) has {key}="
                 f"{shown(value)}, which tf_keras does not know"

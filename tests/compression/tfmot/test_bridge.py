@@ -48,7 +48,13 @@ def partial_lenet():
     return architectures.build("lenet5", connections="partial")
 
 
-NETS = [alexnet, block, shared_and_nested, operations, partial_lenet]
+def augmenting():
+    image = keras.Input((6, 6, 3))
+    x = layers.RandomRotation(0.1)(layers.RandomFlip("horizontal")(image))
+    return keras.Model(image, layers.Conv2D(3, 3, activation="silu")(x))
+
+
+NETS = [alexnet, block, shared_and_nested, operations, partial_lenet, augmenting]
 
 
 def random_inputs(model):
@@ -64,7 +70,7 @@ def test_the_twin_computes_the_same_and_weights_come_back(build):
     before = model.get_weights()
     twin = to_tf_keras(model)
     inputs = random_inputs(model)
-    got, expected = twin(inputs, training=False), model(inputs)
+    got, expected = (net(inputs, training=False) for net in (twin, model))
     keras.tree.assert_same_structure(got, expected)
     for a, b in zip(keras.tree.flatten(got), keras.tree.flatten(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-6 * np.abs(b).max())

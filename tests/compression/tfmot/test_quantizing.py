@@ -46,6 +46,17 @@ def test_codes_of_weights_are_ours(tmp_path):
     assert agreed.mean() > 0.8
 
 
+def test_a_net_with_silu_is_written(tmp_path):
+    """TensorFlow gives it a gradient of its own, which no file can hold."""
+    stack = (layers.Conv2D(3, 3), layers.Activation("silu"), layers.Flatten())
+    model = on_images(*stack, layers.Dense(4))
+    path = tmp_path / "net.tflite"
+    quantize(model, batches(5), path, **STILL)
+    images = np.concatenate([x for x, _ in batches(5)])
+    wanted = np.asarray(model(images))
+    assert np.abs(load(path)(images) - wanted).max() < 0.2 * np.abs(wanted).max()
+
+
 def with_relu_layers():
     """tfmot trains what is before a ReLU in floats, if that is a layer of its own."""
     image = keras.Input((6, 6, 2))
