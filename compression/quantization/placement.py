@@ -22,6 +22,7 @@ from compression.quantization.twins import twin_class
 KEPT_BY = (
     layers.ActivityRegularization,
     layers.AlphaDropout,
+    layers.CenterCrop,
     layers.Cropping2D,
     layers.Dropout,
     layers.Flatten,
@@ -35,6 +36,8 @@ KEPT_BY = (
     layers.SpatialDropout2D,
     layers.ZeroPadding2D,
 )
+# These change images in training alone, by the names that Keras gives them.
+AUGMENTING = ("AugMix", "CutMix", "MixUp", "RandAugment", "Random*")
 OWN_OF = (
     layers.Add,
     layers.Concatenate,
@@ -365,14 +368,23 @@ def _kind(layer):  # noqa: C901, PLR0911, a table
         return OWN if _scales_or_shifts(layer) else None
     if isinstance(layer, layers.AveragePooling2D):
         return POOLED
-    if isinstance(layer, layers.UpSampling2D):
-        return KEPT if layer.interpolation == "nearest" else None
+    if isinstance(layer, layers.Resizing | layers.UpSampling2D):
+        return {"nearest": KEPT, "bilinear": POOLED}.get(layer.interpolation)
     if isinstance(layer, (*OWN_OF, layers.Softmax)):
         return OWN
-    if isinstance(layer, KEPT_BY):
+    if isinstance(layer, KEPT_BY) or _only_augments(layer):
         return KEPT
     declared = getattr(layer, "output_range", None)
     return declared if declared in (KEPT, OWN) else None
+
+
+def _only_augments(layer):
+    kind = type(layer)
+    return (
+        kind.__module__.startswith("keras.")
+        and any(fnmatchcase(kind.__name__, name) for name in AUGMENTING)
+        and not isinstance(layer, layers.RandomCrop)  # it crops or resizes them always
+    )
 
 
 def _fuses(operation):

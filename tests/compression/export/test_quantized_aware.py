@@ -135,7 +135,22 @@ def operations():
     return keras.Model(image, x, name="net")
 
 
-@pytest.mark.parametrize("net", [elementwise, operations])
+def resizing():
+    """What augments does nothing in inference; what resizes keeps the range."""
+    stack = [
+        keras.Input((8, 8, 4), name="image"),
+        layers.RandomFlip("horizontal"),
+        layers.RandomRotation(0.1),
+        layers.Resizing(6, 6),
+        layers.CenterCrop(5, 5),
+        layers.UpSampling2D(2, interpolation="bilinear"),
+        layers.Conv2D(4, 3),
+        layers.GlobalAveragePooling2D(),
+    ]
+    return keras.Sequential(stack)
+
+
+@pytest.mark.parametrize("net", [elementwise, operations, resizing])
 def test_activations_scaling_and_operations_are_integer(net, tmp_path):
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).normal(size=(64, 8, 8, 4)).astype("float32")
