@@ -20,6 +20,11 @@ COMPARED = 100  # images, the first of calibration: more would only cost time
 FEWEST = 8  # that are no coincidence where they are all the same
 FEW = 20  # of fewer, one more or less is beyond `LEAST_AGREEMENT`
 LEAST_AGREEMENT = 0.95  # nets that were trained lose a few of a hundred answers at most
+SCALING = (
+    keras.layers.BatchNormalization,
+    keras.layers.Normalization,
+    keras.layers.Rescaling,
+)
 ROUNDING = 1e-3  # of a range of pixels
 
 
@@ -149,18 +154,26 @@ def _doubt(model, images, pixel_range):
         if images.min() < low - slack or images.max() > high + slack:
             return f"pixels are {_pixels(images)}, beyond {low:.4g} to {high:.4g}"
         return None
-    scaling = (
-        keras.layers.Rescaling,
-        keras.layers.Normalization,
-        keras.layers.BatchNormalization,
-    )
-    entry = [call.operation for call in read(model).calls][1:2]
     raw = images.min() >= 0 and images.max() > 16 and (images % 1 == 0).all()
-    if raw and not any(isinstance(layer, scaling) for layer in entry):
+    if _scales_pixels(model):
+        return None
+    if raw:
         return f"pixels are whole numbers, {_pixels(images)}, which nothing scales"
-    if np.abs(images).max() > 256 and not any(isinstance(x, scaling) for x in entry):
+    if np.abs(images).max() > 256:
         return f"pixels are {_pixels(images)}, beyond those of any file of 8 bits"
     return None
+
+
+def _scales_pixels(model):
+    """Whether a layer or operation before the first kernel does."""
+    for call in read(model, flatten=True).calls:
+        if isinstance(call.operation, SCALING):
+            return True
+        if not isinstance(call.operation, keras.Layer):
+            return True
+        if call.operation.weights:
+            return False
+    return False
 
 
 def _pixels(images):

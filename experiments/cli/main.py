@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     options.command_line = shlex.join(["limbeck", *arguments])
     try:
-        with _terminable():
+        with _terminable(), _plain_warnings():
             _import(options.imports)
             options.run(options)
         sys.stdout.flush()
@@ -115,6 +116,20 @@ def _import(modules: Sequence[str]) -> None:
             importlib.import_module(path.stem if is_file else name)
         except Exception as error:  # whatever a stranger's module may raise
             raise ValueError(f"--import {name}: {in_one_line(error)}") from error
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """A warning is one line, without the place in our code that gives it."""
+
+    def formatted(message, *_, **__):
+        return f"limbeck: warning: {' '.join(str(message).split())}\n"
+
+    before, warnings.formatwarning = warnings.formatwarning, formatted
+    try:
+        yield
+    finally:
+        warnings.formatwarning = before
 
 
 @contextlib.contextmanager

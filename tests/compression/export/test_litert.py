@@ -241,6 +241,17 @@ def test_pixels_that_no_net_sees_are_named(images, message, tmp_path):
         )
 
 
+@pytest.mark.filterwarnings("error:.*calibrated on images")
+def test_pixels_that_the_net_scales_are_in_no_doubt(tmp_path):
+    """Behind what augments them, and in a model inside."""
+    entry = keras.Sequential([layers.RandomFlip(), layers.Rescaling(1 / 255)])
+    image = keras.Input((6, 6, 2))
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(entry(image))))
+    images = np.random.default_rng(0).integers(0, 256, (9, 6, 6, 2))
+    path = tmp_path / "net.tflite"
+    export.litert(model, path, precision="int8", calibration=[images])
+
+
 @pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
 def test_nets_that_loop_are_not_calibrated(kind, tmp_path):
     """The converter would end the process."""

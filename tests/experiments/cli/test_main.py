@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -82,6 +83,17 @@ def test_an_error_without_words_still_has_a_line(monkeypatch, refusal):
     assert refusal("report", "x") == "limbeck: out of memory"
     monkeypatch.setattr(report, "run", raising(RuntimeError()))
     assert refusal("report", "x") == "limbeck: RuntimeError"
+
+
+def test_a_warning_is_one_line(monkeypatch, capsys):
+    def run(options):
+        print(warnings.formatwarning("two\n  lines", UserWarning, "file.py", 3), end="")
+
+    before = warnings.formatwarning
+    monkeypatch.setattr(report, "run", run)
+    assert cli.main(["report", "x"]) == 0
+    assert capsys.readouterr().out == "limbeck: warning: two lines\n"
+    assert warnings.formatwarning is before
 
 
 def test_a_fault_of_ours_keeps_its_trace(monkeypatch):
