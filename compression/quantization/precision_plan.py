@@ -7,10 +7,11 @@ from pathlib import Path
 import keras
 
 from compression.arguments import shown
+from compression.graph import read
 from compression.plan_files import listed, read_plan, text, write_plan
 from compression.quantization.apart import kernels_apart
 from compression.quantization.aware import quantize_aware
-from compression.quantization.switched import BITS, FLOAT, INT8, ROUNDED
+from compression.quantization.switched import BITS, FLOAT, INT8, always_rounded
 
 FORMAT = "limbeck precision plan 1"
 PRECISIONS = (FLOAT, *BITS)
@@ -94,7 +95,7 @@ def quantize_by_plan(
 
 
 def _require(plan, net):
-    known = {layer.name for layer in net.layers}
+    known = {call.operation.name: call.operation for call in read(net).calls}
     for layer, precision in plan.layers.items():
         if precision in MIXED_ELSEWHERE:
             raise ValueError(
@@ -112,7 +113,7 @@ def _require(plan, net):
                 f"the plan is for another net ({plan.net!r}): {net.name!r} has no "
                 f"layer {layer!r}; it has {', '.join(sorted(known))}"
             )
-        if precision == FLOAT and isinstance(net.get_layer(layer), ROUNDED):
+        if precision == FLOAT and always_rounded(known[layer]):
             raise ValueError(
                 f"the plan leaves {layer!r} float32: LiteRT's converter rounds inputs, "
                 "concatenations and transposed convolutions in every integer file"

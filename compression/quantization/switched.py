@@ -18,7 +18,7 @@ from compression.quantization.aware import seen_in
 from compression.quantization.calibration import samples
 from compression.quantization.fake_quantize import fake_quantize, fake_quantize_weights
 from compression.quantization.insertion import MOST_IMAGES, opened
-from compression.quantization.placement import Range, place, skipped
+from compression.quantization.placement import Range, operation_name, place, skipped
 from compression.quantization.twins import twin_class
 
 FLOAT, INT8, INT4 = "float32", "int8", "int4"
@@ -33,6 +33,12 @@ ROUNDED = (
     keras.layers.Concatenate,
     keras.layers.Conv2DTranspose,
 )
+
+
+def always_rounded(operation: keras.Operation) -> bool:
+    """Whether an integer file has no float32 form of it."""
+    joins = operation_name(operation) == "Concatenate"
+    return joins or isinstance(operation, ROUNDED)
 
 
 class Switch(keras.Layer):
@@ -176,7 +182,7 @@ class SwitchedNet:
         for operators in found.values():
             layer = calls[operators[0][0]].operation
             is_input = isinstance(layer, keras.layers.InputLayer)
-            precisions = (INT8,) if isinstance(layer, ROUNDED) else (FLOAT, INT8)
+            precisions = (INT8,) if always_rounded(layer) else (FLOAT, INT8)
             has_kernel = layer.name in self._kernels
             if has_kernel and not isinstance(layer, keras.layers.Conv2DTranspose):
                 precisions = (*precisions, INT4)

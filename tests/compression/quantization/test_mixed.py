@@ -12,6 +12,7 @@ from compression.quantization import (
     load_precision_plan,
     mixed_precision,
     quantize_by_plan,
+    sensitivity,
 )
 from compression.quantization.precision_plan import weight_bytes
 
@@ -120,6 +121,23 @@ def test_plans_that_no_file_can_hold_are_refused(layers_of, message):
     model, data = net_and_data()
     with pytest.raises(ValueError, match=message):
         quantize_by_plan(model, PrecisionPlan("net", layers_of), data)
+
+
+def test_operations_are_in_plans_by_their_names():
+    image = keras.Input((6,), name="image")
+    x = layers.Dense(4, name="dense")(image)
+    x = keras.ops.concatenate([x * 2.0, x + 1.0], axis=-1)
+    model = keras.Model(image, layers.Dense(3, name="last")(x), name="net")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(8, 6)).astype("float32"), rng.integers(0, 3, 8)
+    kinds = {row.kind: row.layer for row in sensitivity(model, [(x, y)])}
+    assert {"Multiply", "Add", "Concatenate"} < set(kinds)
+    plan = dict.fromkeys(kinds.values(), "int8") | {kinds["Add"]: "float32"}
+    found = quantize_by_plan(model, PrecisionPlan("net", plan), [x])
+    np.testing.assert_allclose(found(x), model(x), atol=0.1)
+    plan |= {kinds["Concatenate"]: "float32"}
+    with pytest.raises(ValueError, match="float32: .*rounds inputs, concatenations"):
+        quantize_by_plan(model, PrecisionPlan("net", plan), [x])
 
 
 def test_bytes_of_odd_numbers_of_weights():
