@@ -150,7 +150,10 @@ def resizing():
     return keras.Sequential(stack)
 
 
-@pytest.mark.parametrize("net", [elementwise, operations, resizing])
+@pytest.mark.parametrize(
+    "net",
+    [elementwise, operations, pytest.param(resizing, marks=pytest.mark.slow)],
+)
 def test_activations_scaling_and_operations_are_integer(net, tmp_path):
     keras.utils.set_random_seed(0)
     images = np.random.default_rng(0).normal(size=(64, 8, 8, 4)).astype("float32")

@@ -46,6 +46,7 @@ def test_codes_of_weights_are_ours(tmp_path):
     assert agreed.mean() > 0.8
 
 
+@pytest.mark.slow
 def test_a_net_with_silu_is_written(tmp_path):
     """TensorFlow gives it a gradient of its own, which no file can hold."""
     stack = (layers.Conv2D(3, 3), layers.Activation("silu"), layers.Flatten())
