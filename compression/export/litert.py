@@ -130,8 +130,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     model = written = float32_twin(model)
     for_converter = calibration
     if method is not None and calibration is not None:
-        options = {"bits": weight_bits, "skip": skip}
-        written = calibrate(model, [calibration], method=method, **options)
+        written = calibrate(
+            model, [calibration], method=method, bits=weight_bits, skip=skip
+        )
         for_converter = None
     serving = Serving(written, weights="float32", batch=batch)
     # Of floats nothing is asked; what is traced here is traced again when it is saved.

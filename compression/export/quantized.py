@@ -154,10 +154,9 @@ def _doubt(model, images, pixel_range):
         if images.min() < low - slack or images.max() > high + slack:
             return f"pixels are {_pixels(images)}, beyond {low:.4g} to {high:.4g}"
         return None
-    raw = images.min() >= 0 and images.max() > 16 and (images % 1 == 0).all()
     if _scales_pixels(model):
         return None
-    if raw:
+    if images.min() >= 0 and images.max() > 16 and (images % 1 == 0).all():
         return f"pixels are whole numbers, {_pixels(images)}, which nothing scales"
     if np.abs(images).max() > 256:
         return f"pixels are {_pixels(images)}, beyond those of any file of 8 bits"
@@ -167,9 +166,8 @@ def _doubt(model, images, pixel_range):
 def _scales_pixels(model):
     """Whether a layer or operation before the first kernel does."""
     for call in read(model, flatten=True).calls:
-        if isinstance(call.operation, SCALING):
-            return True
-        if not isinstance(call.operation, keras.Layer):
+        is_layer = isinstance(call.operation, keras.Layer)
+        if not is_layer or isinstance(call.operation, SCALING):
             return True
         if call.operation.weights:
             return False

@@ -7,7 +7,12 @@ import numpy as np
 from keras import layers
 
 from compression.graph import Graph, config_of, made_again, read, rebuild
-from compression.quantization.placement import activation_name, named, operation_name
+from compression.quantization.placement import (
+    activation_name,
+    is_one_step,
+    named,
+    operation_name,
+)
 from compression.quantization.twins import twin_class
 
 FUSED = ("linear", "relu", "relu6")  # activations that are part of a kernel
@@ -58,7 +63,10 @@ def kernels_apart(model: keras.Model, skip: Sequence[str] = ()) -> keras.Model:
         kept = named(read(model), skip)
     model = _rebuilt(model, kept, FreeNames(read(model)), _activated)
     graph = read(model)
-    return _rebuilt(model, named(graph, skip), FreeNames(graph), _elementwise)
+    if any(_elementwise_parts(c.operation) for c in graph.calls):
+        kept = named(graph, skip)
+        model = _rebuilt(model, kept, FreeNames(graph), _elementwise)
+    return model
 
 
 def _rebuilt(model, kept, names, split):
@@ -94,20 +102,29 @@ def _activated(layer, call, names):
 
 
 def _elementwise(layer, call, names):
-    if isinstance(layer, layers.Rescaling):
-        return _in_two_steps(layer, layer.scale, layer.offset, names)
-    if isinstance(layer, layers.Normalization):
-        return _normalised(layer, names)
-    activation = operation_name(layer)
-    if type(layer) is layers.Activation:
-        activation = activation_name(layer.activation)
-    make = {"silu": _silu, "hard_sigmoid": _hard_sigmoid}.get(str(activation).lower())
+    make = _elementwise_parts(layer)
     return make(layer, names) if make else (None, None)
+
+
+def _elementwise_parts(layer):
+    """What takes a layer, or an operation, apart; None of those that stay."""
+    if isinstance(layer, layers.Rescaling):
+        return None if is_one_step(layer.scale, layer.offset) else _rescaled
+    if isinstance(layer, layers.Normalization):
+        return _normalised
+    name = operation_name(layer)
+    if type(layer) is layers.Activation:
+        name = activation_name(layer.activation)
+    return {"silu": _silu, "Silu": _silu, "hard_sigmoid": _hard_sigmoid}.get(name)
+
+
+def _rescaled(layer, names):
+    return _in_two_steps(layer, layer.scale, layer.offset, names)
 
 
 def _in_two_steps(layer, scale, offset, names):
     """`Rescaling`: a product, then a sum."""
-    if not np.any(offset) or np.all(np.equal(scale, 1)):
+    if is_one_step(scale, offset):
         return layers.Rescaling(scale, offset, **_options(layer)), None
     scaled = layers.Rescaling(scale, **_options(layer, names, "scaled"))
     return scaled, layers.Rescaling(1.0, offset, **_options(layer))

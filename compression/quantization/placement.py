@@ -137,6 +137,12 @@ def operation_name(operation: keras.Operation) -> str | None:
     return type(operation).__name__
 
 
+def concatenates(operation: keras.Operation) -> bool:
+    """Whether it is a concatenation, a layer or not."""
+    is_layer = isinstance(operation, layers.Concatenate)
+    return is_layer or operation_name(operation) == "Concatenate"
+
+
 def skipped(graph: Graph, skip: Sequence[str]) -> set[int]:
     """Ids of the operations that patterns name.
 
@@ -265,9 +271,7 @@ class _Placing:
         return True
 
     def _concatenates(self, at):
-        operation = self.calls[at].operation
-        joins = isinstance(operation, layers.Concatenate)
-        return joins or operation_name(operation) == "Concatenate"
+        return concatenates(self.calls[at].operation)
 
     def _only_concatenated(self, at, head):
         """Whether its range is that of a concatenation, the only use."""
@@ -365,7 +369,7 @@ def _kind(layer):  # noqa: C901, PLR0911, a table
         known = {"relu": FUSED, "relu6": FUSED, "linear": KEPT}
         return known.get(name, OWN if name in OWN_ACTIVATIONS else None)
     if isinstance(layer, layers.Rescaling):
-        return OWN if _scales_or_shifts(layer) else None
+        return OWN if is_one_step(layer.scale, layer.offset) else None
     if isinstance(layer, layers.AveragePooling2D):
         return POOLED
     if isinstance(layer, layers.Resizing | layers.UpSampling2D):
@@ -393,9 +397,9 @@ def _fuses(operation):
     return isinstance(operation, FUSING) or name in FUSING_OPERATIONS
 
 
-def _scales_or_shifts(rescaling):
-    """One operator, not two."""
-    return not np.any(rescaling.offset) or np.all(np.equal(rescaling.scale, 1))
+def is_one_step(scale, offset) -> bool:
+    """Whether x * scale + offset is a product or a sum, and not both."""
+    return not np.any(offset) or bool(np.all(np.equal(scale, 1)))
 
 
 def _is_linear(call):

@@ -18,7 +18,7 @@ from compression.quantization.aware import seen_in
 from compression.quantization.calibration import samples
 from compression.quantization.fake_quantize import fake_quantize, fake_quantize_weights
 from compression.quantization.insertion import MOST_IMAGES, opened
-from compression.quantization.placement import Range, operation_name, place, skipped
+from compression.quantization.placement import Range, concatenates, place, skipped
 from compression.quantization.twins import twin_class
 
 FLOAT, INT8, INT4 = "float32", "int8", "int4"
@@ -28,17 +28,12 @@ INPUT = "input"
 # Never float32 in an integer file: LiteRT's converter rounds what goes in, a
 # concatenation as soon as one of its tensors is rounded, and the weights of a
 # transposed convolution whatever it reads.
-ROUNDED = (
-    keras.layers.InputLayer,
-    keras.layers.Concatenate,
-    keras.layers.Conv2DTranspose,
-)
+ROUNDED = (keras.layers.InputLayer, keras.layers.Conv2DTranspose)
 
 
 def always_rounded(operation: keras.Operation) -> bool:
     """Whether an integer file has no float32 form of it."""
-    joins = operation_name(operation) == "Concatenate"
-    return joins or isinstance(operation, ROUNDED)
+    return concatenates(operation) or isinstance(operation, ROUNDED)
 
 
 class Switch(keras.Layer):

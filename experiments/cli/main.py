@@ -123,7 +123,7 @@ def _plain_warnings() -> Iterator[None]:
     """A warning is one line, without the place in our code that gives it."""
 
     def formatted(message, *_, **__):
-        return f"limbeck: warning: {' '.join(str(message).split())}\n"
+        return f"limbeck: warning: {in_one_line(message)}\n"
 
     before, warnings.formatwarning = warnings.formatwarning, formatted
     try:

@@ -146,7 +146,7 @@ def test_frozen_and_exempt_layers_stay():
         np.testing.assert_array_equal(old, new)
     for exempt, penalty in ((["c"], pruning.GroupLasso()), ((), pruning.Slimming())):
         bare = on_images(layers.Conv2D(3, 1, name="c"), layers.Dense(2, name="n"))
-        with pytest.raises(ValueError, match="no channels that .* could shrink.*"):
+        with pytest.raises(ValueError, match="no channels that .* could shrink"):
             nothing_learned(bare, pruning.SparseChannels(penalty, exempt=exempt))
 
 
