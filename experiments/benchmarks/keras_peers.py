@@ -71,20 +71,21 @@ def inference(model: keras.Model, images: np.ndarray) -> Callable[[], np.ndarray
 
 
 def training(
-    model: keras.Model, images: np.ndarray, labels: np.ndarray
+    model: keras.Model, images: np.ndarray, labels: np.ndarray, *, steps: int = 1
 ) -> Callable[[], float]:
     """A call that does one step on the batch, as `fit` does it, and gives a mean loss.
 
-    It is the mean since the first call: the first value is the loss of a step.
+    It is the mean since the first call: the first value is the loss of a step. With
+    `steps` it does so many in one launch.
     """
-    compile_as_peers(model)
+    compile_as_peers(model, steps)
     return stepping(model, tf.data.Dataset.from_tensors((images, labels)).repeat())
 
 
-def compile_as_peers(model: keras.Model) -> None:
-    """The loss and the optimizer of all peers."""
+def compile_as_peers(model: keras.Model, steps: int = 1) -> None:
+    """The loss and the optimizer of all peers; `steps` in one launch of the graph."""
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(sgd(), loss, jit_compile=False)
+    model.compile(sgd(), loss, jit_compile=False, steps_per_execution=steps)
 
 
 def sgd() -> keras.optimizers.Optimizer:

@@ -3,9 +3,11 @@
     limbeck bench nets
 
 Training and inference on one batch of random pixels. All peers of a net start with the
-same weights and must give the same numbers before any is timed.
+same weights and must give the same numbers before any is timed. Training is timed in
+bfloat16, too, and with several steps from one launch: see `faster_training`.
 """
 
+import copy
 import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ import keras
 import numpy as np
 
 import architectures
-from experiments.benchmarks import keras_peers, turns
+from experiments.benchmarks import faster_training, keras_peers, turns
+from experiments.benchmarks.faster_training import OURS, TORCH
 from experiments.benchmarks.progress import log_rounds
 from experiments.benchmarks.setting import (
     require_benchmarked,
@@ -23,9 +26,9 @@ from experiments.benchmarks.setting import (
     torch_device,
 )
 
-OURS, PLAIN, TORCH = "limbeck", "plain Keras", "PyTorch"
+PLAIN = "plain Keras"
 # Largest difference of logits, or of the first loss, over the largest of ours.
-SAME = {PLAIN: 1e-5, TORCH: 1e-4}
+SAME = {PLAIN: 1e-5, TORCH: 1e-4} | faster_training.SAME
 ROUNDS, QUICK_ROUNDS = 15, 2
 WARM_UP_CALLS = 3
 
@@ -100,9 +103,16 @@ def run(
         seconds = turns.seconds_in_turns(
             calls, rounds=rounds, burst=burst, on_round=log_rounds(name, rounds, log)
         )
+        seconds = {
+            peer: [s / faster_training.STEPS.get(peer, 1) for s in taken]
+            for peer, taken in seconds.items()
+        }
         peers = _peers(seconds, checked, size)
         about = {"net": name, "task": case.task, "side": side, "batch": size}
-        results.append(about | {"burst": burst, "peers": peers})
+        timed = {"burst": burst, "peers": peers}
+        if case.task == "training" and (best := faster_training.fastest(seconds)):
+            timed["fastest"] = best
+        results.append(about | timed)
         del calls
         gc.collect()  # AlexNet's weights, three times
     return {
@@ -117,8 +127,12 @@ def run(
 
 def _calls(name, case, side, batch, device):
     """peer -> warm call, and peer -> how far its first output is from ours."""
+
+    def build():
+        return architectures.build(name, input_shape=(side, side, 3))
+
     keras.utils.set_random_seed(0)
-    model = architectures.build(name, input_shape=(side, side, 3))
+    model = build()
     random = np.random.default_rng(0)
     keras_peers.randomize_batch_norm(model, random)
     images = case.pixels * random.normal(size=(batch, side, side, 3))
@@ -132,6 +146,8 @@ def _calls(name, case, side, batch, device):
     }
     make = getattr(keras_peers, case.task)
     calls = {peer: make(net, *batch_of_task) for peer, net in nets.items() if net}
+    if case.task == "training":
+        calls |= faster_training.calls(build, model, *batch_of_task)
     if device:
         from experiments.benchmarks import torch_peers
 
@@ -139,14 +155,27 @@ def _calls(name, case, side, batch, device):
         inference[TORCH] = torch_peers.inference(net, images, device)
     logits = {peer: call() for peer, call in inference.items()}
     if device:  # after its inference: it switches the net to training
+        if case.task == "training":
+            calls[faster_training.TORCH_HALF] = torch_peers.training(
+                copy.deepcopy(net), *batch_of_task, device, bfloat16=True
+            )
         calls[TORCH] = getattr(torch_peers, case.task)(net, *batch_of_task, device)
     differences = _differences(name, logits)
-    first = {peer: np.asarray(call()) for peer, call in calls.items()}
-    trained = _differences(name, first)
+    for peer, off in _differences(name, _first_outputs(calls)).items():
+        differences[peer] = max(off, differences.get(peer, 0.0))
     for call in calls.values():
         for _ in range(WARM_UP_CALLS):
             call()
-    return calls, {peer: max(differences[peer], trained[peer]) for peer in differences}
+    return calls, differences
+
+
+def _first_outputs(calls):
+    first = {peer: np.asarray(call()) for peer, call in calls.items()}
+    if (launched := faster_training.LAUNCHED) in first:
+        later = [calls[OURS]() for _ in range(faster_training.LAUNCH - 1)]
+        # Both are means since the first step; as a share of the first loss.
+        first[launched] = first[OURS] + (first[launched] - later[-1])
+    return first
 
 
 def _differences(name, outputs):

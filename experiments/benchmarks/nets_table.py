@@ -48,6 +48,11 @@ def _notes(result):
         "are taken round by round, above 1 is faster. Off by: largest difference of "
         "the logits and of the first loss from limbeck's, over the largest of them."
     )
+    for case in result["results"]:
+        if best := case.get("fastest"):
+            ours, theirs = best["limbeck"], best["PyTorch"]
+            times = spread_in_words(best["times"], places=2)
+            yield f"{case['net']}, fastest of each: {ours} is {times} times {theirs}."
     for peer, why in result["skipped"].items():
         yield f"Left out: {peer}, {why}."
     if result["quick"]:

@@ -91,9 +91,17 @@ def inference(
 
 
 def training(
-    net: nn.Module, images: np.ndarray, labels: np.ndarray, device: str
+    net: nn.Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    device: str,
+    *,
+    bfloat16: bool = False,
 ) -> Callable[[], float]:
-    """A call that does one step on the batch and gives its loss."""
+    """A call that does one step on the batch and gives its loss.
+
+    With `bfloat16` the net's layers compute in it, by autocast.
+    """
     net.train()
     images = channels_last(images, device)
     labels = torch.from_numpy(labels).long().to(device)
@@ -101,7 +109,8 @@ def training(
 
     def call():
         optimizer.zero_grad(set_to_none=True)
-        loss = F.cross_entropy(net(images), labels)
+        with torch.autocast(device, dtype=torch.bfloat16, enabled=bfloat16):
+            loss = F.cross_entropy(net(images), labels)
         loss.backward()
         optimizer.step()
         return float(loss.detach())
