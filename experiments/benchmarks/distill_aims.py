@@ -11,6 +11,7 @@ from experiments.benchmarks.distill_cases import (
     KERAS,
     LIMBECK,
     LIMBECK_CACHED,
+    LIMBECK_HALF,
     TEACHER,
 )
 
@@ -55,6 +56,13 @@ AIMS = (
         (KERAS,),
         True,
         3.0,
+    ),
+    Aim(
+        "speed of limbeck, fused, bfloat16 / keras.distillation",
+        LIMBECK_HALF,
+        (KERAS,),
+        True,
+        1.5,
     ),
 )
 

@@ -12,6 +12,8 @@ from experiments.benchmarks.distill_peers import Nets
 
 ALONE, TEACHER = "student alone", "teacher's forward pass"
 LIMBECK, LIMBECK_CACHED = "limbeck", "limbeck, cached"
+# `Distiller(teacher_dtype=...)`: "float32" and "bfloat16".
+LIMBECK_FUSED, LIMBECK_HALF = "limbeck, fused", "limbeck, fused, bfloat16"
 KERAS, KERAS_HINTS = "keras.distillation", "keras.distillation, hints"
 HINTS, HINTS_CACHED = "limbeck, hints", "limbeck, hints, cached"
 TORCH, TORCH_CACHED = "PyTorch", "PyTorch, cached"
@@ -28,6 +30,14 @@ def keras_models(
         ALONE: (lambda: distill_peers.alone(nets), streams.alone),
         LIMBECK_CACHED: (lambda: limbeck(nets), streams.with_logits),
         LIMBECK: (lambda: limbeck(nets), streams.with_index),
+        LIMBECK_FUSED: (
+            lambda: limbeck(nets, teacher_dtype="float32"),
+            streams.with_index,
+        ),
+        LIMBECK_HALF: (
+            lambda: limbeck(nets, teacher_dtype="bfloat16"),
+            streams.with_index,
+        ),
         KERAS: (lambda: keras_distiller(nets), streams.alone),
         HINTS_CACHED: (lambda: limbeck(nets, hints=True), streams.with_features),
         HINTS: (lambda: limbeck(nets, hints=True), streams.with_index),

@@ -67,7 +67,9 @@ def alone(nets: Nets) -> keras.Model:
     return _compiled(nets.new_student(), _label_loss())
 
 
-def limbeck(nets: Nets, *, hints: bool = False) -> Distiller:
+def limbeck(
+    nets: Nets, *, hints: bool = False, teacher_dtype: str | None = None
+) -> Distiller:
     """Our distiller: takes the teacher's outputs from the batches if they are there."""
     losses = [SoftTargets(TEMPERATURE, weight=SOFT_WEIGHT)]
     if hints:
@@ -77,6 +79,7 @@ def limbeck(nets: Nets, *, hints: bool = False) -> Distiller:
         teacher=nets.teacher,
         losses=losses,
         label_weight=LABEL_WEIGHT,
+        teacher_dtype=teacher_dtype,
     )
     if hints:
         losses[-1].projectors[0].kernel.assign(nets.projection)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from compression.distillation import Distiller
+from compression.answers import agreement
+from compression.distillation import Distiller, teacher_outputs
+from compression.distillation.fused import fused
+from compression.distillation.teacher import TEACHER_LOGITS
+from compression.graph import all_layers
 from experiments.data import pipeline
 from experiments.data.splits import require_labels
 from experiments.files import write_json
@@ -20,6 +24,9 @@ from experiments.training import fit as training
 from experiments.training.optimizers import LabelLoss
 from experiments.training.precision import faster_precision
 from experiments.training.strategies import chief_first
+
+HALF = ("bfloat16", "float16")
+SAME_ANSWERS = 0.98  # of a teacher in half the digits
 
 if TYPE_CHECKING:
     from experiments.stages.training_stage import TrainingStage
@@ -73,15 +80,9 @@ def precision(stage: "TrainingStage", job: Job) -> str:
     if not isinstance(stage.start, Net | Application):
         return "float32"
     if not job.folder.precision.is_file():
-        batches = pipeline.training_batches(
-            job.data,
-            batch_size=stage.training.batch_size,
-            seed=job.seed,
-            augment=job.augment,
-        )
         found = faster_precision(
             lambda: stage.trainer(stage.prepared(stage.started(job.data, job.load))),
-            next(iter(batches.dataset)),
+            next(iter(_batches(stage, job).dataset)),
         )
         write_json(job.folder.precision, found)
         keras.utils.set_random_seed(job.seed)  # as if nothing had been built
@@ -103,6 +104,7 @@ def _distill(stage, student, job, part):
             losses=teaching.losses(job.data.train.size),
             label_weight=teaching.label_weight,
             label_loss=_label_loss_beside_a_teacher(stage, job),
+            teacher_dtype=_teacher_dtype(stage, teacher, student, job),
             name=stage.name,
         )
     train, validation = {"view_seed": view_seed, "with_index": True}, {}
@@ -125,6 +127,45 @@ def _distill(stage, student, job, part):
         }
     with job.scope():
         return _fit(stage, distiller, job, part, train, validation), about
+
+
+def _teacher_dtype(stage, teacher, student, job):
+    """Half the digits for a teacher that runs in every step beside a student in them.
+
+    Only where its answers on a batch stay what they are. What is kept of a teacher is
+    computed in full: other stages read it, too.
+    """
+    halves = {layer.compute_dtype for layer in all_layers(student)} & set(HALF)
+    if stage.teaching.views is not None or not halves:
+        return None
+    [half] = halves
+    images, _ = next(iter(_batches(stage, job).dataset))
+    exact = teacher_outputs(teacher, student, ())
+    try:
+        exact, rounded = (
+            keras.ops.convert_to_numpy(net(images, training=False)[TEACHER_LOGITS])
+            for net in (exact, fused(exact, half))
+        )
+        same = agreement(rounded, exact)
+    except ValueError as error:  # not finite; or the net cannot be taken apart
+        print(f"  its teacher does not compute in {half}: {error}", flush=True)
+        return None
+    kept = same >= SAME_ANSWERS
+    print(
+        f"  its teacher computes in {half if kept else 'float32'}: in {half}, "
+        f"{100 * same:.1f}% of {len(images)} images get the same label",
+        flush=True,
+    )
+    return half if kept else None
+
+
+def _batches(stage, job):
+    return pipeline.training_batches(
+        job.data,
+        batch_size=stage.training.batch_size,
+        seed=job.seed,
+        augment=job.augment,
+    )
 
 
 def _class_weights(stage, job):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from compression.distillation import Distiller
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
@@ -18,7 +19,7 @@ from experiments.stages.distill import Distill
 from experiments.stages.net import Net
 from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
-from experiments.training import progress
+from experiments.training import devices, progress
 from experiments.training.class_weights import balanced
 from experiments.training.settings import Training
 
@@ -83,6 +84,44 @@ def test_taught_on_mixed_images_with_class_weights(data, tmp_path):
     assert history["accuracy"][0] == pytest.approx(right, abs=1e-6)
     assert (labels.max(axis=1) < 1).mean() > 0.1
     check_validation(data, model, history)
+
+
+HALF_TAUGHT = Distill(
+    "distill", NET, dataclasses.replace(STILL, precision="mixed_bfloat16"),
+    Teaching("teacher", soft_weight=1.0, label_weight=0.5, views=None),
+)  # fmt: skip
+
+
+def test_a_teacher_that_runs_in_every_step_computes_as_its_student(
+    data, tmp_path, monkeypatch, capsys
+):
+    asked, teacher = [], net(data)
+    monkeypatch.setattr(fitting, "Distiller", recorded(asked))
+    with devices.precision("mixed_bfloat16"):
+        fit(HALF_TAUGHT, data, tmp_path, Augment(), teacher)
+    assert asked == ["bfloat16"]
+    assert "its teacher computes in bfloat16: in bfloat16, " in capsys.readouterr().out
+
+
+def test_a_teacher_whose_answers_change_computes_in_full(
+    data, tmp_path, monkeypatch, capsys
+):
+    asked, teacher = [], net(data)
+    monkeypatch.setattr(fitting, "Distiller", recorded(asked))
+    monkeypatch.setattr(fitting, "agreement", lambda *_: 0.9)
+    with devices.precision("mixed_bfloat16"):
+        fit(HALF_TAUGHT, data, tmp_path, Augment(), teacher)
+    assert asked == [None]
+    line = "its teacher computes in float32: in bfloat16, 90.0% of"
+    assert line in capsys.readouterr().out
+
+
+def recorded(asked):
+    def make(*args, teacher_dtype, **options):
+        asked.append(teacher_dtype)
+        return Distiller(*args, teacher_dtype=teacher_dtype, **options)
+
+    return make
 
 
 def test_mixed_labels_are_smoothed_and_scored(data, tmp_path):
