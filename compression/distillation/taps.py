@@ -12,7 +12,13 @@ from compression.nearest import did_you_mean
 
 EMBEDDING, OUTPUT = "embedding", "output"
 SHAPERS = (keras.layers.InputLayer, keras.layers.ZeroPadding2D)  # compute nothing
-ACTIVATIONS = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU)
+ACTIVATIONS = (
+    keras.layers.Activation,
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.PReLU,
+    keras.layers.ReLU,
+)
 CHANNELS_FIRST, CHANNELS_LAST = "channels_first", "channels_last"
 # These may put the channels elsewhere; all others leave them where they are.
 REARRANGING = (keras.layers.Permute, keras.layers.Reshape, keras.layers.InputLayer)

@@ -115,7 +115,7 @@ def _elementwise_parts(layer):
     name = operation_name(layer)
     if type(layer) is layers.Activation:
         name = activation_name(layer.activation)
-    return {"silu": _silu, "Silu": _silu, "hard_sigmoid": _hard_sigmoid}.get(name)
+    return TAKEN_APART.get(name)
 
 
 def _rescaled(layer, names):
@@ -157,6 +157,14 @@ def _hard_sigmoid(layer, names):
     clipped = layers.ReLU(6, **_options(layer, names, "clipped"))
     scaled = layers.Rescaling(1 / 6, **_options(layer))
     return raised, lambda x: scaled(clipped(x))
+
+
+TAKEN_APART = {
+    "silu": _silu,
+    "Silu": _silu,  # of `keras.ops`
+    "hard_sigmoid": _hard_sigmoid,
+    "HardSigmoid": _hard_sigmoid,
+}
 
 
 def _options(layer, names=None, part=None):

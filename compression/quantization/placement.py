@@ -44,6 +44,7 @@ OWN_OF = (
     layers.GlobalAveragePooling2D,
     layers.LeakyReLU,
     layers.Multiply,
+    layers.PReLU,
     layers.Subtract,
 )
 FUSING = (layers.Add, layers.Multiply, layers.Rescaling, layers.Subtract)  # a ReLU

@@ -51,6 +51,14 @@ def test_a_layer_called_several_times_is_tapped_at_its_last_call():
     )
 
 
+@pytest.mark.parametrize("kind", [layers.ELU, layers.LeakyReLU, layers.PReLU])
+def test_what_any_activation_layer_is_given_can_be_tapped(kind):
+    image = keras.Input((6, 6, 1))
+    maps = layers.Conv2D(2, 3, name="conv")(image)
+    model = keras.Model(image, kind(name="active")(maps))
+    assert tap(model, "active", before_activation=True) is maps
+
+
 def test_a_stage_ends_at_the_call_that_ends_it():
     model = backbone()
     assert stages(model) == {"stage1": "relu", "stage2": "relu"}

@@ -117,6 +117,7 @@ def elementwise():
         layers.Conv2D(4, 1, activation="hard_sigmoid")(x),
         layers.Activation("hard_silu")(x),
         layers.Activation("gelu")(x),
+        layers.PReLU(shared_axes=(1, 2), alpha_initializer="random_uniform")(x),
         layers.Normalization(**numbers)(x),
         layers.Normalization(**numbers, invert=True)(x),
         layers.Rescaling(0.3)(x),
@@ -131,7 +132,8 @@ def operations():
     x = keras.ops.relu(x[..., :4] + layers.Conv2D(4, 3, padding="same")(x))
     x = keras.ops.silu(keras.ops.transpose(x, (0, 2, 1, 3)))
     x = layers.Dense(3)(keras.ops.mean(layers.Conv2D(4, 3)(x), axis=(1, 2)))
-    x = keras.ops.concatenate([keras.ops.sigmoid(x), 1.0 - x], axis=-1)
+    gates = [keras.ops.sigmoid(x), keras.ops.hard_sigmoid(x)]
+    x = keras.ops.concatenate([*gates, 1.0 - x], axis=-1)
     return keras.Model(image, x, name="net")
 
 
