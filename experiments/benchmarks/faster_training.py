@@ -16,11 +16,11 @@ from experiments.training import devices
 OURS, TORCH = "limbeck", "PyTorch"
 LAUNCH = 5  # steps
 HALF, LAUNCHED = "limbeck, bfloat16", f"limbeck, {LAUNCH} a launch"
-TORCH_HALF = "PyTorch, bfloat16"
+TORCH_HALF, TORCH_COMPILED = "PyTorch, bfloat16", "PyTorch, compiled"
 STEPS = {LAUNCHED: LAUNCH}  # of a call, where it is more than one
 # Largest difference of the first loss from limbeck's, over it.
-SAME = {HALF: 2e-2, LAUNCHED: 1e-4, TORCH_HALF: 2e-2}
-WAYS = {OURS: (OURS, HALF, LAUNCHED), TORCH: (TORCH, TORCH_HALF)}
+SAME = {HALF: 2e-2, LAUNCHED: 1e-4, TORCH_HALF: 2e-2, TORCH_COMPILED: 1e-4}
+WAYS = {OURS: (OURS, HALF, LAUNCHED), TORCH: (TORCH, TORCH_HALF, TORCH_COMPILED)}
 
 
 def calls(

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 import architectures
+from compression.one_line import in_one_line
 from experiments.benchmarks import faster_training, keras_peers, turns
 from experiments.benchmarks.faster_training import OURS, TORCH
 from experiments.benchmarks.progress import log_rounds
@@ -92,13 +93,14 @@ def run(
     rounds = rounds or (QUICK_ROUNDS if quick else ROUNDS)
     device, why_not = torch_device()
     setting = set_threads(threads, with_torch=device is not None)
+    skipped = {} if device else {TORCH: why_not}
     results = []
     for name in only:
         case = CASES[name]
         side = case.least_side if quick else case.side
         size = batch or (2 if quick else case.batch)
         log(f"{name}: {case.task} of {size} images of {side} px, building")
-        calls, checked = _calls(name, case, side, size, device)
+        calls, checked = _calls(name, case, side, size, device, skipped)
         burst = 1 if quick else BURSTS[case.task]
         seconds = turns.seconds_in_turns(
             calls, rounds=rounds, burst=burst, on_round=log_rounds(name, rounds, log)
@@ -120,12 +122,12 @@ def run(
         "rounds": rounds,
         "quick": quick,
         "setting": setting,
-        "skipped": {} if device else {TORCH: why_not},
+        "skipped": skipped,
         "results": results,
     }
 
 
-def _calls(name, case, side, batch, device):
+def _calls(name, case, side, batch, device, skipped):  # noqa: PLR0913
     """peer -> warm call, and peer -> how far its first output is from ours."""
 
     def build():
@@ -156,12 +158,19 @@ def _calls(name, case, side, batch, device):
     logits = {peer: call() for peer, call in inference.items()}
     if device:  # after its inference: it switches the net to training
         if case.task == "training":
-            calls[faster_training.TORCH_HALF] = torch_peers.training(
-                copy.deepcopy(net), *batch_of_task, device, bfloat16=True
-            )
+            half, own = copy.deepcopy(net), torch_peers.compiled(copy.deepcopy(net))
+            calls |= {
+                faster_training.TORCH_HALF: torch_peers.training(
+                    half, *batch_of_task, device, bfloat16=True
+                ),
+                faster_training.TORCH_COMPILED: torch_peers.training(
+                    own, *batch_of_task, device
+                ),
+            }
         calls[TORCH] = getattr(torch_peers, case.task)(net, *batch_of_task, device)
     differences = _differences(name, logits)
-    for peer, off in _differences(name, _first_outputs(calls)).items():
+    first = _first_outputs(name, calls, skipped)
+    for peer, off in _differences(name, first).items():
         differences[peer] = max(off, differences.get(peer, 0.0))
     for call in calls.values():
         for _ in range(WARM_UP_CALLS):
@@ -169,8 +178,16 @@ def _calls(name, case, side, batch, device):
     return calls, differences
 
 
-def _first_outputs(calls):
-    first = {peer: np.asarray(call()) for peer, call in calls.items()}
+def _first_outputs(name, calls, skipped):
+    first = {}
+    for peer, call in list(calls.items()):
+        try:
+            first[peer] = np.asarray(call())
+        except Exception as error:  # of a compiler that is not there, or too old
+            if peer != faster_training.TORCH_COMPILED:
+                raise
+            skipped[f"{peer}, {name}"] = in_one_line(error)
+            del calls[peer]
     if (launched := faster_training.LAUNCHED) in first:
         later = [calls[OURS]() for _ in range(faster_training.LAUNCH - 1)]
         # Both are means since the first step; as a share of the first loss.

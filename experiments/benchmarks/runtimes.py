@@ -16,6 +16,7 @@ import numpy as np
 
 import architectures
 from compression import export, measure
+from compression.one_line import in_one_line
 from experiments.benchmarks import onnx_peers, turns
 from experiments.benchmarks.keras_peers import randomize_batch_norm
 from experiments.benchmarks.keras_process import KerasProcess
@@ -166,10 +167,19 @@ class _Net:
         except ValueError as error:
             skipped[f"{TORCH} of {self.model.name}"] = str(error)
             return
-        call = torch_peers.inference(net, self.image, device)
-        for threads in THREADS:
-            with_threads = torch_peers.with_threads(call, threads)
-            self.calls[f"{TORCH} eager", threads] = with_threads
+        for kind, of_kind in (("eager", net), ("compiled", torch_peers.compiled(net))):
+            call = torch_peers.inference(of_kind, self.image, device)
+            calls = {
+                (f"{TORCH} {kind}", threads): torch_peers.with_threads(call, threads)
+                for threads in THREADS
+            }
+            try:
+                for each in calls.values():
+                    each()
+            except Exception as error:  # of a compiler that is not there, or too old
+                skipped[f"{TORCH} {kind}, {self.model.name}"] = in_one_line(error)
+                continue
+            self.calls |= calls
 
     def _check(self, runtime, logits):
         if logits is None:  # computed in another process

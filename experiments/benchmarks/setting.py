@@ -84,8 +84,8 @@ def in_words(setting: dict[str, Any]) -> Iterator[str]:
     yield (
         f"Threads of each framework: {setting['threads'] or 'its own choice'}, on "
         f"{setting[kind]} {kind}; load {setting['load_average']:.1f} at the start; "
-        f"{versions}; float32 where nothing else is said, without jit_compile; "
-        "PyTorch eager, channels last."
+        f"{versions}; float32, and PyTorch eager, where nothing else is said; without "
+        "jit_compile, channels last."
     )
     if setting["openmp"]:
         waits = ", ".join(f"{k}={v}" for k, v in setting["openmp"].items())

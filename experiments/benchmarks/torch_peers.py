@@ -1,4 +1,4 @@
-"""Our nets' twins in PyTorch: eager, channels last. Needs the extra `parity`."""
+"""Our nets' twins in PyTorch, channels last. Needs the extra `parity`."""
 
 from collections.abc import Callable
 
@@ -121,6 +121,14 @@ def training(
 def channels_last(images: np.ndarray, device: str) -> torch.Tensor:
     """(batch, height, width, channels) as (batch, channels, height, width)."""
     return torch.from_numpy(images).permute(0, 3, 1, 2).to(device)
+
+
+def compiled(net: nn.Module) -> nn.Module:
+    """The net as `torch.compile` makes it in its first call, which takes minutes.
+
+    Where it cannot, that call raises an error.
+    """
+    return torch.compile(net)
 
 
 def with_threads(

@@ -180,7 +180,7 @@ def test_a_quick_run_is_complete(quick):
     ways = ["limbeck, bfloat16", "limbeck, 5 a launch"]
     peers = {
         "training": ["limbeck", "plain Keras", *ways]
-        + ["PyTorch, bfloat16", "PyTorch"] * HAS_TORCH,
+        + ["PyTorch, bfloat16", "PyTorch, compiled", "PyTorch"] * HAS_TORCH,
         "inference": ["limbeck", "plain Keras"] + ["PyTorch"] * HAS_TORCH,
     }
     assert [case["net"] for case in result["results"]] == ["resnet20", "googlenet"]
