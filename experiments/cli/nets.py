@@ -1,7 +1,8 @@
-"""`limbeck nets`: the catalogue, or one of its nets layer by layer."""
+"""`limbeck nets`: the catalogue, or a net layer by layer: one of it, or any other."""
 
 import json
 
+from experiments.cli import model_names
 from experiments.cli.options import (
     add_json,
     add_set,
@@ -15,6 +16,8 @@ EXAMPLES = """
 limbeck nets                        # the catalogue, with sources
 limbeck nets resnet20 --draw resnet20.svg  # its layers, and a picture
 limbeck nets resnet20 --input-shape 64,64,1 --classes 7 --set shortcut=B
+limbeck nets net.keras              # your own: where weights and MACs are
+limbeck nets "keras.applications:MobileNetV2(alpha=0.5)" --input-shape 96,96,3
 limbeck nets --json
 """
 
@@ -22,12 +25,15 @@ limbeck nets --json
 def add(commands):
     command = commands.add_parser(
         "nets",
-        help="the catalogue of nets; or one of them layer by layer, and drawn",
+        help="the catalogue of nets; or any net layer by layer, and drawn",
         description="Without NET the catalogue: papers, parameters, multiply-"
-        "accumulates, published accuracy and weights. With NET its layers.",
+        "accumulates, published accuracy and weights. With NET its layers. NET is "
+        f"{model_names.HELP}.",
         examples=EXAMPLES,
     )
-    command.add_argument("net", metavar="NET", nargs="?", help="one of the catalogue's")
+    command.add_argument(
+        "net", metavar="NET", nargs="?", help="whose layers are listed"
+    )
     command.add_argument(
         "--input-shape", metavar="H,W,C", type=shape, help="such as 32,32,3"
     )
@@ -71,9 +77,7 @@ def _show_net(options):
 
     if options.draw:
         picture_file.check_path(options.draw)
-    model = listing.build(
-        options.net, options.input_shape, options.classes, settings=options.set
-    )
+    model = _model(options)
     if options.draw:
         drawing.draw(model, options.draw)
     if options.json:
@@ -82,3 +86,29 @@ def _show_net(options):
     print(listing.layers_text(model))
     if options.draw:
         print(f"Drawing: {options.draw}")
+
+
+def _model(options):
+    """The net in words, of the size and classes that are asked for."""
+    from experiments.nets import listing
+    from experiments.stages.application import Application
+    from experiments.stages.file import File
+
+    start, shape, classes = (
+        model_names.start(options.net),
+        options.input_shape,
+        options.classes,
+    )
+    if isinstance(start, File):
+        given = [f"--{name}" for name in ("classes", "set") if vars(options)[name]]
+        if given:
+            raise ValueError(f"{start.path} is as it is: leave out {', '.join(given)}")
+        return listing.from_file(start.path, shape)
+    if isinstance(start, Application):
+        if options.set:
+            raise ValueError(
+                f"give options of {start.name} in brackets, as in "
+                f"{model_names.APPLICATIONS}MobileNetV2(alpha=0.5), not by --set"
+            )
+        return listing.of_keras(start.name, shape, classes, start.options)
+    return listing.build(start.name, shape, classes, options.set, start.options)

@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from string import ascii_lowercase
 from typing import Any
@@ -12,7 +12,10 @@ import keras
 
 import architectures
 from architectures.catalogue import BUILDERS
+from compression import export
 from compression.measure import LayerCall, layer_calls
+from compression.one_line import first_line
+from experiments.stages.images import of_size
 from experiments.tables.table import Cell, Column, Table, as_text
 from experiments.tables.units import NOTHING, count, scaled
 
@@ -96,6 +99,7 @@ def build(
     input_shape: tuple[int, ...] | None = None,
     classes: int | None = None,
     settings: Sequence[str] = (),
+    options: Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """The net `name`, as in its paper where nothing else is said.
 
@@ -104,12 +108,13 @@ def build(
         input_shape: (height, width, channels).
         classes: number of logits.
         settings: further options of the net's own function, as in "shortcut=B".
+        options: the same as values; settings go before them.
 
     Raises:
         ValueError: there is no such net or option, or the net cannot take its value.
     """
     architectures.card(name)
-    options = {}
+    options = dict(options or {})
     if input_shape is not None:
         options["input_shape"] = input_shape
     if classes is not None:
@@ -126,18 +131,64 @@ def build(
     return architectures.build(name, **options)
 
 
+def of_keras(
+    name: str,
+    input_shape: tuple[int, ...] | None,
+    classes: int | None,
+    options: Mapping[str, Any],
+) -> keras.Model:
+    """A net of `keras.applications` with new weights, as Keras has it but for these.
+
+    Raises:
+        ValueError: the net cannot take such a value.
+    """
+    asked = {"input_shape": input_shape, "classes": classes}
+    asked = {key: value for key, value in asked.items() if value is not None}
+    fixed = {"weights": None, "classifier_activation": None}
+    try:
+        return getattr(keras.applications, name)(**{**options, **asked, **fixed})
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {first_line(error)}") from error
+
+
+def from_file(path: str, input_shape: tuple[int, ...] | None) -> keras.Model:
+    """The model in a .keras or .limbeck file; of that size, where it leaves it open.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such model, or it takes no such
+            images.
+    """
+    model = export.load_model(path)
+    if input_shape is None:
+        if any(None in image.shape[1:] for image in model.inputs):
+            raise ValueError(
+                f"{path} takes images of any size: say of which its layers are "
+                "listed, as in --input-shape 224,224,3"
+            )
+        return model
+    sized = of_size(model, input_shape)
+    if tuple(sized.input_shape[1:]) != tuple(input_shape):
+        raise ValueError(
+            f"{path} takes images of {by(sized.input_shape[1:])}, not "
+            f"{by(input_shape)}: leave out --input-shape"
+        )
+    return sized
+
+
 def as_dict(name: str, model: keras.Model) -> dict[str, Any]:
-    """The net, its card and its layers for JSON.
+    """The net, its card and its layers for JSON; only the catalogue's have a card.
 
     `inputs` of a layer are the names of the layers whose outputs go in.
     """
     calls = layer_calls(model)
+    known = name in architectures.names()
+    shapes = [list(image.shape[1:]) for image in model.inputs]
     return {
         "name": name,
-        "input_shape": list(model.input_shape[1:]),
+        "input_shape": shapes[0] if len(shapes) == 1 else shapes,
         "parameters": sum(call.parameters for call in calls),
         "macs": sum(call.macs for call in calls),
-        "card": dataclasses.asdict(architectures.card(name)),
+        "card": dataclasses.asdict(architectures.card(name)) if known else None,
         "layers": [
             {
                 "name": call.layer.name,

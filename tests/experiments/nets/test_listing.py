@@ -1,8 +1,11 @@
 """`limbeck nets`: the catalogue and a net's layers, as text, as JSON, as a picture."""
 
 import json
+import math
 
+import keras
 import pytest
+from keras import layers
 
 import architectures
 from experiments.cli import main as cli
@@ -124,3 +127,61 @@ def test_a_shape_must_be_numbers(capsys):
     with pytest.raises(SystemExit):
         cli.main(["nets", "resnet20", "--input-shape", "32x32"])
     assert "must be as 32,32,3, got 32x32" in capsys.readouterr().err
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Somebody's net, of any image size."""
+    image = keras.Input((None, None, 3), name="image")
+    x = layers.Conv2D(4, 3, name="conv")(image) * 2.0
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    path = tmp_path / "own.keras"
+    keras.Model(image, layers.Dense(5, name="logits")(x)).save(path)
+    return str(path)
+
+
+def test_layers_of_a_file(own, capsys):
+    lines = printed(capsys, own, "--input-shape", "10,8,3").splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    assert rows["conv"] == ["Conv2D", "8x6x4", "112", "5,184"]
+    assert rows["total"] == ["137", "5,204"]
+    listed = json.loads(printed(capsys, own, "--input-shape", "10,8,3", "--json"))
+    assert listed["card"] is None and listed["input_shape"] == [10, 8, 3]
+    assert [each["macs"] for each in listed["layers"]] == [0, 5184, 0, 0, 20]
+
+
+def test_layers_of_a_net_of_keras_and_of_one_with_options(capsys):
+    text = "keras.applications:MobileNetV2(alpha=0.35)"
+    options = ("--input-shape", "32,32,3", "--classes", "7", "--json")
+    listed = json.loads(printed(capsys, text, *options))
+    assert listed["layers"][-1]["output_shape"] == [7]
+    reference = keras.applications.MobileNetV2(
+        alpha=0.35, input_shape=(32, 32, 3), classes=7, weights=None
+    )
+    learned = sum(math.prod(w.shape) for w in reference.trainable_weights)
+    assert listed["parameters"] == learned
+    thin = json.loads(printed(capsys, "alexnet_small(width=0.125)", "--json"))
+    assert thin["parameters"] == 93_890
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--classes", "7"], "own.keras is as it is: leave out --classes"),
+        (["--set", "width=1"], "own.keras is as it is: leave out --set"),
+        (["--input-shape", "8,8,1"], "takes images of ?x?x3, not 8x8x1: leave out"),
+        ([], "of any size: say of which its layers are listed, as in --input-shape"),
+    ],
+)
+def test_what_a_file_cannot_be_is_refused(own, arguments, problem, capsys):
+    assert cli.main(["nets", own, *arguments]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert problem in line
+
+
+def test_options_of_a_net_of_keras_stand_in_brackets(capsys):
+    text = "keras.applications:MobileNetV2"
+    for arguments in (["--set", "alpha=1"], ["--input-shape", "8,8,3"]):
+        assert cli.main(["nets", text, *arguments]) == 2
+        [line] = capsys.readouterr().err.strip().splitlines()
+        assert "MobileNetV2" in line
