@@ -117,7 +117,8 @@ class _Source:
 
 
 def _data_dir() -> Path:
-    return Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    # An empty one would be the working directory.
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
 
 
 def _builder(name: str) -> tfds.core.DatasetBuilder:

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from compression.arguments import as_path
 from compression.atomic import replacing
 from experiments.report import markdown, page, papers, side_by_side, tables, terminal
 from experiments.report.comparison import teacher_of
@@ -38,7 +39,7 @@ def summary(run: Path) -> str:
         FileNotFoundError: `run` is not a run folder.
         ValueError: a record is malformed, or a stage's rows mix nets or data.
     """
-    return terminal.summary(read(Path(run)), width=TERMINAL)
+    return terminal.summary(read(as_path(run)), width=TERMINAL)
 
 
 def write(run: Path) -> Path:
@@ -50,7 +51,7 @@ def write(run: Path) -> Path:
         FileNotFoundError: `run` is not a run folder.
         ValueError: a record is malformed, or a stage's rows mix nets or data.
     """
-    paths, found = RunFolder(Path(run)), read(Path(run))
+    paths, found = RunFolder(as_path(run)), read(as_path(run))
     texts = {paths.markdown: markdown.document(found), paths.page: page.document(found)}
     for path, text in texts.items():
         with replacing(path) as beside:
@@ -70,11 +71,11 @@ def compared(runs: Sequence[Path], out: Path | None = None) -> str:
         FileNotFoundError: one of them is not a run folder.
         ValueError: a record is malformed, or a run stands there twice.
     """
-    found = side_by_side.together([Path(run) for run in runs])
+    found = side_by_side.together([as_path(run) for run in runs])
     text = side_by_side.summary(found, TERMINAL)
     if out is not None:
         document = side_by_side.document(found)
-        with replacing(out) as beside:
+        with replacing(as_path(out)) as beside:
             beside.write_text(document, encoding="utf-8", errors="backslashreplace")
     return text
 

@@ -1,14 +1,16 @@
 """A recipe that can be run: checked, with its data, in a run folder of its own."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
 
+from compression.arguments import as_path, shown
 from experiments import data as datasets
 from experiments.data import Data, normalisation
 from experiments.files import write_json
@@ -149,7 +151,9 @@ def prepared(
             run on such data.
         OSError: teachers' outputs cannot be kept where they should be.
     """
-    folder = RunFolder(Path(out))
+    folder, seeds = RunFolder(as_path(out)), _seeds(seeds)
+    if isinstance(stages, str):  # one alone may stand without a list
+        stages = [stages]
     chosen = [recipe.stage(name) for name in stages or [s.name for s in recipe.stages]]
     chosen.sort(key=recipe.stages.index)
     require_same_recipe(recipe, folder)
@@ -162,9 +166,7 @@ def prepared(
     _check(recipe, data, own)
     if any(_needs_cache(stage, folder, seed) for stage in chosen for seed in seeds):
         require_writable(default_root())
-    return Prepared(
-        recipe, folder, tuple(seeds), tuple(chosen), data, own, command, strategy
-    )
+    return Prepared(recipe, folder, seeds, tuple(chosen), data, own, command, strategy)
 
 
 def prepare(
@@ -175,19 +177,34 @@ def prepare(
     stages: Sequence[str] | None = None,
     command: str = "",
 ) -> Path:
-    """Make the run folder and run nothing: `share.share` does; returns `out`.
+    """Make the run folder and run nothing: `share.share` does; returns its path.
 
     Args and errors are those of `run.run`.
     """
     this = prepared(recipe, out, seeds=seeds, stages=stages, command=command)
     with alone(this.folder):
         this.write()
-    return out
+    return this.folder.path
 
 
 def home(folder: RunFolder, stage: Stage, seed: int) -> StageFolder:
     """Where a stage is when it is finished."""
     return folder.stage(stage.name, seed, once=stage.once)
+
+
+def _seeds(given):
+    """Whole numbers from 0 on, each once."""
+    found = tuple(given) if isinstance(given, Iterable) else given
+    whole = isinstance(found, tuple) and all(
+        isinstance(seed, Integral) and not isinstance(seed, bool) and seed >= 0
+        for seed in found
+    )
+    if not whole or not found:
+        raise ValueError(
+            f"seeds must be whole numbers from 0 on, such as (0, 1, 2), got "
+            f"{shown(given)}"
+        )
+    return tuple(dict.fromkeys(map(int, found)))
 
 
 def _data(recipe, name):

@@ -28,7 +28,7 @@ def run(
     command: str = "",
     strategy: "tf.distribute.Strategy | None" = None,
 ) -> Path:
-    """Run what is not finished yet, measure, and write the rows; returns `out`.
+    """Run what is not finished yet, measure, and write the rows; returns its folder.
 
     Between several machines the run folder is on a file system that they share: the
     chief writes it, runs and measures all that does not train, and the others train
@@ -57,7 +57,7 @@ def run(
             _run(this)
         else:
             _train_along(this)
-    return out
+    return this.folder.path
 
 
 def _run(this):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from compression.arguments import as_path
 from compression.atomic import remove_leftovers
 from experiments.recipe import Recipe
 from experiments.runs import order
@@ -37,7 +38,7 @@ def take_part(
         OSError, MemoryError: as `work`.
         TimeoutError: others thought this process dead.
     """
-    found = order.read(RunFolder(Path(out)))
+    found = order.read(RunFolder(as_path(out)))
     this = prepared(
         found.recipe,
         out,

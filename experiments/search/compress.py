@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from compression import export, measure
+from compression.arguments import as_path
 from compression.atomic import replacing
 from compression.export.archive.rebuilding import comparable
 from experiments.data.pipeline import evaluation_batches
@@ -110,7 +111,7 @@ def compress(  # noqa: PLR0913, a limit each
             do not fit, or the model scores as by chance.
         FileNotFoundError: there is no such file or dataset.
     """
-    out = Path(out)
+    out = as_path(out)
     if isinstance(model, keras.Model):
         model = _kept(model, out)
     limits = Limits(bytes, latency_ms, arena_bytes, macs, max_drop, bytes_zipped)

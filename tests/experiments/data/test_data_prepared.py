@@ -44,6 +44,13 @@ def test_unknown_name(name, tmp_path, monkeypatch):
     )
 
 
+def test_an_empty_folder_is_none(tmp_path, monkeypatch):
+    """`TFDS_DATA_DIR=` in a script would otherwise be the working directory."""
+    monkeypatch.setenv("TFDS_DATA_DIR", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert prepared._data_dir() == tmp_path / "tensorflow_datasets"
+
+
 def test_unknown_version(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     with pytest.raises(ValueError, match="no data called 'cifar10:9.9.9': .*3.0.2"):

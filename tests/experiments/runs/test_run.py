@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from compression import export
+from experiments import report
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
 from experiments.runs import measured
 from experiments.runs.layout import RunFolder
+from experiments.runs.prepared import prepare
 from experiments.runs.run import run
 from experiments.stages.base import Export
 from experiments.stages.distill import Distill
@@ -149,3 +151,21 @@ def test_a_folder_that_is_no_run_folder_is_refused(tmp_path):
     with pytest.raises(ValueError, match="is not empty and not a run folder"):
         run(RECIPE, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("seeds", [2, (), "01", (0, -1), (0.5,), (True,), None])
+def test_what_are_no_seeds_is_refused(seeds, tmp_path):
+    with pytest.raises(ValueError, match="seeds must be whole numbers from 0 on"):
+        run(RECIPE, tmp_path / "run", seeds=seeds)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_home_folder_has_a_short_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert prepare(RECIPE, "~/run", stages="teacher") == tmp_path / "run"
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/run.*measured nothing"):
+        report.summary("~/run")
+    with pytest.raises(ValueError, match="expected the path of a file, got"):
+        run(RECIPE, None)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
