@@ -156,9 +156,12 @@ def require_floor(floor: float | str | None) -> None:
 
 
 def _united(scores, pattern, axes):
-    """For each weight its unit (None: itself), for each unit its mean and size."""
+    """For each weight its unit (None: itself), for each unit its mean and size.
+
+    Sizes are None where a unit is a weight.
+    """
     if isinstance(pattern, Element):
-        return None, scores.ravel(), np.ones(scores.size, int)
+        return None, scores.ravel(), None
     index = pattern.units(scores, axes)
     part = index >= 0
     sizes = np.bincount(index[part])
@@ -175,24 +178,44 @@ def _spread(kept, index):
 
 def _kept_of_one(means, sizes, fraction, floor):
     most = means.size - (0 if floor is None else 1)
-    return _mask(means, min(_units(means, sizes, fraction * sizes.sum()), most))
+    return _mask(means, min(_units(means, sizes, fraction), most))
 
 
 def _kept_of_all(units, fraction, floor):
     """Masks of all kernels: what the floor keeps of each is out of the competition."""
+    counts = [each.size for each, _ in units]
+    ends = np.cumsum(counts)[:-1]
     means = np.concatenate([each for each, _ in units])
-    sizes = np.concatenate([each for _, each in units])
     floor = None if floor is None else min(floor, 1 - fraction)
-    held = [_mask(each, each.size - least_kept(each.size, floor)) for each, _ in units]
+    least = [least_kept(count, floor) for count in counts]
+    sizes = None
+    if units[0][1] is not None:
+        sizes = np.concatenate([each for _, each in units])
+    else:  # mostly all keep more than the floor by themselves: half of the work
+        found = np.split(_mask(means, _units(means, None, fraction)), ends)
+        kept = map(np.count_nonzero, found)
+        if all(count >= most for count, most in zip(kept, least, strict=True)):
+            return found
+    held = [
+        _mask(each, count - most)
+        for (each, _), count, most in zip(units, counts, least, strict=True)
+    ]
     free = np.flatnonzero(np.concatenate(held) == 0)
     mask = np.ones(means.size, means.dtype)
-    go = _units(means[free], sizes[free], fraction * sizes.sum())
+    whole = means.size if sizes is None else sizes.sum()
+    own = None if sizes is None else sizes[free]
+    go = _units(means[free], own, fraction, whole)
     mask[free] = _mask(means[free], min(go, free.size))
-    return np.split(mask, np.cumsum([each.size for each, _ in units])[:-1])
+    return np.split(mask, ends)
 
 
-def _units(means, sizes, zeros):
-    """How many units of least mean have `zeros` weights together, or next to it."""
+def _units(means, sizes, fraction, whole=None):
+    """How many units of least mean have so many of `whole` weights, or next to it."""
+    if whole is None:
+        whole = means.size if sizes is None else sizes.sum()
+    zeros = fraction * whole
+    if sizes is None:
+        return round(zeros)
     if sizes.size == 0 or (sizes == sizes[0]).all():
         return round(zeros / sizes[0]) if sizes.size else 0
     together = np.cumsum(sizes[np.argsort(means, kind="stable")])

@@ -98,7 +98,7 @@ def test_the_exporter_calibrates_by_a_method(tmp_path, caplog):
 
 
 def test_a_layer_without_kernel_stays_float_in_a_file_that_names_it(tmp_path):
-    model = on_images(layers.Conv2D(4, 3), layers.PReLU(name="odd"), layers.Flatten())
+    model = on_images(layers.Conv2D(4, 3), layers.ELU(name="odd"), layers.Flatten())
     path = tmp_path / "net.tflite"
     options = {"precision": "int8", "calibration": [X], "calibration_method": "mse"}
     with pytest.raises(ValueError, match=r"'odd' .* with skip=\('odd',\)"):
@@ -163,8 +163,8 @@ def test_a_net_that_cannot_be_calibrated_overwrites_nothing(tmp_path):
     path = tmp_path / "net.tflite"
     path.write_text("kept")
     options = {"precision": "int8", "calibration": [X], "calibration_method": "mse"}
-    odd = on_images(layers.Conv2D(3, 3), layers.PReLU(name="odd"), layers.Flatten())
-    with pytest.raises(ValueError, match=r"'odd' \(PReLU\) has no integer kernel"):
+    odd = on_images(layers.Conv2D(3, 3), layers.ELU(name="odd"), layers.Flatten())
+    with pytest.raises(ValueError, match=r"'odd' \(ELU\) has no integer kernel"):
         export.litert(odd, path, **options)
     plain = on_images(layers.Conv2D(3, 3), layers.Flatten())
     for choice in ({"calibration_method": "mse"}, {"weight_bits": 4}):
