@@ -16,21 +16,22 @@ from experiments.runs.fingerprints import require_as_written
 from experiments.runs.layout import MeasureFolder, RunFolder
 
 COMPLETE = {each.name for each in fields(Profile)}
+Print = tuple[str, str]  # a file's name in the run folder, and its SHA-256
 
 
 @dataclass(frozen=True)
 class Before:
-    """What is known of files, by their SHA-256.
+    """What is known of files: of the same name, with the same content.
 
     Attributes:
         files: what a row says of each.
         answers: the class of every test image, of files that stand for their stage.
     """
 
-    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    answers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    files: Mapping[Print, Mapping[str, Any]] = field(default_factory=dict)
+    answers: Mapping[Print, np.ndarray] = field(default_factory=dict)
 
-    def knows(self, files: Collection[str]) -> bool:
+    def knows(self, files: Collection[Print]) -> bool:
         """Whether nothing of these files of a stage is to be measured but latency."""
         first, *_ = files
         return first in self.answers and all(each in self.files for each in files)
@@ -57,5 +58,6 @@ def _add(measured: MeasureFolder, stages, found):
     for row in rows:
         files = row["files"]
         if all(file.keys() >= COMPLETE for file in files):
-            found.files.update({file["sha256"]: file for file in files})
-            found.answers[files[0]["sha256"]] = answers[row["stage"]]
+            prints = [(file["file"], file["sha256"]) for file in files]
+            found.files.update(zip(prints, files, strict=True))
+            found.answers[prints[0]] = answers[row["stage"]]

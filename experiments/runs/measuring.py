@@ -56,10 +56,13 @@ def measured_rows(
         filters[stage.name] = first_filters(model.model)
         kernels[stage.name] = _kernels(stage, home, model.model)
         own = {form: runners[stage.name, form] for form in stage.exports}
-        hashes = {form: of_file(runner.path) for form, runner in own.items()}
-        if stage.once and before.knows(hashes.values()):
-            answers[stage.name] = before.answers[hashes[stage.exports[0]]]
-            found = {form: before.files[digest] for form, digest in hashes.items()}
+        prints = {
+            form: (str(runner.path.relative_to(run.path)), of_file(runner.path))
+            for form, runner in own.items()
+        }
+        if stage.once and before.knows(prints.values()):
+            answers[stage.name] = before.answers[prints[stage.exports[0]]]
+            found = {form: before.files[each] for form, each in prints.items()}
         else:
             logits[stage.name] = measure.logits(model, test)
             answers[stage.name] = _answers(stage, own, logits[stage.name], test)
@@ -70,8 +73,8 @@ def measured_rows(
         files = []
         for form, runner in own.items():
             latency = latencies[stage.name, form]
-            name = str(runner.path.relative_to(run.path))
-            about = {"file": name, "sha256": hashes[form]}
+            name, digest = prints[form]
+            about = {"file": name, "sha256": digest}
             about |= {"format": form.format, "precision": form.precision}
             time = {
                 "latency_ms": latency.median_ms,

@@ -136,7 +136,7 @@ def _teacher_dtype(stage, teacher, student, job):
     computed in full: other stages read it, too.
     """
     halves = {layer.compute_dtype for layer in all_layers(student)} & set(HALF)
-    if stage.teaching.views is not None or not halves:
+    if stage.teaching.views is not None or len(halves) != 1:
         return None
     [half] = halves
     images, _ = next(iter(_batches(stage, job).dataset))

@@ -97,7 +97,9 @@ def test_altered_measurements_are_not_believed(measured, tmp_path):
         first.rows.write_bytes(whole[0])
         second.answers.write_bytes(whole[1])
     known = measured_before(folder, stages)
-    hashes = [row["files"][0]["sha256"] for row in first.read_rows()[:2]]
-    assert known.knows(hashes) and not known.knows([*hashes, "another"])
-    fewer = dataclasses.replace(known, answers={})
-    assert not fewer.knows(hashes)
+    files = [row["files"][0] for row in first.read_rows()[:2]]
+    prints = [(file["file"], file["sha256"]) for file in files]
+    assert known.knows(prints)
+    assert not known.knows([*prints, (prints[0][0], "another")])
+    assert not known.knows([("another", prints[0][1])])
+    assert not dataclasses.replace(known, answers={}).knows(prints)
