@@ -27,10 +27,7 @@ def fused(model: keras.Model, dtype: str = "float32") -> keras.Model:
         ValueError: `model` has no graph, is quantized or has weights that are not
             finite; or `dtype` is another one.
     """
-    if dtype not in DTYPES:
-        raise ValueError(
-            f"dtype must be one of {', '.join(DTYPES)}, got {shown(dtype)}"
-        )
+    require_dtype("dtype", dtype)
     folded = fold_batch_norm(model)
     if dtype == "float32":
         return folded

@@ -178,7 +178,8 @@ def _spread(kept, index):
 
 def _kept_of_one(means, sizes, fraction, floor):
     most = means.size - (0 if floor is None else 1)
-    return _mask(means, min(_units(means, sizes, fraction), most))
+    zeros = fraction * _weights(means, sizes)
+    return _mask(means, min(_units(means, sizes, zeros), most))
 
 
 def _kept_of_all(units, fraction, floor):
@@ -191,8 +192,9 @@ def _kept_of_all(units, fraction, floor):
     sizes = None
     if units[0][1] is not None:
         sizes = np.concatenate([each for _, each in units])
-    else:  # mostly all keep more than the floor by themselves: half of the work
-        found = np.split(_mask(means, _units(means, None, fraction)), ends)
+    zeros = fraction * _weights(means, sizes)
+    if sizes is None:  # mostly all keep their floor by themselves: half of the work
+        found = np.split(_mask(means, _units(means, sizes, zeros)), ends)
         kept = map(np.count_nonzero, found)
         if all(count >= most for count, most in zip(kept, least, strict=True)):
             return found
@@ -202,18 +204,18 @@ def _kept_of_all(units, fraction, floor):
     ]
     free = np.flatnonzero(np.concatenate(held) == 0)
     mask = np.ones(means.size, means.dtype)
-    whole = means.size if sizes is None else sizes.sum()
-    own = None if sizes is None else sizes[free]
-    go = _units(means[free], own, fraction, whole)
+    go = _units(means[free], None if sizes is None else sizes[free], zeros)
     mask[free] = _mask(means[free], min(go, free.size))
     return np.split(mask, ends)
 
 
-def _units(means, sizes, fraction, whole=None):
-    """How many units of least mean have so many of `whole` weights, or next to it."""
-    if whole is None:
-        whole = means.size if sizes is None else sizes.sum()
-    zeros = fraction * whole
+def _weights(means, sizes):
+    """How many weights the units have together."""
+    return means.size if sizes is None else sizes.sum()
+
+
+def _units(means, sizes, zeros):
+    """How many units of least mean have `zeros` weights together, or next to it."""
     if sizes is None:
         return round(zeros)
     if sizes.size == 0 or (sizes == sizes[0]).all():

@@ -94,11 +94,8 @@ def _model(options):
     from experiments.stages.application import Application
     from experiments.stages.file import File
 
-    start, shape, classes = (
-        model_names.start(options.net),
-        options.input_shape,
-        options.classes,
-    )
+    start = model_names.start(options.net)
+    shape, classes = options.input_shape, options.classes
     if isinstance(start, File):
         given = [f"--{name}" for name in ("classes", "set") if vars(options)[name]]
         if given:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from experiments.arrays import read_arrays
+from experiments.runs.answers import read_answers
 from experiments.runs.fingerprints import is_as_written
 from experiments.runs.layout import MeasureFolder, RunFolder
 
@@ -80,21 +81,8 @@ def _taken(
 
 
 def _answers(path, seed):
-    stored = read_arrays(path)
-    labels, stages, answers = (stored[key] for key in ("labels", "stages", "answers"))
-    fits = (
-        labels.ndim == 1
-        and labels.dtype.kind in "iu"
-        and stages.ndim == 1
-        and stages.dtype.kind == "U"
-        and answers.shape == (len(stages), len(labels))
-        and answers.dtype.kind in "iu"
-        and all((a >= 0).all() and (a < 1e6).all() for a in (labels, answers))
-    )
-    if not fits:
-        raise ValueError("arrays of other shapes or types than a run writes")
-    names = map(str, stages)
-    return Answers(seed, labels, dict(zip(names, answers, strict=True)))
+    labels, by_stage = read_answers(path)
+    return Answers(seed, labels, by_stage)
 
 
 def _filters(path):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from compression.measure import Profile
-from experiments.arrays import read_arrays
+from experiments.runs.answers import read_answers
 from experiments.runs.fingerprints import require_as_written
 from experiments.runs.layout import MeasureFolder, RunFolder
 
@@ -53,8 +53,7 @@ def _add(measured: MeasureFolder, stages, found):
         return
     require_as_written(measured)
     rows = [row for row in measured.read_rows() if row["stage"] in stages]
-    stored = read_arrays(measured.answers)
-    answers = dict(zip(map(str, stored["stages"]), stored["answers"], strict=True))
+    answers = read_answers(measured.answers).by_stage
     for row in rows:
         files = row["files"]
         if all(file.keys() >= COMPLETE for file in files):

@@ -25,11 +25,11 @@ from experiments.training.optimizers import LabelLoss
 from experiments.training.precision import faster_precision
 from experiments.training.strategies import chief_first
 
-HALF = ("bfloat16", "float16")
-SAME_ANSWERS = 0.98  # of a teacher in half the digits
-
 if TYPE_CHECKING:
     from experiments.stages.training_stage import TrainingStage
+
+HALF = ("bfloat16", "float16")
+SAME_ANSWERS = 0.98  # of a teacher in half the digits
 
 
 @dataclass(frozen=True)

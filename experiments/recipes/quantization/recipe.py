@@ -9,12 +9,11 @@ then in int8, its ranges by each way to calibrate, and with weights of 4 bits wh
 validation allows it; then it goes on training with the rounding of its int8 file,
 weights in 8 bits or in 4 (steps learnt, Esser et al. 2020), on a third of the images:
 a step with rounding takes four times as long. Which layers get 4 bits is tried on 1,000
-validation images. ResNet-20 and MobileNetV2,
-whose depthwise kernels are the hard case of Krishnamoorthi (2018,
-https://arxiv.org/abs/1806.08342), are also equalised and their biases corrected (Nagel
-et al. 2019), and get weights of 4 bits rounded to the nearest or as AdaRound learns it
-(Nagel et al. 2020). ResNet-20 and the small AlexNet have all seeds, the others one.
-Rates, epochs and steps were set once.
+validation images. ResNet-20 and MobileNetV2, whose depthwise kernels are the hard case
+of Krishnamoorthi (2018, https://arxiv.org/abs/1806.08342), are also equalised and their
+biases corrected (Nagel et al. 2019), and get weights of 4 bits rounded to the nearest
+or as AdaRound learns it (Nagel et al. 2020). ResNet-20 and the small AlexNet have all
+seeds, the others one. Rates, epochs and steps were set once.
 """
 
 from architectures.published_weights import MEAN, STD
