@@ -66,6 +66,10 @@ class Projection(keras.callbacks.Callback):
         """`value` put on the set that `state` describes, in `keras.ops`."""
         raise NotImplementedError
 
+    def after_step(self, value, state):
+        """As `project`, of what an optimizer's step made, inside what is compiled."""
+        return self.project(value, state)
+
     def chosen(self, model: keras.Model) -> list[keras.Variable]:
         """The variables of `model` to hold; raises ValueError if that cannot be."""
         return [v for v in kernels(model) if self.select(v)]
@@ -98,7 +102,10 @@ class Projection(keras.callbacks.Callback):
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
-        self.states = [self._state(optimizer, variable) for variable in self.variables]
+        self.states = [
+            self.new_state(variable, self.initial_state(variable), variable.dtype)
+            for variable in self.variables
+        ]
         for variable, state in zip(self.variables, self.states, strict=True):
             variable.constraint = _with(variable.constraint, self, state)
         _Training.of(self.model).projections.append(self)
@@ -180,17 +187,18 @@ class Projection(keras.callbacks.Callback):
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
 
-    def _state(self, optimizer, variable):
-        """A variable for the state.
+    def new_state(self, variable, value, dtype: str) -> keras.Variable:
+        """A variable that belongs to `variable` while it is held.
 
         JAX's compiled step sees only what the optimizer owns; elsewhere a free
         variable keeps the optimizer's saved state loadable in mid-schedule.
         """
-        value = ops.convert_to_numpy(self.initial_state(variable))
-        options = {"dtype": variable.dtype, "name": f"{variable.name}_state"}
+        value = ops.convert_to_numpy(value)
+        options = {"dtype": dtype, "name": f"{variable.name}_state"}
         if keras.backend.backend() != "jax":
             return keras.Variable(value, trainable=False, **options)
-        owner = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = self.model.optimizer
+        owner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling
         state = owner.add_variable(shape=value.shape, initializer="zeros", **options)
         state.assign(value)
         self._owned.append((owner, state))
@@ -201,7 +209,8 @@ def put_back(model: keras.Model) -> None:
     """Puts the weights of a model that is trained on the sets that hold them."""
     for variable in model.trainable_variables:
         if variable.constraint is not None:
-            variable.assign(variable.constraint(variable))
+            constraint = variable.constraint
+            variable.assign(_projected(variable, constraint, with_others=True))
     for projection in getattr(model.make_train_function, "projections", ()):
         projection.join()
 
@@ -292,7 +301,7 @@ class _Held:
     def __call__(self, value):
         if self.before is not None:
             value = self.before(value)
-        return self.projection.project(value, self.state)
+        return self.projection.after_step(value, self.state)
 
 
 def _with(constraint, projection, state):
@@ -312,11 +321,12 @@ def _holds(projection, constraint):
     return False
 
 
-def _projected(value, constraint):
-    """`value` put on all sets in force, in their order."""
+def _projected(value, constraint, *, with_others=False):
+    """`value` put on all sets in force, in their order; `with_others`: under the
+    constraint, too, that the variable had before."""
     if not isinstance(constraint, _Held):
-        return value
-    value = _projected(value, constraint.before)
+        return constraint(value) if with_others and constraint is not None else value
+    value = _projected(value, constraint.before, with_others=with_others)
     return constraint.projection.project(value, constraint.state)
 
 

@@ -74,12 +74,12 @@ class DynamicSurgery(Prune):
         self._behind = [_like(v) for v in self.variables]
         self._moved = {id(state): _like(state) for state in self.states}
 
-    def project(self, value, state):
+    def after_step(self, value, state):
         moved = self._moved.get(id(state))
         if moved is not None:  # read after the step: others may project meanwhile
             masked = ops.equal(state, 0)  # summed where several steps run together
             moved.assign(ops.where(masked, moved.value + value, value))
-        return super().project(value, state)
+        return super().after_step(value, state)
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch, logs)

@@ -5,9 +5,10 @@ from keras import ops
 
 
 def cluster_means(values, numbers, clusters: int):
-    """(clusters,) means, 0 of a cluster without members; of equal numbers just these.
+    """(clusters,) means, 0 of a cluster without members; and how many each has.
 
-    So what is shared already is not changed by a bit, however often it is averaged.
+    Of equal numbers the mean is just these: what is shared already is not changed by a
+    bit, however often it is averaged.
 
     Args:
         values: (n,) float32 or float64.
@@ -22,7 +23,7 @@ def cluster_means(values, numbers, clusters: int):
     largest = ops.where(sizes > 0, ops.segment_max(values, numbers, clusters), 0)
     rest = values - ops.take(largest, numbers)  # 0 where all are equal
     sums = ops.segment_sum(rest, numbers, clusters)
-    return largest + sums / ops.maximum(sizes, 1)
+    return largest + sums / ops.maximum(sizes, 1), sizes
 
 
 def _tensorflow(values, numbers, clusters):
@@ -34,4 +35,4 @@ def _tensorflow(values, numbers, clusters):
 
     sizes = sums(tf.constant([], tf.float64))
     means = sums(tf.cast(values, tf.float64)) / tf.maximum(sizes, 1)
-    return tf.cast(means, values.dtype)
+    return tf.cast(means, values.dtype), sizes

@@ -6,6 +6,11 @@ gradients of its members. After each update the members take their mean, which i
 paper's step with the mean of the gradients where the paper sums them: with plain
 gradient descent the paper's learning rate is ours over the number of members. The mean
 also has a meaning for Adam, which scales each weight's gradient by itself.
+
+Or weights go on learning behind the values that they share, and share another where
+that is nearer: the straight-through estimator of Bengio, Leonard, Courville (2013),
+https://arxiv.org/abs/1308.3432, as a latent weight has it in quantization-aware
+training.
 """
 
 import warnings
@@ -15,9 +20,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.arguments import require_number
+from compression.arguments import require_number, shown
 from compression.projection import Projection
 from compression.quantization.cluster_means import cluster_means
+from compression.quantization.reassignment import reassigned
 from compression.quantization.weight_sharing import Sharing, kernels_to_share, shared
 
 FREE = -1  # code of a weight that is not zero before clustering begins
@@ -44,15 +50,19 @@ class Cluster(Projection):
         clusters: the most values of a kernel, 2 to 256; a zero that stays is one.
         begin: first step at which weights are shared.
         select: keeps the kernels for which it is true; all of them by default.
+        reassign: whether a weight that learns otherwise than those with which it
+            shares may leave them: each keeps what it has learnt for itself, and goes
+            to the nearest value. It takes some more time and, while it trains, the
+            memory of another copy of the kernels; on one device, and without `rate`.
         options: as `Sharing` takes them: scope, initialisation, preserve_zeros, rate,
             targets, exempt, seed. With scope "global" centroids meet after each step
             (each call of `on_train_batch_end`), outside what is compiled.
 
     Raises:
         ValueError: an argument is not as above; in `fit`, before anything is changed:
-            no kernel is left, a name matches no layer or only frozen ones, or zeros
-            are not preserved beside a callback that holds zeros; when clustering
-            begins: weights are not finite.
+            no kernel is left, a name matches no layer or only frozen ones, zeros are
+            not preserved beside a callback that holds zeros, or weights are reassigned
+            on several devices; when clustering begins: weights are not finite.
     """
 
     rank = 1  # values are shared by what masks leave
@@ -63,10 +73,19 @@ class Cluster(Projection):
         *,
         begin: int = 0,
         select: Callable[[keras.Variable], bool] | None = None,
+        reassign: bool = False,
         **options,
     ):
         super().__init__(select)
         self.how = Sharing(clusters, **options)
+        if not isinstance(reassign, bool):
+            raise ValueError(f"reassign must be true or false, got {shown(reassign)}")
+        if reassign and self.how.rate:
+            raise ValueError(
+                f"reassign=True goes by distance alone, and rate={self.how.rate} by "
+                "bits too: leave one of them out"
+            )
+        self.reassign = reassign
         require_number("begin", begin, whole=True)
         if begin < 0:
             raise ValueError(f"begin must not be negative, got {begin}")
@@ -76,8 +95,15 @@ class Cluster(Projection):
     def _start(self):
         self._begun = self._set_by_others = False
         self._outdated = []
+        self._apart = []
 
     def chosen(self, model):
+        devices = _devices(model)
+        if self.reassign and devices > 1:
+            raise ValueError(
+                f"reassign=True trains on one device, and the strategy has {devices}: "
+                "leave it out, or train on one"
+            )
         masks = self._masks()
         if masks and not self.how.preserve_zeros:
             raise ValueError(
@@ -92,7 +118,7 @@ class Cluster(Projection):
 
     @property
     def kept(self):
-        return self.states
+        return [*self.states, *self._apart]
 
     def initial_state(self, variable):
         kept = (_array(variable) == 0) & self.how.preserve_zeros
@@ -101,29 +127,50 @@ class Cluster(Projection):
     def on_train_begin(self, logs=None):
         super().on_train_begin(logs)
         self._start()
+        apart = self.variables if self.reassign else []
+        self._apart = [self.new_state(v, np.zeros(v.shape), _wide(v)) for v in apart]
         self._of_state = {
             id(state): kernel
             for state, kernel in zip(self.states, self.kernels, strict=True)
+        }
+        self._apart_of_state = {
+            id(state): apart
+            for state, apart in zip(self.states, self._apart, strict=self.reassign)
         }
 
     def project(self, value, state):
         kernel = self._of_state[id(state)]
         value = ops.convert_to_tensor(value)
         codes = ops.cast(ops.convert_to_tensor(state), "int32")
+        held = self._of_now(codes, value)
+        found, *_ = _means(kernel, held, ops.cast(value, _wide(value)))
+        return ops.where(codes == FREE, value, ops.cast(found, value.dtype))
+
+    def after_step(self, value, state):
+        apart = self._apart_of_state.get(id(state))
+        if apart is None:
+            return self.project(value, state)
+        kernel = self._of_state[id(state)]
+        value = ops.convert_to_tensor(value)
+        codes = ops.cast(ops.convert_to_tensor(state), "int32")
+        held = self._of_now(codes, value)
+        learnt = ops.cast(value, apart.dtype) + apart
+        found, means, sizes = _means(kernel, held, learnt)
+        if kernel.alone:  # else in `join`
+            held = reassigned(learnt, held, _firsts(kernel), means, sizes)
+            found, *_ = _means(kernel, held, learnt)
+        found = ops.where(codes == FREE, value, ops.cast(found, value.dtype))
+        # A weight that a mask takes away for now keeps its code.
+        state.assign(ops.cast(ops.where(held > 0, held, codes), state.dtype))
+        apart.assign(ops.where(held > 0, learnt - ops.cast(found, apart.dtype), 0))
+        return found
+
+    def _of_now(self, codes, value):
+        """Codes, 0 also where a mask has made zeros since."""
         held = ops.maximum(codes, 0)
         if self.how.preserve_zeros:
             held = ops.where(ops.equal(value, 0), 0, held)
-        numbers = held
-        if kernel.channels is not None:
-            numbers = held + (kernel.clusters + 1) * kernel.channels
-        wide = ops.cast(value, "float64" if _dtype(value) == "float64" else "float32")
-        means = cluster_means(
-            ops.reshape(wide, (-1,)),
-            ops.reshape(numbers, (-1,)),
-            kernel.groups * (kernel.clusters + 1),
-        )
-        found = ops.where(held > 0, ops.take(means, numbers), 0)
-        return ops.where(codes == FREE, value, ops.cast(found, value.dtype))
+        return held
 
     def update(self, step):
         if self._begun or step < self.begin:
@@ -144,26 +191,46 @@ class Cluster(Projection):
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)
-        self.join()
+        if self.reassign:
+            self._reassign_together()
+        else:
+            self.join()
 
     def join(self):
         """With scope "global", members of a centroid are in several kernels."""
+        together, held, values = self._together()
+        means, _ = _of_all(held, values, self.how.clusters)
+        for i, codes, value in zip(together, held, values, strict=True):
+            self.variables[i].assign(means.astype(value.dtype)[codes])
+
+    def _reassign_together(self):
+        """As `after_step` does where a kernel has values of its own."""
+        together, held, values = self._together()
+        learnt = [
+            value + _array(self._apart[i])
+            for i, value in zip(together, values, strict=True)
+        ]
+        means, sizes = _of_all(held, learnt, self.how.clusters)
+        held = [
+            ops.convert_to_numpy(reassigned(each, codes, 0, means[None], sizes[None]))
+            for each, codes in zip(learnt, held, strict=True)
+        ]
+        means, _ = _of_all(held, learnt, self.how.clusters)
+        for i, codes, each in zip(together, held, learnt, strict=True):
+            found = means.astype(self.variables[i].dtype)[codes]
+            self.variables[i].assign(found)
+            before = _array(self.states[i])
+            self.states[i].assign(np.where(codes > 0, codes, before))
+            self._apart[i].assign(np.where(codes > 0, each - found, 0))
+
+    def _together(self):
+        """Those that share values with others, their codes and weights."""
         kernels = [i for i, kernel in enumerate(self.kernels) if not kernel.alone]
-        if not self._begun or len(kernels) < 2:
-            return
+        if not self._begun or not kernels:
+            return [], [], []
         self.sync()
         held = [self._held(i) for i in kernels]
-        values = [_array(self.variables[i]) for i in kernels]
-        sums, sizes = 0, 0
-        for codes, value in zip(held, values, strict=True):
-            flat = codes.ravel()
-            count = self.how.clusters + 1
-            sums += np.bincount(flat, weights=value.ravel(), minlength=count)
-            sizes += np.bincount(flat, minlength=count)
-        means = sums / np.maximum(sizes, 1)
-        for i, codes, value in zip(kernels, held, values, strict=True):
-            joined = means.astype(value.dtype)[codes]
-            self.variables[i].assign(np.where(codes > 0, joined, 0))
+        return kernels, held, [_array(self.variables[i]) for i in kernels]
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
@@ -205,12 +272,24 @@ class Cluster(Projection):
         inner = getattr(optimizer, "inner_optimizer", optimizer)  # loss scaling
         self.sync()
         before = [_array(variable) for variable in self.variables]
+        if self.reassign and self._begun:
+            self._read_codes()
         super().put_back()
         if not inner.use_ema:  # averages are off the set, and meant to be put on it
             self._set_by_others |= any(
                 (_array(variable) != value).any()
                 for variable, value in zip(self.variables, before, strict=True)
             )
+
+    def _read_codes(self):
+        """Weights of an earlier step, that were restored, had other codes then."""
+        found = shared(self.kernels, self.how)
+        if all(
+            (each.weights == _array(variable)).all()
+            for each, variable in zip(found, self.variables, strict=True)
+        ):
+            for each, state in zip(found, self.states, strict=True):
+                state.assign(each.codes.astype(state.dtype))
 
     def on_train_end(self, logs=None):
         super().on_train_end(logs)
@@ -238,6 +317,44 @@ class Cluster(Projection):
                     "model itself, or train longer",
                     stacklevel=2,
                 )
+
+
+def _means(kernel, codes, values):
+    """What each weight has in common with its cluster, 0 at code 0; and means and
+    sizes, (groups, clusters + 1)."""
+    numbers = codes + _firsts(kernel)
+    shape = (kernel.groups, kernel.clusters + 1)
+    means, sizes = cluster_means(
+        ops.reshape(values, (-1,)), ops.reshape(numbers, (-1,)), shape[0] * shape[1]
+    )
+    found = ops.where(codes > 0, ops.take(means, numbers), 0)
+    return found, ops.reshape(means, shape), ops.reshape(sizes, shape)
+
+
+def _of_all(codes, values, clusters):
+    """Means, 0 at code 0, and sizes of the clusters of several kernels."""
+    sums, sizes = np.zeros((2, clusters + 1))
+    for numbers, value in zip(codes, values, strict=True):
+        flat = numbers.ravel()
+        sums += np.bincount(flat, weights=value.ravel(), minlength=clusters + 1)
+        sizes += np.bincount(flat, minlength=clusters + 1)
+    sums[0] = 0
+    return sums / np.maximum(sizes, 1), sizes
+
+
+def _firsts(kernel):
+    """Where the group of each weight begins in a flat table of means."""
+    return 0 if kernel.channels is None else (kernel.clusters + 1) * kernel.channels
+
+
+def _wide(value):
+    """The type in which a sum is formed."""
+    return "float64" if _dtype(value) == "float64" else "float32"
+
+
+def _devices(model):
+    strategy = getattr(model, "distribute_strategy", None)
+    return 1 if strategy is None else strategy.num_replicas_in_sync
 
 
 def _array(variable):

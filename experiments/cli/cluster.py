@@ -6,7 +6,8 @@ from experiments.cli.options import add_model, names, path
 EXAMPLES = """
 limbeck cluster net.keras --data mnist5k --clusters 16 --out shared.keras
 limbeck cluster net.keras --data mnist5k --scope channel --out b.keras
-limbeck cluster net.keras --data mnist5k --engine tfmot --out c.keras
+limbeck cluster net.keras --data mnist5k --reassign --out c.keras
+limbeck cluster net.keras --data mnist5k --engine tfmot --out d.keras
 """
 
 
@@ -34,6 +35,12 @@ def add(commands):
         "--exempt", metavar="A,B", help="layers, or patterns, that are left alone"
     )
     command.add_argument(
+        "--reassign",
+        action="store_true",
+        help="let a weight go to another value that becomes nearer, as tfmot does; "
+        "else those that share one do so to the end",
+    )
+    command.add_argument(
         "--engine", metavar="NAME", help="limbeck, or tfmot through tf_keras (limbeck)"
     )
     training.add_options(command)
@@ -45,6 +52,8 @@ def add(commands):
 
 def run(options):
     training.require(options, ".keras")
+    if options.reassign and training.engine(options) == "tfmot":
+        raise ValueError("tfmot always reassigns weights: leave out --reassign")
     with training.done(
         options,
         _kinds,
@@ -52,6 +61,7 @@ def run(options):
         scope=options.scope,
         exempt=tuple(names(options.exempt) or ()),
         exports=(),
+        **({"reassign": True} if options.reassign else {}),
     ) as found:
         training.write(found, found.home.model, options.out)
 

@@ -108,7 +108,16 @@ def run(options):
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
 
     writer(options)
+    if options.out.suffix != ".h":  # whose text takes six times what it compiles to
+        _say_size(options.out)
     print(options.out)
+
+
+def _say_size(out):
+    from compression import measure
+
+    size, zipped = measure.size(out), measure.zipped_size(out)
+    print(f"{size:,} bytes, zipped {zipped:,}", file=sys.stderr)
 
 
 def _check_header(options):

@@ -35,6 +35,7 @@ IMAGES = {"labels": None, "data": None}
 ADDED = {
     "Channels": {"recovery": None, "from_scratch": False, "images": 512}
     | dict.fromkeys(("bytes", "ram", "latency")),
+    "Cluster": {"reassign": False},
     "Distill": IMAGES,
     "Prune": IMAGES
     | {"augment": None, "classes": None}

@@ -353,10 +353,17 @@ class RunFolder:
     def require(self) -> None:
         """Raises FileNotFoundError where this is no run folder; names the way out."""
         if not self.recipe.is_file():
-            raise FileNotFoundError(
-                f"{self.path} is not a run folder; --prepare makes one, as in `limbeck "
-                f"demo --out {self.path} --prepare`"
-            )
+            raise FileNotFoundError(f"{self.path} is not a run folder; {self._other()}")
+
+    def _other(self):
+        """What was meant perhaps, where this is no run folder."""
+        for each in self.path.parents:
+            if RunFolder(each).recipe.is_file():
+                return f"it is in {each}, which is one"
+        inside = sorted(self.path.glob(f"*/{self.recipe.name}"))
+        if inside:
+            return f"it holds {len(inside)}, such as {inside[0].parent}"
+        return f"--prepare makes one, as in `limbeck demo --out {self.path} --prepare`"
 
     def has(self, path: Path) -> bool:
         """Whether `path`, which is of this folder, is there now.

@@ -28,6 +28,8 @@ class Cluster(TrainingStage):
         preserve_zeros: whether zeros, such as a pruned net has, stay.
         rate: what a bit of a weight's code costs when its value is chosen, in mean
             squares of a weight, see `quantization.Cluster`; 0: nothing.
+        reassign: whether a weight goes on learning for itself, and to another value
+            where that becomes nearer; else those that share one do so to the end.
         targets: other numbers of clusters, by patterns of layers' names.
         exempt: layers that are left alone: "first", "last", or patterns of names.
 
@@ -41,6 +43,7 @@ class Cluster(TrainingStage):
     initialisation: str = field(default="kmeans++", kw_only=True)
     preserve_zeros: bool = field(default=True, kw_only=True)
     rate: float = field(default=0.0, kw_only=True)
+    reassign: bool = field(default=False, kw_only=True)
     targets: Mapping[str, int] = field(default_factory=dict, kw_only=True, hash=False)
     exempt: tuple[str, ...] = field(default=(), kw_only=True)
 
@@ -82,6 +85,7 @@ class Cluster(TrainingStage):
                 initialisation=self.initialisation,
                 preserve_zeros=self.preserve_zeros,
                 rate=self.rate,
+                reassign=self.reassign,
                 targets=self.targets,
                 exempt=self.exempt,
             )

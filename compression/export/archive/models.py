@@ -13,7 +13,7 @@ from compression.export.archive.config_packing import packed, unpacked
 from compression.export.archive.contents import SUFFIX, Contents, from_bytes, to_bytes
 from compression.export.archive.keys import numpy_dtype
 from compression.export.archive.rate_distortion import coarsen
-from compression.export.archive.rebuilding import comparable, rebuilt
+from compression.export.archive.rebuilding import comparable, config_of, rebuilt
 from compression.weights import require_finite_weights
 
 
@@ -104,7 +104,7 @@ def to_archive(
         ImportError, ValueError: as `archive`.
     """
     _require_model(model)
-    config = keras.saving.serialize_keras_object(model)
+    config = config_of(model)
     return to_bytes(Contents(config, _values(model, signed_zeros), **about))
 
 
@@ -163,7 +163,7 @@ def _coarser(model, data, max_drop, log):
         )
     _require_model(model)
     # As a file has it: without the losses that the model was compiled with.
-    config = unpacked(packed(keras.saving.serialize_keras_object(model)))
+    config = unpacked(packed(config_of(model)))
     twin = rebuilt(config, _values(model, True), f"a copy of {model.name!r}")
     found = coarsen(twin, data, max_drop=max_drop, log=log)
     log(

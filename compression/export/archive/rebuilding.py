@@ -61,9 +61,25 @@ def rebuilt(
     return model
 
 
+def config_of(model: keras.Model) -> dict[str, Any]:
+    """What Keras makes a model again from.
+
+    Raises:
+        ValueError: a layer or a function in it has no config.
+    """
+    try:
+        return keras.saving.serialize_keras_object(model)
+    except Exception as error:  # whatever a layer's own may raise
+        raise ValueError(
+            f"{model.name!r} cannot be written, its layers and functions must have "
+            "configs (a function: def it and register it with "
+            f"keras.saving.register_keras_serializable): {what_is_wrong(error)}"
+        ) from error
+
+
 def comparable(model: keras.Model) -> Any:
     """What is the same of a model and of one that was rebuilt from its config."""
-    return packed(keras.saving.serialize_keras_object(model))
+    return packed(config_of(model))
 
 
 def _require_fit(model, weights):

@@ -34,6 +34,7 @@ def test_the_examples(model_file, tmp_path, monkeypatch, capsys, refusal):
     assert cli.main(int8) == cli.main(saved_model) == 0
     out, err = capsys.readouterr()
     assert out.split() == ["net.tflite", "saved_model"]
+    assert f"{Path('net.tflite').stat().st_size:,} bytes, zipped " in err
     assert "limbeck: net.tflite gives the model's answer for" in err
     assert (tmp_path / "saved_model/saved_model.pb").exists()
     assert cli.main(header) == 0
@@ -87,6 +88,7 @@ def test_the_examples_of_archives(model_file, tmp_path, monkeypatch, capsys, ref
     assert Path("net.limbeck").stat().st_size < 0.2 * kept
     assert cli.main(again) == 0
     assert Path("net.tflite").exists()
+    assert "bytes, zipped" in capsys.readouterr().err
     line = refusal("export", "net.keras", "again", "--max-drop", "1")
     assert "--max-drop is of archives: OUT must end in .limbeck" in line
     line = refusal("export", "net.keras", "again.limbeck", "--max-drop", "1")

@@ -70,6 +70,17 @@ def test_a_kernel_gets_few_values(engine, net, tmp_path, capsys):
     ]
 
 
+def test_weights_are_reassigned(net, tmp_path):
+    found = []
+    for words in ((), ("--reassign",)):
+        out = tmp_path / f"{len(found)}.keras"
+        done("cluster", net, *DATA, *ONCE, "--clusters", 4, *words, "--out", out)
+        found.append(kernels(out))
+    for kernel, other in zip(*found, strict=True):
+        assert len(np.unique(other)) == 4
+        assert (kernel != other).any()
+
+
 @ENGINES
 def test_weights_become_zero(engine, net, tmp_path):
     out = tmp_path / "sparse.keras"
@@ -130,6 +141,10 @@ SPARSE = ("--sparsity", 0.5)
         (("cluster", *DATA), "--out must be the .keras file to write, got None"),
         (("cluster", *DATA, *FILE), "--out must be the .keras file to write, got a.tf"),
         (("cluster", *DATA, *OUT, "--engine", "luck"), "'luck' trains; choose from li"),
+        (
+            ("cluster", *DATA, *OUT, "--engine", "tfmot", "--reassign"),
+            "tfmot always reassigns weights: leave out --reassign",
+        ),
         (("cluster", *DATA, *OUT, "--clusters", 1), "clusters must be 2 to 256, got 1"),
         (("cluster", *DATA, *OUT, "--exempt", "fc"), "is called 'fc'"),
         (("cluster", *DATA, *OUT, "--scope", "wide"), "no scope called 'wide'"),

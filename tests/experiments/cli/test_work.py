@@ -75,4 +75,9 @@ def test_what_is_no_run_folder(tmp_path, refusal):
         f"limbeck: {tmp_path}/no is not a run folder; --prepare makes one, as in "
         f"`limbeck demo --out {tmp_path}/no --prepare`"
     )
+    (tmp_path / "run/stages").mkdir(parents=True)
+    (tmp_path / "run/recipe.json").write_text("{}")
+    run = tmp_path / "run"
+    assert f"it is in {run}, which is one" in refusal("work", run / "stages")
+    assert f"it holds 1, such as {run}" in refusal("work", tmp_path)
     assert "no command 'wrok' (did you mean work?)" in refusal("wrok", "runs/a")

@@ -42,7 +42,12 @@ AVERAGED = Cluster(
     rate=0.1,
     exports=(),
 )
-RECIPE = Recipe(name="small", data="digits", stages=(DENSE, PRUNE, SHARED, AVERAGED))
+REASSIGNED = Cluster(
+    "reassigned", "prune", SHORT, clusters=4, reassign=True, exports=()
+)
+RECIPE = Recipe(
+    name="small", data="digits", stages=(DENSE, PRUNE, SHARED, AVERAGED, REASSIGNED)
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +66,9 @@ def test_kernels_have_few_values_and_the_zeros_they_had(finished):
     assert values == {"fc1": 4, "fc2": 4, "logits": 9}
     for name, kernel in found.items():
         np.testing.assert_array_equal(kernel == 0, pruned[name] == 0)
+    for name, kernel in kernels(finished, "reassigned").items():
+        np.testing.assert_array_equal(kernel == 0, pruned[name] == 0)
+        assert len(np.unique(kernel)) == 4
     together = np.concatenate(
         [k.ravel() for k in kernels(finished, "averaged").values()]
     )
@@ -78,7 +86,7 @@ def test_the_row_and_the_history_say_so(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["shared", "averaged"])
+@pytest.mark.parametrize("name", ["shared", "averaged", "reassigned"])
 def test_an_interrupted_stage_ends_like_a_whole_one(finished, name, tmp_path):
     out = RunFolder(shutil.copytree(finished.path, tmp_path / "cut"))
     shutil.rmtree(out.path / f"stages/seed0/{name}")
@@ -106,6 +114,7 @@ def test_an_interrupted_stage_ends_like_a_whole_one(finished, name, tmp_path):
         ({"begin": 1.0}, r"begin must be in \[0, 1\), got 1.0"),
         ({"scope": "net"}, "no scope called 'net'; choose from layer, channel"),
         ({"rate": -1.0}, "rate must not be negative, got -1"),
+        ({"rate": 0.1, "reassign": True}, "by distance alone, and rate=0.1 by bits"),
         ({"targets": {"fc1": 300}}, r"targets\['fc1'\] must be 2 to 256, got 300"),
     ],
 )

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import zlib
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -234,6 +235,17 @@ def golden_weights():
 
 
 # What is refused, and how.
+
+
+def test_a_function_without_a_config_is_refused(tmp_path):
+    capped = partial(keras.activations.relu, max_value=3.0)
+    model = keras.Sequential(
+        [keras.Input((8,)), keras.layers.Dense(4, activation=capped)]
+    )
+    file = tmp_path / "a.limbeck"
+    with pytest.raises(ValueError, match="def it and register it with .*partial"):
+        export.archive(model, file)
+    assert not file.exists()
 
 
 def refused(file, content, match):
