@@ -47,6 +47,7 @@ POST, AWARE = "post", "aware"  # stages: its integers, found after or while trai
 UNTIL = 0.95  # of the time, for trainings; the rest is for measuring
 AWARE_STEP = 1.5  # what a step with the rounding takes, in parts of a plain one
 LONGEST = 200  # epochs
+FEW = 5
 BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten all
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1, views=4)
@@ -213,6 +214,12 @@ class Search:
             f"{tried.candidate.words}",
             flush=True,
         )
+        if epochs < FEW:
+            print(
+                f"[search] {epochs} of {LONGEST} epochs fit into the time that is left, "
+                "which are few to learn in: allow more hours for a better net",
+                flush=True,
+            )
         return {
             "candidate": tried.candidate.as_dict(),
             "epochs": min(epochs, LONGEST),

@@ -184,10 +184,13 @@ def test_ctrl_c_leaves_the_best_so_far(model_file, tmp_path, monkeypatch, capsys
         raise KeyboardInterrupt
 
     monkeypatch.setattr("experiments.search.compress.run", interrupted)
+    monkeypatch.setattr(Pace, "epochs", lambda *_: 4)
     with pytest.raises(KeyboardInterrupt):
         carry_out(request(model_file, bytes=9_000), tmp_path / "run")
     assert (tmp_path / "run" / "net.tflite").is_file()
-    assert "the best so far" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "the best so far" in printed
+    assert "4 of 200 epochs fit into the time that is left" in printed
 
 
 def test_a_folder_belongs_to_one_model(tmp_path):
