@@ -95,10 +95,10 @@ def stage(case, method: str, engine: str, dense: Path):
         kind = Prune if ours else TfmotPrune
         return kind(*begun, sparsity=compression.SPARSITY, exports=as_float)
     if method == "cluster":
-        kind, clusters = Cluster if ours else TfmotCluster, compression.CLUSTERS
-        return kind(
-            *begun, clusters=clusters, initialisation="kmeans++", exports=as_float
-        )
+        how = {"clusters": compression.CLUSTERS, "initialisation": "kmeans++"}
+        if ours:  # as tfmot does always
+            return Cluster(*begun, **how, reassign=True, exports=as_float)
+        return TfmotCluster(*begun, **how, exports=as_float)
     return (QuantizeAware if ours else TfmotQuantize)(*begun)
 
 
