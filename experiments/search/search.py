@@ -216,7 +216,7 @@ class Search:
         )
         if epochs < FEW:
             print(
-                f"[search] {epochs} of {LONGEST} epochs fit into the time that is left, "
+                f"[search] {epochs} of {LONGEST} epochs fit into the time left, "
                 "which are few to learn in: allow more hours for a better net",
                 flush=True,
             )

@@ -190,7 +190,7 @@ def test_ctrl_c_leaves_the_best_so_far(model_file, tmp_path, monkeypatch, capsys
     assert (tmp_path / "run" / "net.tflite").is_file()
     printed = capsys.readouterr().out
     assert "the best so far" in printed
-    assert "4 of 200 epochs fit into the time that is left" in printed
+    assert "4 of 200 epochs fit into the time left" in printed
 
 
 def test_a_folder_belongs_to_one_model(tmp_path):
