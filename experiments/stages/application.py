@@ -13,8 +13,6 @@ from experiments.data import Data
 from experiments.data.normalisation import AS_STORED, of_application, statistics
 from experiments.stages.heads import with_head
 
-MOMENTUM = 0.9  # of batch norm's averages
-
 
 @dataclass(frozen=True)
 class Application:
@@ -23,10 +21,8 @@ class Application:
     Attributes:
         name: of its builder there, as "MobileNetV2".
         options: of the builder, as {"alpha": 0.35}.
-        weights: None: random, and batch norm remembers some ten batches, as in the
-            nets of `architectures`: MobileNetV2's thousand outlast a short training,
-            and it is validated with what was there at first; "imagenet": Keras fetches
-            them (then see `Recipe.normalisation`).
+        weights: None: random; "imagenet": Keras fetches them (then see
+            `Recipe.normalisation`).
 
     Raises:
         ValueError: there is no such net or option, or nothing is known of such
@@ -82,10 +78,6 @@ class Application:
             )
         except TypeError as error:  # an option that the builder does not have
             raise ValueError(f"{self.name}: {error}") from error
-        if self.weights is None:
-            for layer in body.layers:
-                if isinstance(layer, keras.layers.BatchNormalization):
-                    layer.momentum = min(layer.momentum, MOMENTUM)
         return with_head(body, len(data.class_names))
 
     source = built
