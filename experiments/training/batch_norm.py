@@ -1,11 +1,12 @@
-"""Batch norm's statistics, estimated anew for weights that no batch has trained.
+"""Batch norm's statistics: of a short training, or of weights no batch has trained.
 
 Izmailov et al. (2018), "Averaging Weights Leads to Wider Optima and Better
 Generalization", https://arxiv.org/abs/1803.05407, section 3.2: averaged weights have
 never seen an image, so that moving statistics of the training do not fit them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -13,6 +14,32 @@ from keras import ops
 
 from compression.graph import all_layers
 from experiments.training import strategies
+
+USUAL = 0.9  # momentum of our own nets, which stays
+MEMORIES = 10  # a training has so many: e^-10 is left of what was there before it
+
+
+@contextmanager
+def forgetting(model: keras.Model, steps: int) -> Iterator[None]:
+    """A training of so many steps: no moving statistics outlast it.
+
+    Those of MobileNetV2 in `keras.applications` (momentum 0.999) remember a thousand
+    steps, and would be validated with what was there at first. Afterwards the layers
+    have their own momentum again.
+    """
+    most = max(USUAL, 1 - MEMORIES / steps)
+    changed = [
+        (layer, layer.momentum)
+        for layer in all_layers(model)
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.momentum > most
+    ]
+    for layer, _ in changed:
+        layer.momentum = most
+    try:
+        yield
+    finally:
+        for layer, momentum in changed:
+            layer.momentum = momentum
 
 
 class Reestimation:

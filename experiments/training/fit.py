@@ -9,6 +9,7 @@ import keras
 from compression.projection import Projection
 from experiments.training import replicas
 from experiments.training.averaging import averaging
+from experiments.training.batch_norm import forgetting
 from experiments.training.checkpoint import MONITOR, Checkpoint
 from experiments.training.devices import gpus
 from experiments.training.optimizers import optimizer
@@ -124,15 +125,16 @@ def fit(  # noqa: PLR0913, all but four by keyword
         if first_epoch > 0:
             batches = train(first_epoch)
         fit_model = replicas.fit if replicas.are_several() else _fit
-        fit_model(
-            model,
-            batches.dataset,
-            epochs=settings.epochs,
-            initial_epoch=first_epoch,
-            steps_per_epoch=steps,
-            validation_data=validation,
-            callbacks=[*callbacks, *ours, progress],
-        )
+        with forgetting(model, settings.epochs * steps):
+            fit_model(
+                model,
+                batches.dataset,
+                epochs=settings.epochs,
+                initial_epoch=first_epoch,
+                steps_per_epoch=steps,
+                validation_data=validation,
+                callbacks=[*callbacks, *ours, progress],
+            )
     keeper.take_best(model)
     best = keeper.best
     return Trained(keeper.history, best.get("epoch"), best.get("score"), progress.rate)

@@ -184,6 +184,24 @@ def test_a_foreign_or_damaged_checkpoint_is_refused(digits, tmp_path):
             fit(digits, student(digits), settings, tmp_path)
 
 
+@pytest.mark.parametrize(("epochs", "most"), [(3, 0.9), (200, 0.975)])
+def test_moving_statistics_do_not_outlast_a_training(digits, tmp_path, epochs, most):
+    """An epoch has two steps; 0.999 would keep nearly all of what was there first."""
+    model = student(digits)
+    norm = model.layers[3]
+    norm.momentum = 0.999
+    seen = []
+
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(norm.momentum)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(digits, model, Training(epochs, 600), tmp_path, callbacks=[Stop()])
+    assert seen == [most] and norm.momentum == 0.999
+
+
 def test_jit_compile_is_measured_where_it_is_asked_for(digits, tmp_path, monkeypatch):
     asked = []
 
