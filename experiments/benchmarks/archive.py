@@ -2,25 +2,29 @@
 
     limbeck bench archive
     limbeck bench archive --files net.keras
+    LIMBECK_NNCODEC=nnc/bin/python limbeck bench archive  # with nncodec installed there
 
-General compressors, Deep Compression's own coding, and limbeck's archive: bytes, and
-megabytes of float32 weights a second, each way. Every codec gives back what it was
-given, bit by bit, or it is an error.
+General compressors, Deep Compression's own coding, the standard NNC, and limbeck's
+archive: bytes, and megabytes of float32 weights a second, each way. Every codec gives
+back what it was given, bit by bit, or it is an error.
 """
 
 import importlib.util
+import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.benchmarks import archive_nets, deep_compression
+from experiments.benchmarks import archive_nets, deep_compression, nnc_peer
 
 OURS, BASELINE = "limbeck archive", "Deep Compression, Huffman"
 PUBLISHED = "Deep Compression, fixed width"
+STANDARD = "NNC (ISO/IEC 15938-17)"
 AIM = 0.78  # of the file of fixed width, of a net like the published SqueezeNet
 NETS = ("squeezenet", "lenet_300_100", "lenet5")
 OPTIONAL = ("zstandard", "brotli", "safetensors")
@@ -52,7 +56,8 @@ def run(  # noqa: PLR0913, as the other benchmarks
 
     Raises:
         ValueError: there is no such net; or a file is none.
-        RuntimeError: a codec gives back something else.
+        RuntimeError: a codec gives back something else, or LIMBECK_NNCODEC is no
+            Python that has nncodec.
     """
     from experiments.benchmarks.setting import require_benchmarked
 
@@ -62,17 +67,18 @@ def run(  # noqa: PLR0913, as the other benchmarks
     for path in files:
         name = str(path) if path.name in nets else path.name
         nets[name] = archive_nets.of_file(path)
-    codecs, skipped = _codecs()
-    rows = []
-    for name, arrays in nets.items():
-        for codec in codecs:
-            log(f"{name}: {codec}")
-            rows.append(_row(name, codec, codecs[codec], arrays, rounds or 1))
     versions = {
         name: version(name)
         for name in ("constriction", *OPTIONAL)
         if importlib.util.find_spec(name)
     }
+    rows = []
+    with ExitStack() as until_done:
+        codecs, skipped = _codecs(until_done, versions)
+        for name, arrays in nets.items():
+            for codec in codecs:
+                log(f"{name}: {codec}")
+                rows.append(_row(name, codec, codecs[codec], arrays, rounds or 1))
     return {
         "benchmark": "archive",
         "quick": quick,
@@ -107,7 +113,7 @@ def _row(net, name, codec, arrays, rounds):
     }
 
 
-def _codecs():
+def _codecs(until_done, versions):
     """By name, and why some are left out."""
     import lzma
     import zlib
@@ -139,6 +145,13 @@ def _codecs():
                 content, [array.shape for array in arrays], huffman=h
             ),
         )
+    python = os.environ.get(nnc_peer.VARIABLE)
+    if python:
+        nnc = until_done.enter_context(closing(nnc_peer.Nnc(python)))
+        versions["nncodec"] = nnc.version
+        found[STANDARD] = Codec(nnc.encode, nnc.decode)
+    else:
+        skipped[STANDARD] = nnc_peer.MISSING
     found[OURS] = _ours()
     return found, skipped
 

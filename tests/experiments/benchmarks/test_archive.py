@@ -1,11 +1,14 @@
 """`limbeck bench archive`, and the baseline in it."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from experiments.benchmarks import archive, archive_nets, archive_table
+from experiments.benchmarks import archive, archive_nets, archive_table, nnc_peer
 from experiments.benchmarks.deep_compression import decode, encode
 
 
@@ -56,3 +59,67 @@ def test_the_quick_benchmark():
     assert "of Deep Compression's file" in " ".join(text.split())
     with pytest.raises(ValueError, match="no benchmark of 'nonet'"):
         archive.run(["nonet"])
+
+
+STAND_IN = """
+import io
+
+import numpy as np
+
+
+def compress(codes, **_):
+    assert all(each.dtype == np.int32 for each in codes.values())
+    file = io.BytesIO()
+    np.savez(file, **codes)
+    print("what it says of itself")
+    return bytearray(file.getvalue())
+
+
+def decompress(stream):
+    if len(stream) < 100:
+        raise ValueError("no stream")
+    with np.load(io.BytesIO(stream)) as codes:
+        return {name: codes[name] for name in codes.files}
+"""
+
+
+@pytest.fixture
+def nncodec(tmp_path, monkeypatch):
+    """Something in its place, that codes as little as the protocol needs."""
+    (tmp_path / "nncodec").mkdir()
+    (tmp_path / "nncodec/__init__.py").touch()
+    (tmp_path / "nncodec/nnc.py").write_text(STAND_IN)
+    about = tmp_path / "nncodec-9.8.dist-info/METADATA"
+    about.parent.mkdir()
+    about.write_text("Name: nncodec\nVersion: 9.8\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    peer = nnc_peer.Nnc(sys.executable)
+    assert peer.version == "9.8"
+    yield peer
+    peer.close()
+
+
+def test_what_the_standard_codec_is_given(nncodec):
+    arrays = [
+        np.float32([[-2, 0, 0.5, 0], [0.5, 0, 3, 0]]),
+        np.float32([1, 1, 1, 4]),  # no zero
+        np.random.default_rng(0).normal(size=50).astype("f4"),  # each its own
+        np.zeros(2, "f4"),
+    ]
+    content = nncodec.encode(arrays)
+    with np.load(io.BytesIO(content[content.index(b"PK") :])) as codes:
+        assert codes["0000"].tolist() == [[-1, 0, 1, 0], [1, 0, 2, 0]]
+        assert codes["0001"].tolist() == [0, 0, 0, 1]
+        assert codes.files == ["0000", "0001", "0003"]
+    for ours, theirs in zip(arrays, nncodec.decode(content, arrays), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(RuntimeError, match="nncodec: ValueError: no stream"):
+        nncodec.decode(content[:300], arrays)
+
+
+def test_a_python_without_the_standard_codec_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(RuntimeError, match="nncodec: ModuleNotFoundError: No module"):
+        nnc_peer.Nnc(sys.executable)
+    monkeypatch.setenv(nnc_peer.VARIABLE, str(tmp_path / "none"))
+    with pytest.raises(RuntimeError, match="LIMBECK_NNCODEC=.*none: .*No such file"):
+        archive.run(quick=True)
