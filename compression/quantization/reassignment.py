@@ -19,15 +19,13 @@ def reassigned(values, codes, firsts, means, sizes):
         sizes: of the same shape, members of each cluster.
     """
     there = sizes[:, 1:] > 0
-    lowest = ops.min(
-        ops.where(there, means[:, 1:], float("inf")), axis=1, keepdims=True
-    )
-    rising = ops.where(there, means[:, 1:], -float("inf"))
-    rising = ops.associative_scan(ops.maximum, rising, axis=1)
-    rising = ops.maximum(rising, lowest)
+    rising = ops.sort(ops.where(there, means[:, 1:], float("inf")), axis=1)
+    rank = ops.cumsum(ops.cast(there, "int32"), axis=1) - 1
+    # An empty cluster has the mean of the one below it; the lowest ones, of that above.
+    rising = ops.take_along_axis(rising, ops.maximum(rank, 0), axis=1)
     edges = (rising[:, 1:] + rising[:, :-1]) / 2
     # Of code k, edge k - 1 is below and edge k above; nothing is beyond the outer ones.
-    ends = ops.full_like(lowest, float("inf"))
+    ends = ops.full_like(rising[:, :1], float("inf"))
     edges = ops.concatenate([-ends, -ends, edges, ends], axis=1)
     most = sizes.shape[1] - 1 - ops.cast(sizes[:, 0] > 0, "int32")
     number = codes + firsts

@@ -62,6 +62,7 @@ def test_an_empty_cluster_takes_a_part_of_the_one_below():
 def test_a_zero_takes_the_place_of_the_highest_value():
     values = np.float32([1, 2, 3, 0])
     assert step(values, np.int32([1, 2, 3, 0]), 3).tolist() == [1, 2, 2, 0]
+    values[3] = 2.2  # no zero, and nearer to the second
     assert step(values, np.int32([1, 2, 3, 3]), 3).tolist() == [1, 2, 3, 2]
 
 
