@@ -29,7 +29,8 @@ def add(commands):
         help="a net learns from images, for limbeck transfer to go on from",
         description="What is learned: how far an image was turned (rotation, Gidaris "
         "2018), which views are of one image (simclr, Chen 2020), to draw the image "
-        "again (autoencoder), all without labels; or the labels (supervised). AdamW, "
+        "again (autoencoder), all without labels, so that --data unlabelled:PATH will "
+        "do, any folder of images; or the labels (supervised). AdamW, "
         "128 images a step, a cosine from 0.002, weight decay 0.01. Of a net that has "
         "seen no labels, a linear probe is measured where the data have some. Go on "
         "with limbeck transfer RUN:pretrain.",
