@@ -34,8 +34,8 @@ class Cluster(Projection):
 
     The model stays an ordinary one: after training each kernel has at most `clusters`
     values, and nothing is to be stripped. Which weights have the same one is decided
-    once, by k-means at step `begin`, and afterwards read from the weights themselves:
-    a net that has so few values already goes on with them, as it does after a reload
+    by k-means at step `begin`, once unless they are reassigned, or read from weights
+    that have so few values already: a net goes on with them, as it does after a reload
     in mid-training with `fit(initial_epoch=...)`. Zeros that stay do so from the first
     step on.
 
@@ -53,7 +53,8 @@ class Cluster(Projection):
         reassign: whether a weight that learns otherwise than those with which it
             shares may leave them: each keeps what it has learnt for itself, and goes
             to the nearest value. It takes some more time and, while it trains, the
-            memory of another copy of the kernels; on one device, and without `rate`.
+            memory of another copy of the kernels, which a reload of the model alone
+            does not bring back; on one device, and without `rate`.
         options: as `Sharing` takes them: scope, initialisation, preserve_zeros, rate,
             targets, exempt, seed. With scope "global" centroids meet after each step
             (each call of `on_train_batch_end`), outside what is compiled.
