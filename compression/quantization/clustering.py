@@ -248,9 +248,7 @@ class Cluster(Projection):
             return 8.0 * np.dtype(_array(self.variables[0]).dtype).itemsize
         total = size = 0
         for i, kernel in enumerate(self.kernels):
-            numbers = self._held(i)
-            if kernel.channels is not None:
-                numbers = numbers + (kernel.clusters + 1) * kernel.channels
+            numbers = self._held(i) + _firsts(kernel)
             count = kernel.groups * (kernel.clusters + 1)
             counts = np.bincount(numbers.ravel(), minlength=count)
             counts = counts.reshape(kernel.groups, -1)
@@ -261,11 +259,9 @@ class Cluster(Projection):
         return float(total / size)
 
     def _held(self, i):
-        """Codes of kernel `i`, 0 also where a mask has made zeros since."""
-        codes = _array(self.states[i]).astype(np.int32)
-        if self.how.preserve_zeros:
-            codes[_array(self.variables[i]) == 0] = 0
-        return codes
+        """`_of_now`, of kernel `i`."""
+        codes = ops.cast(self.states[i], "int32")
+        return _array(self._of_now(codes, self.variables[i]))
 
     def put_back(self):
         """As `Projection` does; but who else has set weights shall be known."""

@@ -52,7 +52,9 @@ class Nnc:
             raise RuntimeError(f"{VARIABLE}={python}: {error}") from error
         self.version = self._process.stdout.readline().strip()
         if not self.version:
-            raise RuntimeError(f"nncodec: {self._last_words()}")
+            words = self._last_words()
+            self.close()
+            raise RuntimeError(f"nncodec: {words}")
 
     def close(self) -> None:
         """Ends the process."""

@@ -4,6 +4,7 @@ import sys
 
 from experiments.cli import model_data
 from experiments.cli.agreement import agreement_on_stderr
+from experiments.cli.file_size import size_line
 from experiments.cli.options import (
     model_file,
     names,
@@ -109,15 +110,8 @@ def run(options):
 
     writer(options)
     if options.out.suffix != ".h":  # whose text takes six times what it compiles to
-        _say_size(options.out)
+        print(size_line(options.out), file=sys.stderr)
     print(options.out)
-
-
-def _say_size(out):
-    from compression import measure
-
-    size, zipped = measure.size(out), measure.zipped_size(out)
-    print(f"{size:,} bytes, zipped {zipped:,}", file=sys.stderr)
 
 
 def _check_header(options):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from experiments.cli import model_data
+from experiments.cli.file_size import size_line
 from experiments.cli.options import positive, require_free, start_tensorflow
 
 if TYPE_CHECKING:  # they need Keras
@@ -145,5 +146,5 @@ def write(found: Done, file: Path, out: Path) -> None:
     print(
         f"top-1 on {len(labels)} validation images: {before:.2f} % before, "
         f"{after:.2f} % after\n"
-        f"{measure.size(out):,} bytes, zipped {measure.zipped_size(out):,}\n{out}"
+        f"{size_line(out)}\n{out}"
     )

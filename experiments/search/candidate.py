@@ -7,8 +7,9 @@ import keras
 import numpy as np
 
 from compression import measure, pruning, quantization
+from compression.batch_norm import batch_norms
 from compression.copies import copied
-from compression.graph import all_layers, read
+from compression.graph import read
 from experiments.data import Data
 from experiments.data.pipeline import first_batches
 from experiments.search.limits import Limits
@@ -230,9 +231,7 @@ def stays_float(model: keras.Model) -> tuple[str, ...]:
 
 def saliencies_for(model: keras.Model) -> tuple[str, ...]:
     """The saliencies that can rank the model's channels."""
-    normed = any(
-        isinstance(x, keras.layers.BatchNormalization) for x in all_layers(model)
-    )
+    normed = bool(batch_norms(model))
     return tuple(name for name in SALIENCIES if normed or name != "batch_norm")
 
 

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from compression.graph import all_layers
+from compression.batch_norm import batch_norms, momentum_lent
 from experiments.training import strategies
 
 USUAL = 0.9  # momentum of our own nets, which stays
@@ -28,18 +28,11 @@ def forgetting(model: keras.Model, steps: int) -> Iterator[None]:
     have their own momentum again.
     """
     most = max(USUAL, 1 - MEMORIES / steps)
-    changed = [
-        (layer, layer.momentum)
-        for layer in all_layers(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.momentum > most
-    ]
-    for layer, _ in changed:
-        layer.momentum = most
-    try:
+    norms = batch_norms(model)
+    with momentum_lent(norms):
+        for norm in norms:
+            norm.momentum = min(norm.momentum, most)
         yield
-    finally:
-        for layer, momentum in changed:
-            layer.momentum = momentum
 
 
 class Reestimation:
@@ -54,11 +47,7 @@ class Reestimation:
 
     def __init__(self, model: keras.Model):
         self.model = model
-        self.layers = [
-            layer
-            for layer in all_layers(model)
-            if isinstance(layer, keras.layers.BatchNormalization)
-        ]
+        self.layers = batch_norms(model)
         self._forward = None
 
     def __call__(self, batches: Iterable) -> None:
@@ -86,14 +75,10 @@ class Reestimation:
             self._forward = tf.function(
                 lambda images: self.model(images, training=True), reduce_retracing=True
             )
-        momenta = [layer.momentum for layer in self.layers]
-        for layer in self.layers:
-            layer.momentum = 0.0
-        try:
+        with momentum_lent(self.layers):
+            for layer in self.layers:
+                layer.momentum = 0.0
             self._forward(inputs)
-        finally:
-            for layer, momentum in zip(self.layers, momenta, strict=True):
-                layer.momentum = momentum
 
 
 def _mean_over_workers(value):

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import tree
 
+from compression.batch_norm import batch_norms
 from compression.copies import copied
-from compression.graph import all_layers
 from compression.quiet import quiet
 from experiments.training.settings import Training
 from experiments.training.strategies import worker
@@ -104,9 +104,8 @@ def fit(  # noqa: PLR0913, as Keras's own
         epochs, initial_epoch, steps_per_epoch, callbacks: as Keras takes them.
         validation_data: batches, which every replica goes through whole.
     """
-    for layer in all_layers(model):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
+    for norm in batch_norms(model):
+        norm.synchronized = True
     steps = _Steps(model)
     batches = iter(train)
     calls = keras.callbacks.CallbackList(

@@ -13,7 +13,8 @@ from compression.arguments import (
     require_number,
     shown,
 )
-from compression.graph import all_layers, read
+from compression.batch_norm import batch_norms, momentum_lent
+from compression.graph import read
 from compression.pruning.channels.batches import finite_images
 from compression.pruning.channels.groups import couple
 from compression.pruning.channels.plan import ChannelPlan, units_of
@@ -38,18 +39,14 @@ def reestimate_batch_norm(model: keras.Model, images: Iterable) -> None:
             not finite.
     """
     require_batches("images", images)
-    norms = [x for x in all_layers(model) if isinstance(x, layers.BatchNormalization)]
-    momenta = [norm.momentum for norm in norms]
+    norms = batch_norms(model)
     batches = 0
-    try:
+    with momentum_lent(norms):
         for batch in images:
             for norm in norms:
                 norm.momentum = batches / (batches + 1)
             model(finite_images(batch, model), training=True)
             batches += 1
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
     if not batches:
         raise ValueError("batch norm is estimated from images, got no batch")
 

@@ -216,26 +216,33 @@ def test_averaged_weights_are_shared(first):
 
 
 @pytest.mark.parametrize(
-    "policy", ["mixed_float16", pytest.param("float16", marks=pytest.mark.slow)]
+    ("policy", "reassign"),
+    [
+        ("mixed_float16", False),
+        pytest.param("float16", False, marks=pytest.mark.slow),
+        ("mixed_float16", True),
+        ("float16", True),
+    ],
 )
-def test_other_precisions(policy):
+def test_other_precisions(policy, reassign):
     keras.config.set_dtype_policy(policy)
     try:
         model = compiled(net(), keras.optimizers.SGD(0.01))
     finally:
         keras.config.set_dtype_policy("float32")
-    fit(model, Cluster(16))
+    fit(model, Cluster(16, reassign=reassign))
     assert all(2 < each <= 16 for each in counts(model))
 
 
 @pytest.mark.backends
-def test_sharing_inside_a_distiller():
+@pytest.mark.parametrize("reassign", [False, True])
+def test_sharing_inside_a_distiller(reassign):
     student = net()
     distiller = Distiller(
         student, teacher=net(1), losses=[SoftTargets()], label_weight=0.1
     )
     distiller.compile(keras.optimizers.Adam(1e-2))
-    fit(distiller, Cluster(4, exempt=("last",)))
+    fit(distiller, Cluster(4, exempt=("last",), reassign=reassign))
     assert counts(student) == [4, 4, 30]
 
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from compression.distillation import Distiller, SoftTargets
 from compression.pruning import ConstantSparsity, KeepZeros, Prune
 from compression.quantization import Cluster, share_weights
 from compression.quantization.reassignment import reassigned
@@ -156,28 +155,6 @@ def test_zeros_stay_and_count(first, scope):
     for mask, kernel in zip(masks, kernels(model), strict=True):
         np.testing.assert_array_equal(kernel == 0, mask)
     assert all(each <= 4 for each in counts(model))
-
-
-@pytest.mark.backends
-def test_inside_a_distiller():
-    student = net()
-    distiller = Distiller(
-        student, teacher=net(1), losses=[SoftTargets()], label_weight=0.1
-    )
-    distiller.compile(keras.optimizers.Adam(1e-2))
-    fit(distiller, Cluster(4, exempt=("last",), reassign=True))
-    assert counts(student) == [4, 4, 30]
-
-
-@pytest.mark.parametrize("policy", ["mixed_float16", "float16"])
-def test_other_precisions(policy):
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = compiled(net(), keras.optimizers.SGD(0.01))
-    finally:
-        keras.config.set_dtype_policy("float32")
-    fit(model, Cluster(16, reassign=True))
-    assert all(2 < each <= 16 for each in counts(model))
 
 
 class Best(keras.callbacks.Callback):
