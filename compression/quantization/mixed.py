@@ -54,13 +54,15 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
     skip: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
 ) -> Mixed:
-    """Chooses a precision for each layer, greedily, each step checked on all of them.
+    """Chooses a precision for each layer: as many low ones as a bound allows.
 
     All layers begin in float32. Those that cost least alone become int8, then those
-    that cost least for each byte become int4: many at once where that holds the bound,
-    else in halves, so that one dear layer keeps none of the others from it. A layer
-    that stays float32 between integer ones costs time, too: what it reads and gives is
-    converted.
+    that cost least for each byte become int4: all of them, or as many of the first as
+    hold the bound together, found by halving. That is few checks on purpose: more of
+    them, of one layer after the other, would find those that fit these images by
+    chance. (GoogLeNet, 1,000 images, half a point: that lost 1.9 points on others,
+    this 0.6.) A layer that stays float32 between integer ones costs time, too: what it
+    reads and gives is converted.
 
     Args:
         model: functional or a built `Sequential`, trained, not quantized.
@@ -137,23 +139,21 @@ class _Choice:
             for name, part in self.net.parts.items()
             if precision in part.precisions and self.plan[name] != precision
         ]
-        self._lower(sorted(layers, key=lambda x: self._price(x, precision)), precision)
-
-    def _lower(self, layers, precision):
-        if not layers:
-            return
-        trial = self.plan | dict.fromkeys(layers, precision)
-        self.net.all_of(trial)
-        top1 = self._top1()
-        self.checks += 1
-        lost = 100 * (self.float_top1 - top1)
-        self.log(f"{len(layers)} layers in {precision}: {lost:+.2f} points lost")
-        if self._holds(top1):
-            self.plan, self.top1 = trial, top1
-        elif len(layers) > 1:
-            half = len(layers) // 2
-            self._lower(layers[:half], precision)
-            self._lower(layers[half:], precision)
+        layers.sort(key=lambda layer: self._price(layer, precision))
+        before, holds, fails = self.plan, 0, len(layers) + 1
+        tried = len(layers)  # all at first
+        while holds < tried < fails:
+            trial = before | dict.fromkeys(layers[:tried], precision)
+            self.net.all_of(trial)
+            top1 = self._top1()
+            self.checks += 1
+            lost = 100 * (self.float_top1 - top1)
+            self.log(f"{tried} layers in {precision}: {lost:+.2f} points lost")
+            if self._holds(top1):
+                holds, self.plan, self.top1 = tried, trial, top1
+            else:
+                fails = tried
+            tried = (holds + fails) // 2
 
     def _price(self, layer, precision):
         """What it costs alone, of int4 for each weight."""

@@ -50,7 +50,7 @@ def test_layers_that_bear_four_bits_get_them():
         "uneven": "int8",
     }
     assert found.top1 == found.float_top1 == 1.0 and found.images == 60
-    assert found.checks == 4  # all in int8; two, then each of them in int4
+    assert found.checks == 3  # all in int8; two in int4, then one
     assert (found.weight_bytes, found.int8_bytes, found.float_bytes) == (8, 10, 40)
     dearest = found.costs[0]
     assert (dearest.layer, dearest.precision) == ("uneven", "int4")
@@ -62,6 +62,28 @@ def test_layers_that_bear_four_bits_get_them():
         "uneven": "float32",
         "gap": "float32",
     }
+
+
+def test_what_is_lowered_is_the_cheapest_found_by_few_checks():
+    """A check of each layer after the other would fit the images by chance."""
+    keras.utils.set_random_seed(1)
+    wide = {"activation": "tanh", "kernel_initializer": "orthogonal"}
+    net = [layers.Dense(8, name=f"fc{i}", **wide) for i in range(12)]
+    model = keras.Sequential([keras.Input((8,)), *net, layers.Dense(5, name="logits")])
+    images = RNG.normal(size=(300, 8)).astype("float32")
+    labels = np.asarray(model(images)).argmax(-1)
+    found = mixed_precision(model, [(images, labels)], max_drop=10)
+    lowered = {name for name, kind in found.plan.layers.items() if kind == "int4"}
+    assert 0 < len(lowered) < 13  # of all dense layers
+    cost = {(row.layer, row.precision): row for row in found.costs}
+    prices = {
+        row.layer: (row.loss - cost[row.layer, "int8"].loss) / row.weights
+        for row in found.costs
+        if row.precision == "int4"
+    }
+    assert lowered == set(sorted(prices, key=prices.get)[: len(lowered)])
+    assert found.checks <= 1 + 5  # all in int8; all in int4, then by halves
+    assert 100 * (found.float_top1 - found.top1) <= 10
 
 
 def test_a_bound_that_images_alone_miss_is_refused():
