@@ -65,6 +65,7 @@ def test_a_mixed_file_and_its_plan_which_is_edited(net, tmp_path, capsys, refusa
     # 36 weights of the convolution, 360 of the dense layer.
     assert "198 bytes, 50.0% less than 396 in int8; 1,584 in float32" in printed
     assert "top-1 on 40 validation images: " in printed
+    assert "top-1 on 139 others, which chose nothing: " in printed
     assert printed.endswith(f" bytes\n{out}\n{plan_file}\n")
     assert f"{out.stat().st_size:,} bytes" in printed
     assert (tmp_path / "mixed.deploy.json").exists()
@@ -84,6 +85,21 @@ def test_a_mixed_file_and_its_plan_which_is_edited(net, tmp_path, capsys, refusa
     done(net, "--plan", plan_file, "--out", tmp_path / "b.tflite")
     assert (tmp_path / "b.tflite").stat().st_size != out.stat().st_size
     assert not (tmp_path / "b.plan.json").exists()
+
+
+def test_images_that_chose_nothing_may_tell_another_tale(
+    net, tmp_path, capsys, monkeypatch
+):
+    losses = iter([(0.4, 1.0), (2.6, 1.0), (0.4, 1.0), (2.4, 1.0)])
+    monkeypatch.setattr(quantize, "_lost", lambda *_: next(losses))
+    words = ("--max-drop", 1.5, "--images", 40)
+    done(net, *words, "--out", tmp_path / "a.tflite")
+    assert (
+        "limbeck: others lose 2.60 points, by more than chance over 1.5: give a "
+        "narrower bound, or more --images\n"
+    ) in capsys.readouterr().err
+    done(net, *words, "--out", tmp_path / "b.tflite")
+    assert "others lose" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("precision", ["int8", "int4", "dynamic"])
