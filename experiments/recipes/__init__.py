@@ -21,7 +21,7 @@ from compression.nearest import did_you_mean
 REPRODUCIBLE = (
     *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
     *("pretraining", "he2016", "classic_nets", "ablation"),
-    *("channels", "sparsity", "quantization", "han2016"),
+    *("channels", "sparsity", "quantization", "han2016", "cifar_bytes"),
     *("resnet_to_alexnet", "resnet_to_alexnet_mnist"),
 )
 EXPERIMENTS = ("demo", *REPRODUCIBLE)

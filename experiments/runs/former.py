@@ -42,6 +42,7 @@ ADDED = {
     | {"pattern": "element", "saliency": "magnitude", "exempt": []}
     | {"scored_on": 512, "targets": {}, "floor": "auto"},
     "QuantizeAware": {"keep_zeros": False},
+    "RateDistortion": {"images": None},
     "Train": IMAGES | {"classes": None, "auxiliary_weight": 0.0, "keep_zeros": False},
 }
 

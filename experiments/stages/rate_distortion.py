@@ -21,13 +21,15 @@ class RateDistortion(Stage):
 
     Attributes:
         max_drop: points of validation accuracy that may be lost, from 0 to 100.
+        images: how many validation images are asked; None: all.
         exports: forms in which the model is written; the archive is what it is for.
 
     Raises:
-        ValueError: `max_drop` is out of its range.
+        ValueError: `max_drop` or `images` is out of its range.
     """
 
     max_drop: float = field(default=0.1, kw_only=True)
+    images: int | None = field(default=None, kw_only=True)
     exports: tuple[Export, ...] = field(default=EXPORTS, kw_only=True)
 
     facts = (Fact("validation_drop", "points lost on validation by rounding", "+.2f"),)
@@ -36,6 +38,8 @@ class RateDistortion(Stage):
         super().__post_init__()
         if not 0 <= self.max_drop < 100:
             raise ValueError(f"max_drop must be in [0, 100), got {self.max_drop}")
+        if self.images is not None and self.images < 1:
+            raise ValueError(f"images must be positive, got {self.images}")
 
     @property
     def what(self) -> str:
@@ -53,7 +57,7 @@ class RateDistortion(Stage):
         model = self.started(job.data, job.load)
         found = export.coarsen(
             model,
-            pipeline.first_batches(job.data, "validation"),
+            pipeline.first_batches(job.data, "validation", self.images),
             max_drop=self.max_drop / 100,
             log=lambda line: print(f"  {line}", flush=True),
         )

@@ -1,9 +1,13 @@
 """The stage that rounds for few bits: its bound, its archive, what its row says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from compression import export
 from compression.export import load_archive, load_model
+from experiments.data import load
 from experiments.recipe import Recipe
 from experiments.report import folder
 from experiments.report.tables import stage_table
@@ -66,6 +70,24 @@ def test_its_bytes_are_a_column_of_the_report(finished):
     assert "archive" in heads
     heads = [column.heading for column in stage_table([before], None).columns]
     assert "archive" not in heads
+
+
+def test_as_many_images_are_asked_as_it_says(finished, monkeypatch):
+    asked = []
+
+    def coarsen(model, data, **options):
+        asked.append(sum(len(labels) for _, labels in data))
+        raise InterruptedError
+
+    monkeypatch.setattr(export, "coarsen", coarsen)
+    fewer = RateDistortion("fewer", "dense", max_drop=2.0, images=50)
+    dense = load_model(finished.stage("dense", 0).model)
+    job = SimpleNamespace(data=load("digits"), load=lambda name: dense)
+    with pytest.raises(InterruptedError):
+        fewer.run(job)
+    assert asked == [50]
+    with pytest.raises(ValueError, match="images must be positive, got 0"):
+        RateDistortion("few", "dense", images=0)
 
 
 @pytest.mark.parametrize("max_drop", [-1, 100, float("nan")])
