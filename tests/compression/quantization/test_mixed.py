@@ -68,13 +68,13 @@ def test_what_is_lowered_is_the_cheapest_found_by_few_checks():
     """A check of each layer after the other would fit the images by chance."""
     keras.utils.set_random_seed(1)
     wide = {"activation": "tanh", "kernel_initializer": "orthogonal"}
-    net = [layers.Dense(8, name=f"fc{i}", **wide) for i in range(12)]
+    net = [layers.Dense(8, name=f"fc{i}", **wide) for i in range(5)]
     model = keras.Sequential([keras.Input((8,)), *net, layers.Dense(5, name="logits")])
-    images = RNG.normal(size=(300, 8)).astype("float32")
+    images = RNG.normal(size=(100, 8)).astype("float32")
     labels = np.asarray(model(images)).argmax(-1)
-    found = mixed_precision(model, [(images, labels)], max_drop=10)
+    found = mixed_precision(model, [(images, labels)], max_drop=8)
     lowered = {name for name, kind in found.plan.layers.items() if kind == "int4"}
-    assert 0 < len(lowered) < 13  # of all dense layers
+    assert 0 < len(lowered) < 6  # of all dense layers
     cost = {(row.layer, row.precision): row for row in found.costs}
     prices = {
         row.layer: (row.loss - cost[row.layer, "int8"].loss) / row.weights
@@ -82,8 +82,8 @@ def test_what_is_lowered_is_the_cheapest_found_by_few_checks():
         if row.precision == "int4"
     }
     assert lowered == set(sorted(prices, key=prices.get)[: len(lowered)])
-    assert found.checks <= 1 + 5  # all in int8; all in int4, then by halves
-    assert 100 * (found.float_top1 - found.top1) <= 10
+    assert found.checks <= 1 + 4  # all in int8; all in int4, then by halves
+    assert 100 * (found.float_top1 - found.top1) <= 8
 
 
 def test_a_bound_that_images_alone_miss_is_refused():
