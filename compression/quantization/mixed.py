@@ -49,6 +49,7 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
     data: Iterable,
     *,
     max_drop: float,
+    ranking: int | None = None,
     precisions: Sequence[str] = (INT8, INT4),
     calibration: Iterable | None = None,
     skip: Sequence[str] = (),
@@ -69,26 +70,34 @@ def mixed_precision(  # noqa: PLR0913, all but two by keyword
         data: batches (images, labels): the bound holds on these, and a net that never
             saw them is not promised to keep it.
         max_drop: percentage points of top-1 accuracy that may be lost, from 0 on.
+        ranking: number of `data`'s first images by which layers are ranked, a pass for
+            each; None: all of them. All count for the bound, which takes few passes.
         precisions: that layers may have instead of float32.
         calibration: batches of images from which ranges are read; None: `data`.
         skip: layers that always stay float32, by name or pattern.
         log: called with each line of progress.
 
     Raises:
-        ValueError: as `sensitivity`; or the bound is negative, or is missed with all
-            layers in float32, since images are rounded in every integer file.
+        ValueError: as `sensitivity`; or the bound is negative, `ranking` not positive,
+            or the bound missed with all layers in float32, since images are rounded in
+            every integer file.
     """
     if not isinstance(max_drop, float):
         require_number("max_drop", max_drop)
     if not 0 <= max_drop <= 100:
         raise ValueError(f"max_drop must be 0 to 100 percentage points, got {max_drop}")
+    if ranking is not None:
+        require_number("ranking", ranking, whole=True)
+        if ranking < 1:
+            raise ValueError(f"ranking must be positive, got {ranking}")
     precisions = known_precisions(precisions)
     skip = names("skip", skip)
     data = Examples.of(data, model)
     net = SwitchedNet(
         model, [data.images] if calibration is None else calibration, skip
     )
-    rows = costs(net, data, precisions, log)
+    few = Examples(data.images[:ranking], data.labels[:ranking])
+    rows = costs(net, few, precisions, log)
     choice = _Choice(net, data, rows, max_drop, log)
     if INT8 in precisions:
         choice.lower(INT8)

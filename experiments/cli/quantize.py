@@ -29,7 +29,8 @@ PRECISIONS = (*CALIBRATED, *UNCALIBRATED)
 BATCH = 64
 CALIBRATION = 256  # train images, from which ranges are read
 IMAGES = 256  # of validation, on which costs are measured
-OTHERS = 1024  # more of validation, at most: what a choice costs images it never saw
+CHECKED = 1024  # more of validation, at most, on which a bound is checked
+OTHERS = 1024  # and more, at most: what a choice costs images that it never saw
 WRITING = ("precision", "plan", "out", "engine", "float_ends")
 
 
@@ -75,7 +76,8 @@ def add(commands):
         "--images",
         metavar="N",
         type=positive,
-        help=f"of validation, on which costs are measured ({IMAGES})",
+        help=f"of validation, on which costs are measured ({IMAGES}); "
+        f"--max-drop is checked on {CHECKED:,} more",
     )
     command.add_argument(
         "--float-ends", action="store_true", help="the file takes and gives float32"
@@ -244,12 +246,14 @@ def _write_by_plan(model, data, plan, options):
     from experiments.benchmarks.progress import report_progress
     from experiments.nets import layer_costs
 
-    validation, calibration = _validation(data, options), _train(data)
+    more = CHECKED if plan is None else 0
+    validation, calibration = _validation(data, options, more), _train(data)
     if plan is None:
         found = quantization.mixed_precision(
             model,
             validation,
             max_drop=options.max_drop,
+            ranking=options.images or IMAGES,
             calibration=calibration,
             skip=names(options.skip) or (),
             log=report_progress,
@@ -330,9 +334,8 @@ def _others(data, asked):
     return [(images[count:], labels[count:])] if len(labels) > count else []
 
 
-def _validation(data, options):
+def _validation(data, options, more=0):
     from experiments.data import pipeline
 
-    return pipeline.first_batches(
-        data, "validation", options.images or IMAGES, batch_size=BATCH
-    )
+    count = (options.images or IMAGES) + more
+    return pipeline.first_batches(data, "validation", count, batch_size=BATCH)

@@ -86,6 +86,17 @@ def test_what_is_lowered_is_the_cheapest_found_by_few_checks():
     assert 100 * (found.float_top1 - found.top1) <= 8
 
 
+def test_layers_are_ranked_by_a_few_images_and_judged_by_all():
+    model, data = net_and_data()
+    few = mixed_precision(model, data, max_drop=0, ranking=6)
+    first = [(data[0][0][:6], data[0][1][:6])]
+    assert list(few.costs) == sensitivity(model, first, calibration=[data[0][0]])
+    assert few.images == 60 and few.top1 == 1.0
+    for wrong in (0, -1, 2.5, "x"):
+        with pytest.raises(ValueError, match="ranking must be"):
+            mixed_precision(model, data, max_drop=0, ranking=wrong)
+
+
 def test_a_bound_that_images_alone_miss_is_refused():
     model, data = net_and_data()
     calibration = [data[0][0] * 0]  # all images become zeros

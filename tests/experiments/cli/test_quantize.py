@@ -57,15 +57,18 @@ def test_costs_are_explained_and_drawn(net, tmp_path, capsys):
     ]
 
 
-def test_a_mixed_file_and_its_plan_which_is_edited(net, tmp_path, capsys, refusal):
+def test_a_mixed_file_and_its_plan_which_is_edited(
+    net, tmp_path, capsys, refusal, monkeypatch
+):
+    monkeypatch.setattr(quantize, "CHECKED", 60)
     out, plan_file = tmp_path / "mixed.tflite", tmp_path / "mixed.plan.json"
     done(net, "--max-drop", 100, "--out", out, "--images", 40)
     printed = capsys.readouterr().out
     assert "layers: 2 in int4, 1 in int8; 2 plans were tried" in printed
     # 36 weights of the convolution, 360 of the dense layer.
     assert "198 bytes, 50.0% less than 396 in int8; 1,584 in float32" in printed
-    assert "top-1 on 40 validation images: " in printed
-    assert "top-1 on 139 others, which chose nothing: " in printed
+    assert "top-1 on 100 validation images: " in printed
+    assert "top-1 on 79 others, which chose nothing: " in printed
     assert printed.endswith(f" bytes\n{out}\n{plan_file}\n")
     assert f"{out.stat().st_size:,} bytes" in printed
     assert (tmp_path / "mixed.deploy.json").exists()
@@ -90,6 +93,7 @@ def test_a_mixed_file_and_its_plan_which_is_edited(net, tmp_path, capsys, refusa
 def test_images_that_chose_nothing_may_tell_another_tale(
     net, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr(quantize, "CHECKED", 0)
     losses = iter([(0.4, 1.0), (2.6, 1.0), (0.4, 1.0), (2.4, 1.0)])
     monkeypatch.setattr(quantize, "_lost", lambda *_: next(losses))
     words = ("--max-drop", 1.5, "--images", 40)
