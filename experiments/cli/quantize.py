@@ -246,14 +246,16 @@ def _write_by_plan(model, data, plan, options):
     from experiments.benchmarks.progress import report_progress
     from experiments.nets import layer_costs
 
-    more = CHECKED if plan is None else 0
-    validation, calibration = _validation(data, options, more), _train(data)
+    calibration, others = _train(data), []
+    validation = _validation(data, options, CHECKED + OTHERS if plan is None else 0)
     if plan is None:
+        ranking = options.images or IMAGES
+        validation, others = _apart(validation, ranking + CHECKED)
         found = quantization.mixed_precision(
             model,
             validation,
             max_drop=options.max_drop,
-            ranking=options.images or IMAGES,
+            ranking=ranking,
             calibration=calibration,
             skip=names(options.skip) or (),
             log=report_progress,
@@ -275,7 +277,7 @@ def _write_by_plan(model, data, plan, options):
             "chosen by; give a narrower bound, or more --images",
             file=sys.stderr,
         )
-    elif options.max_drop is not None and (others := _others(data, validation)):
+    elif others:
         lost, chance = _lost(model, options.out, others, "others, which chose nothing")
         if lost > options.max_drop + chance:
             print(
@@ -320,18 +322,14 @@ def _train(data):
     return [images for images, _ in batches]
 
 
-def _others(data, asked):
-    """Validation images beyond those that were asked, at most OTHERS."""
-    import numpy as np
-
-    from experiments.data import pipeline
-
-    count = sum(len(labels) for _, labels in asked)
-    batches = pipeline.first_batches(
-        data, "validation", count + OTHERS, batch_size=BATCH
-    )
-    images, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
-    return [(images[count:], labels[count:])] if len(labels) > count else []
+def _apart(batches, count):
+    """The first `count` images of batches, and the others, as batches again."""
+    first, others = [], []
+    for images, labels in batches:
+        first.append((images[:count], labels[:count]))
+        others.append((images[count:], labels[count:]))
+        count = max(count - len(labels), 0)
+    return [[each for each in part if len(each[1])] for part in (first, others)]
 
 
 def _validation(data, options, more=0):

@@ -14,10 +14,9 @@ the net that was cut. The same small net from new weights, trained as long, is t
 baseline. ResNet-20 has all seeds, the others one. Rates and epochs were set once.
 """
 
-from architectures.published_weights import MEAN, STD
-from experiments.data.augment import Augment
 from experiments.recipe import Recipe
 from experiments.recipes.channels.cuts import CUTS, METHODS
+from experiments.recipes.on_cifar10 import on_cifar10
 from experiments.stages.base import Export
 from experiments.stages.channels import Channels
 from experiments.stages.net import Net
@@ -62,12 +61,9 @@ def _recipe(name: str, nets: dict[str, tuple[Net, Training, Training]]) -> Recip
             for cut, macs in CUTS.items()
             for method in METHODS
         ]
-    return Recipe(
-        name=name,
-        data="cifar10",
-        augment=Augment(pad=4),
-        normalisation=(MEAN, STD),
-        stages=tuple(stages),
+    return on_cifar10(
+        name,
+        stages,
     )
 
 

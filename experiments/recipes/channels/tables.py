@@ -7,6 +7,7 @@ https://arxiv.org/abs/2301.12900, table 1, on the true CIFAR-10.
 from collections.abc import Sequence
 
 from experiments.recipes.channels.cuts import CUTS, METHODS, NETS
+from experiments.recipes.lossy_copy import LOSSY_COPY
 from experiments.tables import svg, units
 from experiments.tables.percent import percent
 from experiments.tables.summary import Summary
@@ -19,8 +20,7 @@ PAPER = {
     ("resnet56", "2x55"): "93.53 → 93.64 (2.57x)",
 }
 NOTES = (
-    "Note: CIFAR-10 here is a lossy JPEG copy: accuracies are not comparable with "
-    "published ones. Train 45,000, validation 5,000, test 10,000 images.",
+    LOSSY_COPY,
     "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
     "deviation over n seeds; the whole nets are one net for all seeds. Change: in "
     "points, of the mean, from the whole net. Right after the cut: on validation, "

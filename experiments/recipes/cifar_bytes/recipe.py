@@ -12,11 +12,9 @@ is tried on 2,000 validation images. Sparsity, rates and epochs were set once.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from architectures.published_weights import MEAN, STD
-from experiments.data.augment import Augment
 from experiments.recipe import Recipe
+from experiments.recipes.on_cifar10 import on_cifar10
 from experiments.stages.base import Export
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
@@ -47,10 +45,10 @@ class Plan:
 
 
 def _stages(net: str, plan: Plan, images: int | None) -> list:
-    pruned, options = f"{net}_pruned", {"once": True}
+    pruned = f"{net}_pruned"
     return [
-        Train(net, plan.start, plan.training, exports=LITERT, **options),
-        Quantize(f"{net}_int8", net, exports=INT8, **options),
+        Train(net, plan.start, plan.training, exports=LITERT, once=True),
+        Quantize(f"{net}_int8", net, exports=INT8, once=True),
         Prune(
             pruned,
             net,
@@ -58,7 +56,7 @@ def _stages(net: str, plan: Plan, images: int | None) -> list:
             sparsity=plan.sparsity,
             until=0.5,
             exports=LITERT,
-            **options,
+            once=True,
         ),
         *(
             RateDistortion(
@@ -66,7 +64,7 @@ def _stages(net: str, plan: Plan, images: int | None) -> list:
                 source,
                 max_drop=drop,
                 images=images,
-                **options,
+                once=True,
             )
             for source in (net, pruned)
             for name, drop in DROPS.items()
@@ -78,27 +76,25 @@ def _recipe(name: str, plans: dict[str, Plan], images: int | None = None) -> Rec
     stages = [
         stage for net, plan in plans.items() for stage in _stages(net, plan, images)
     ]
-    return Recipe(
-        name=name,
-        data="cifar10",
-        augment=Augment(pad=4),
-        normalisation=(MEAN, STD),
-        stages=tuple(stages),
+    return on_cifar10(
+        name,
+        stages,
     )
 
 
-def _sgd(epochs: int, learning_rate: float) -> Training:
-    settings: dict[str, Any] = {"optimizer": "sgd", "weight_decay": 5e-4}
+def _tuned(epochs: int) -> Training:
+    """Published weights get used to the JPEG images, or to being pruned."""
     return Training(
         epochs,
         batch_size=128,
-        learning_rate=learning_rate,
+        optimizer="sgd",
+        learning_rate=0.01,
+        weight_decay=5e-4,
         warmup_epochs=0.2,
-        **settings,
     )
 
 
-def _adamw(epochs: int, learning_rate: float) -> Training:
+def _new(epochs: int, learning_rate: float) -> Training:
     return Training(
         epochs,
         batch_size=128,
@@ -113,9 +109,9 @@ def _plans(tuned: int, trained: int, pruned: int, width: float) -> dict[str, Pla
     published = Net("resnet20", weights="published")
     alexnet = Net("alexnet_small", {"width": width, "dropout": 0.0})
     vgg16 = Net("vgg16_cifar", {"width": width})
-    new, again = _adamw(trained, 2e-3), _adamw(pruned, 1e-3)
+    new, again = _new(trained, 2e-3), _new(pruned, 1e-3)
     return {
-        "resnet20": Plan(published, _sgd(tuned, 0.01), _sgd(pruned, 0.01), 0.7),
+        "resnet20": Plan(published, _tuned(tuned), _tuned(pruned), 0.7),
         "alexnet": Plan(alexnet, new, again, 0.9),
         "vgg16": Plan(vgg16, new, again, 0.9),
     }

@@ -7,8 +7,10 @@ Reparameterization", https://arxiv.org/abs/1906.06624, table 1.
 import re
 from collections.abc import Sequence
 
+from experiments.recipes.lossy_copy import LOSSY_COPY
 from experiments.tables import svg, units
 from experiments.tables.percent import percent
+from experiments.tables.sent_bytes import sent_bytes
 from experiments.tables.summary import Summary
 from experiments.tables.table import Column, Table, tabulate
 
@@ -21,8 +23,7 @@ NETS = {
 ROUNDED = {"0": "rounded at no loss", "10": "rounded, a point lost"}
 STAGE = re.compile(rf"({'|'.join(NETS)})(_int8|_pruned)?(?:_rounded_(0|10))?")
 NOTES = (
-    "Note: CIFAR-10 here is a lossy JPEG copy: accuracies are not comparable with "
-    "published ones. Train 45,000, validation 5,000, test 10,000 images.",
+    LOSSY_COPY,
     "Top-1: of the exported LiteRT file on the test images. Change: in points, from "
     "the dense net. File: bytes of the .tflite file; archive: of the whole .limbeck "
     "file, architecture and class names included. Smaller: the dense net's .tflite "
@@ -43,11 +44,11 @@ def tables(summaries: Sequence[Summary]) -> list[Table]:
 
 def pictures(summaries: Sequence[Summary]) -> list[str]:
     """Test top-1 over bytes, as SVG: a line a net."""
-    points = {}  # net -> (kB, top-1 %)
+    points = {}  # net -> (bytes, top-1 %)
     for summary in summaries:
-        size, top1 = _least(summary), summary.mean("top1")
+        size, top1 = sent_bytes(summary), summary.mean("top1")
         if (found := STAGE.fullmatch(summary.stage)) and size and top1 is not None:
-            points.setdefault(found[1], []).append((size / 1000, 100 * top1))
+            points.setdefault(found[1], []).append((size, 100 * top1))
     points = {net: sorted(each) for net, each in points.items() if len(each) > 1}
     if not points:
         return []
@@ -56,8 +57,8 @@ def pictures(summaries: Sequence[Summary]) -> list[str]:
     words = []
     for (net, each), colour in zip(points.items(), svg.SERIES, strict=False):
         plot.plot(*zip(*each, strict=True), "-o", ms=5, c=colour, label=NETS[net])
-        words += [f"{NETS[net]} {y:.2f} % in {x:.1f} kB" for x, y in each]
-    svg.readable_ticks(plot, "kB")
+        words += [f"{NETS[net]} {y:.2f} % in {x / 1000:.1f} kB" for x, y in each]
+    svg.readable_ticks(plot, "B")
     plot.legend(frameon=False, fontsize=9, labelcolor=svg.INK)
     svg.caption_axes(plot, x="bytes that are sent (log)", y="test top-1 %")
     alt = f"Test top-1 by bytes: {', '.join(words)}."
@@ -75,7 +76,7 @@ def _columns(dense):
         return f"{100 * (summary.mean('top1') - first.mean('top1')):+.2f}"
 
     def smaller(summary):
-        first, least = dense.get(net(summary)), _least(summary)
+        first, least = dense.get(net(summary)), sent_bytes(summary)
         if first is None or not least:
             return ""
         return f"{first.mean('bytes') / least:.1f}x"
@@ -99,9 +100,3 @@ def _how(stage):
     if rounded is None:
         return start
     return ROUNDED[rounded] if kind is None else f"{start}, {ROUNDED[rounded]}"
-
-
-def _least(summary):
-    """Bytes of its smallest form."""
-    kinds = ("bytes", "bytes_zipped", "bytes_encoded")
-    return min((size for kind in kinds if (size := summary.mean(kind))), default=None)

@@ -5,6 +5,7 @@ There are no figures of papers: none has all these nets, or this training.
 
 from collections.abc import Sequence
 
+from experiments.recipes.lossy_copy import LOSSY_COPY
 from experiments.tables import callouts, svg, units
 from experiments.tables.callouts import Callout
 from experiments.tables.pareto_front import staircase
@@ -33,8 +34,7 @@ NETS = {
     "resnet110": ("ResNet-110", 2015),
 }
 NOTES = (
-    "Note: CIFAR-10 here is a lossy JPEG copy: accuracies are not comparable with "
-    "published ones. Train 45,000, validation 5,000, test 10,000 images.",
+    LOSSY_COPY,
     "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
     "deviation over n seeds. One training for all nets; forms for 32 px, not the "
     "papers' own, and all but MLP and LeNets with batch norm. Year: of the paper.",

@@ -19,9 +19,8 @@ is a mean, so no published weight fits it; 10: 62.4.
 
 import dataclasses
 
-from architectures.published_weights import MEAN, STD
-from experiments.data.augment import Augment
 from experiments.recipe import Recipe
+from experiments.recipes.on_cifar10 import on_cifar10
 from experiments.stages.base import Export
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
@@ -78,12 +77,9 @@ def _recipe(name: str, training: Training, views: int | None) -> Recipe:
         )
         for method, (label_weight, parts) in METHODS.items()
     ]
-    return Recipe(
-        name=name,
-        data="cifar10",
-        augment=Augment(pad=4),
-        normalisation=(MEAN, STD),
-        stages=(
+    return on_cifar10(
+        name,
+        (
             TEACHER,
             Train("student", STUDENT, training, exports=LITERT),
             *students,

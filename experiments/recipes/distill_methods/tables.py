@@ -7,6 +7,7 @@ AlexNet-style net.
 import statistics
 from collections.abc import Sequence
 
+from experiments.recipes.lossy_copy import LOSSY_COPY
 from experiments.tables import svg, units
 from experiments.tables.percent import percent
 from experiments.tables.summary import Summary, paired_gain
@@ -26,8 +27,7 @@ METHODS = {
     "review": "ReviewKD (Chen 2021)",
 }
 NOTES = (
-    "Note: CIFAR-10 here is a lossy JPEG copy: accuracies are not comparable with "
-    "published ones. Train 45,000, validation 5,000, test 10,000 images.",
+    LOSSY_COPY,
     "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
     "deviation over n seeds; the teacher is one net for all. Gain: percentage "
     "points over the student of the same seed that learned from labels alone.",

@@ -11,9 +11,8 @@ only measured. ResNet-20 is also trained here, by the paper's recipe (SGD with m
 decay 1e-4, batches of 128, crops from 4 pixels of padding, flips) but for its length.
 """
 
-from architectures.published_weights import MEAN, STD
-from experiments.data.augment import Augment
 from experiments.recipe import Recipe
+from experiments.recipes.on_cifar10 import on_cifar10
 from experiments.stages.base import Export
 from experiments.stages.load import Load
 from experiments.stages.net import Net
@@ -25,12 +24,9 @@ PUBLISHED = ("resnet20", "resnet32", "resnet44", "resnet56")
 
 
 def _recipe(name: str, epochs: int) -> Recipe:
-    return Recipe(
-        name=name,
-        data="cifar10",
-        augment=Augment(pad=4),
-        normalisation=(MEAN, STD),
-        stages=(
+    return on_cifar10(
+        name,
+        (
             *(
                 Load(net, Net(net, weights="published"), exports=LITERT, once=True)
                 for net in PUBLISHED

@@ -16,9 +16,8 @@ or as AdaRound learns it (Nagel et al. 2020). ResNet-20 and the small AlexNet ha
 seeds, the others one. Rates, epochs and steps were set once.
 """
 
-from architectures.published_weights import MEAN, STD
-from experiments.data.augment import Augment
 from experiments.recipe import Recipe
+from experiments.recipes.on_cifar10 import on_cifar10
 from experiments.recipes.quantization.forms import CALIBRATIONS, FILES
 from experiments.stages.application import Application
 from experiments.stages.base import Export
@@ -109,12 +108,9 @@ def _recipe(
         for net, settings in nets.items()
         for stage in _forms(net, *settings, share, tried)
     ]
-    return Recipe(
-        name=name,
-        data="cifar10",
-        augment=Augment(pad=4),
-        normalisation=(MEAN, STD),
-        stages=tuple(stages),
+    return on_cifar10(
+        name,
+        stages,
     )
 
 

@@ -7,6 +7,7 @@ float weights that they come from.
 
 from collections.abc import Sequence
 
+from experiments.recipes.lossy_copy import LOSSY_COPY
 from experiments.recipes.quantization.forms import (
     AWARE,
     CALIBRATIONS,
@@ -30,8 +31,7 @@ PUBLISHED = {
     "MobileNetV2": (71.878, 71.658, "with training"),
 }
 NOTES = (
-    "Note: CIFAR-10 here is a lossy JPEG copy: accuracies are not comparable with "
-    "published ones. Train 45,000, validation 5,000, test 10,000 images.",
+    LOSSY_COPY,
     "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
     "deviation over n seeds. Change: in points, of the mean, from the net's float32 "
     "file. Agreement: test images on which the file and its stage's Keras model give "

@@ -10,10 +10,9 @@ losses beside soft targets are the two that were best in `distill_methods`.
 
 from dataclasses import replace
 
-from architectures.published_weights import MEAN, STD
-from experiments.data.augment import Augment
 from experiments.recipe import Recipe
 from experiments.recipes.distill_methods.recipe import METHODS, TEACHER, TRAINING
+from experiments.recipes.on_cifar10 import on_cifar10
 from experiments.recipes.resnet_to_alexnet.protocol import (
     Lengths,
     Protocol,
@@ -52,12 +51,9 @@ PROTOCOL = Protocol(
 
 
 def _recipe(name: str, protocol: Protocol) -> Recipe:
-    return Recipe(
-        name=name,
-        data="cifar10",
-        augment=Augment(pad=4),
-        normalisation=(MEAN, STD),
-        stages=stages(protocol),
+    return on_cifar10(
+        name,
+        stages(protocol),
     )
 
 

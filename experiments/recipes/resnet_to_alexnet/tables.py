@@ -7,11 +7,13 @@ AlexNet-style net.
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from experiments.recipes.lossy_copy import LOSSY_COPY
 from experiments.recipes.resnet_to_alexnet.orders import ORDERS, PREFIX, in_words
 from experiments.tables import callouts, svg, units
 from experiments.tables.callouts import Callout
 from experiments.tables.pareto_front import staircase
 from experiments.tables.percent import percent
+from experiments.tables.sent_bytes import sent_bytes
 from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
 
@@ -35,10 +37,6 @@ METHODS = {
 }
 WIDTH = re.compile(r"(alone|soft)_(\d+)")
 HOW = {"alone": "labels alone", "soft": "soft targets (Hinton 2015)"}
-JPEG = (
-    "Note: CIFAR-10 here is a lossy JPEG copy: accuracies are not comparable with "
-    "published ones. Train 45,000, validation 5,000, test 10,000 images."
-)
 NOTES = (
     "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
     "deviation over n seeds; teacher and assistant are one net for all. Gain: points "
@@ -56,7 +54,7 @@ SIZE = 560, 340  # points
 
 def tables(summaries: Sequence[Summary]) -> list[Table]:
     """Two tables: sizes and methods, and the orders of three steps."""
-    return tables_of(summaries, METHODS, MIDDLE, [JPEG])
+    return tables_of(summaries, METHODS, MIDDLE, [LOSSY_COPY])
 
 
 def pictures(summaries: Sequence[Summary]) -> list[str]:
@@ -127,17 +125,11 @@ def pictures_of(summaries: Sequence[Summary], methods: Mapping[str, str]) -> lis
     return [
         picture
         for picture in (
-            _picture(shown, "bytes", _sent, "bytes that are sent (log)", "B"),
+            _picture(shown, "bytes", sent_bytes, "bytes that are sent (log)", "B"),
             _picture(shown, "latency", _latency, "latency of one image, ms (log)", ""),
         )
         if picture
     ]
-
-
-def _sent(summary):
-    """Bytes of the smallest form: an archive, or the file zipped."""
-    sizes = summary.mean("bytes_encoded"), summary.mean("bytes_zipped")
-    return min((size for size in sizes if size), default=None)
 
 
 def _latency(summary):
