@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments.cli import model_data, quantize_aware, training
+from experiments.cli import model_data, quantize_aware, training, unseen
 from experiments.cli.agreement import agreement_on_stderr
 from experiments.cli.options import (
     add_model,
@@ -30,7 +30,6 @@ BATCH = 64
 CALIBRATION = 256  # train images, from which ranges are read
 IMAGES = 256  # of validation, on which costs are measured
 CHECKED = 1024  # more of validation, at most, on which a bound is checked
-OTHERS = 1024  # and more, at most: what a choice costs images that it never saw
 WRITING = ("precision", "plan", "out", "engine", "float_ends")
 
 
@@ -247,10 +246,12 @@ def _write_by_plan(model, data, plan, options):
     from experiments.nets import layer_costs
 
     calibration, others = _train(data), []
-    validation = _validation(data, options, CHECKED + OTHERS if plan is None else 0)
+    validation = _validation(
+        data, options, CHECKED + unseen.OTHERS if plan is None else 0
+    )
     if plan is None:
         ranking = options.images or IMAGES
-        validation, others = _apart(validation, ranking + CHECKED)
+        validation, others = unseen.apart(validation, ranking + CHECKED)
         found = quantization.mixed_precision(
             model,
             validation,
@@ -269,7 +270,7 @@ def _write_by_plan(model, data, plan, options):
     )
     if not options.plan:
         plan.save(_plan_beside(options.out))
-    lost, _ = _lost(model, options.out, validation, "validation images")
+    lost, _ = unseen.lost(model, options.out, validation, "validation images")
     if options.max_drop is not None and lost > options.max_drop + 1e-9:
         print(
             f"limbeck: the file loses {lost:.2f} points, more than "
@@ -278,36 +279,10 @@ def _write_by_plan(model, data, plan, options):
             file=sys.stderr,
         )
     elif others:
-        lost, chance = _lost(model, options.out, others, "others, which chose nothing")
-        if lost > options.max_drop + chance:
-            print(
-                f"limbeck: others lose {lost:.2f} points, by more than chance over "
-                f"{options.max_drop:g}: give a narrower bound, or more --images",
-                file=sys.stderr,
-            )
+        unseen.judge(model, options.out, others, options.max_drop, ", or more --images")
     _finish(options, data)
     if not options.plan:
         print(_plan_beside(options.out))
-
-
-def _lost(model, path, batches, whose):
-    """Print top-1 of both; the points that the file loses, and their standard error."""
-    import numpy as np
-
-    from compression import measure
-    from compression.answers import two_classes
-
-    labels = np.concatenate([labels for _, labels in batches])
-    before, after = (
-        two_classes(measure.logits(each, batches)).argmax(-1) == labels
-        for each in (model, path)
-    )
-    print(
-        f"top-1 on {len(labels):,} {whose}: {100 * before.mean():.2f} % in float32, "
-        f"{100 * after.mean():.2f} % by the file"
-    )
-    lost = 100 * (before.mean() - after.mean())
-    return lost, 100 * np.sqrt((before != after).sum()) / len(labels)
 
 
 def _finish(options, data):
@@ -320,16 +295,6 @@ def _train(data):
 
     batches = pipeline.first_batches(data, "train", CALIBRATION, batch_size=BATCH)
     return [images for images, _ in batches]
-
-
-def _apart(batches, count):
-    """The first `count` images of batches, and the others, as batches again."""
-    first, others = [], []
-    for images, labels in batches:
-        first.append((images[:count], labels[:count]))
-        others.append((images[count:], labels[count:]))
-        count = max(count - len(labels), 0)
-    return [[each for each in part if len(each[1])] for part in (first, others)]
 
 
 def _validation(data, options, more=0):

@@ -161,12 +161,12 @@ class _Search:
 
     def _warn_of_guesses(self):
         counts = np.unique(self.data.labels, return_counts=True)[1]
-        alike = counts.max() / counts.sum()
-        if self.least <= alike:
+        alike, least = counts.max() / counts.sum(), max(self.least, 0)
+        if least <= alike:
             warnings.warn(
                 f"{self.model.name!r} has {self.exact:.1%} of the data right and may "
-                f"fall to {self.least:.1%}, but the largest class is {alike:.1%} of "
-                "them: a net that gives every image the same answer would do",
+                f"fall to {least:.1%}, but the largest class is {alike:.1%} of them: a "
+                "net that gives every image the same answer would do",
                 stacklevel=2,
             )
 

@@ -248,16 +248,21 @@ def test_a_file_is_measured_with_the_pixels_that_it_was_made_by(
 
 
 def test_an_archive_is_rounded_whatever_the_model_ends_in(
-    grey_net, photos, tmp_path, capsys
+    grey_net, photos, tmp_path, capsys, monkeypatch
 ):
+    monkeypatch.setattr(export, "FEW", 4)
     net = keras.saving.load_model(grey_net)
     softmax = keras.Model(net.input, keras.layers.Softmax()(net.output))
     softmax.save(tmp_path / "net.keras")
-    words = ["--data", f"folder:{photos(*'abc')}", "--normalisation", "0.4/0.25"]
+    folder = photos(*"abc", parts=("train", "val", "test"))
+    words = ["--data", f"folder:{folder}", "--normalisation", "0.4/0.25"]
     out = tmp_path / "net.limbeck"
     command = ["export", str(tmp_path / "net.keras"), str(out), "--max-drop", "1"]
     assert cli.main([*command, *words]) == 0
-    assert "the softmax is taken off" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "the softmax is taken off" in told.err
+    assert "top-1 on 3 others, which chose nothing: " in told.err
+    assert told.out == f"{out}\n"
     assert deployment.of_file(out).mean == (0.4,) * 3
 
 
