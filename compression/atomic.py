@@ -1,6 +1,7 @@
 """A file or folder takes its place at once, complete, or not at all."""
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -33,29 +34,36 @@ def replacing(path: Path) -> Iterator[Path]:
     When the block raises, whatever was at `path` is still there and nothing else is.
     An existing folder cannot be replaced in one step: it is moved aside first and
     moved back should the second step fail. A folder is not replaced by a file, nor a
-    file by a folder. Errors of a full disk name `path`.
+    file by a folder, nor a device by either; where `path` is a link, what it leads to
+    is replaced. Errors of a full disk name `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    target.parent.mkdir(parents=True, exist_ok=True)
     # A folder of our own, so that the new file has the usual permissions.
     unfinished = tempfile.TemporaryDirectory(
-        prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent
+        prefix=f".{path.name}.", suffix=UNFINISHED, dir=target.parent
     )
     with naming(path), unfinished as folder:
         new = Path(folder) / path.name
         yield new
-        if path.is_dir() and new.is_file():
+        if target.is_dir() and new.is_file():
             raise IsADirectoryError(errno.EISDIR, "a folder: not replaced", str(path))
-        if path.exists() and new.is_dir() and not path.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "a file: not replaced", str(path))
-        if not path.is_dir():
-            new.replace(path)
+        if target.exists() and not target.is_dir():
+            if new.is_dir():
+                raise NotADirectoryError(
+                    errno.ENOTDIR, "a file: not replaced", str(path)
+                )
+            if not target.is_file():  # /dev/null, a pipe
+                raise OSError(errno.EINVAL, "no file: not replaced", str(path))
+        if not target.is_dir():
+            new.replace(target)
             return
         old = Path(folder) / "replaced"
-        path.rename(old)
+        target.rename(old)
         try:
-            new.rename(path)
+            new.rename(target)
         except OSError:
-            old.rename(path)
+            old.rename(target)
             raise
 
 

@@ -1,6 +1,7 @@
 """Files and folders take their place whole; what a killed writer left is removed."""
 
 import errno
+import os
 import resource
 
 import pytest
@@ -71,6 +72,31 @@ def test_a_file_does_not_replace_a_folder_nor_a_folder_a_file(tmp_path):
     with pytest.raises(NotADirectoryError) as caught, replacing(file) as beside:
         beside.mkdir()
     assert caught.value.filename == str(file) and file.read_text() == "mine"
+
+
+def test_what_a_link_leads_to_is_replaced_and_the_link_stays(tmp_path):
+    (tmp_path / "disk").mkdir()
+    for name, target in {"a.json": "disk/1.json", "b.json": "disk/2.json"}.items():
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "disk/1.json").write_text("old")  # nothing is at the other's end
+    for name, target in {"a.json": "disk/1.json", "b.json": "disk/2.json"}.items():
+        with replacing(tmp_path / name) as beside:
+            assert beside.name == name
+            beside.write_text("new")
+        assert (tmp_path / name).is_symlink()
+        assert (tmp_path / target).read_text() == "new"
+    assert len(list((tmp_path / "disk").iterdir())) == 2
+
+
+def test_a_device_is_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with (
+        pytest.raises(OSError, match="no file: not replaced") as caught,
+        replacing(pipe) as beside,
+    ):
+        beside.write_text("{}")
+    assert caught.value.filename == str(pipe) and pipe.is_fifo()
 
 
 def test_only_leftovers_of_killed_writers_are_removed(tmp_path):
