@@ -65,11 +65,7 @@ def smallest_arena(content: bytes) -> int:
     """
 
     def fits(arena):
-        try:
-            interpreter_of(content, arena)
-        except Refusal:
-            return False
-        return True
+        return _ends_well(lambda: interpreter_of(content, arena))
 
     enough = 1024
     while not fits(enough):
@@ -79,6 +75,18 @@ def smallest_arena(content: bytes) -> int:
         middle = (short + enough) // 2 // STEP * STEP
         short, enough = (short, middle) if fits(middle) else (middle, enough)
     return enough
+
+
+def _ends_well(function):
+    """In a process of its own: in too small an arena its C++ may crash."""
+    child = os.fork()
+    if child == 0:
+        try:
+            function()
+        except BaseException:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
 
 
 def outputs_of(content: bytes, arena: int, images: np.ndarray) -> np.ndarray:

@@ -55,6 +55,11 @@ limbeck bench compression
 limbeck bench compression --only lenet5_caffe --seeds 5
 limbeck bench compression --quick   # does everything run?
 """
+SEARCH_EXAMPLES = """
+limbeck bench search
+limbeck bench search --only board --seeds 1
+limbeck bench search --quick        # does everything run?
+"""
 SCALE_EXAMPLES = """
 limbeck bench scale
 limbeck bench scale --only 5k,60k --json
@@ -69,6 +74,7 @@ limbeck bench input                 # images on their way to the net
 limbeck bench runtimes              # one image in each runtime
 limbeck bench archive               # bytes of pruned and clustered weights
 limbeck bench compression           # nets made small by limbeck and by tfmot
+limbeck bench search                # limbeck compress against cuts by hand
 limbeck bench scale                 # many images, many classes
 """
 
@@ -182,6 +188,26 @@ def add(commands):
     _add_threads_options(compression)
     _add_output_options(compression)
     compression.set_defaults(run=_by_name("compression"))
+    search = kinds.add_parser(
+        "search",
+        help="limbeck compress against what is done by hand",
+        description="A ResNet-20, a MobileNetV2 and a net for a board: searches under "
+        "limits, beside their int8 files, uniform cuts and the demo's way, at equal "
+        "accuracy. Hours on two cores; the same command goes on where it was stopped.",
+        examples=SEARCH_EXAMPLES,
+    )
+    search.add_argument("--only", metavar="A,B", help="nets (all)")
+    search.add_argument(
+        "--seeds", dest="rounds", metavar="N", type=positive, help="of all (3)"
+    )
+    search.add_argument(
+        "--threads", metavar="N", type=positive, help="of TensorFlow (all cores)"
+    )
+    search.add_argument(
+        "--out", metavar="FOLDER", type=path, help="of the runs (runs/bench-search)"
+    )
+    _add_output_options(search)
+    search.set_defaults(run=_search)
     scale = kinds.add_parser(
         "scale",
         help="what an image costs among 5,000 and among 600,000",
@@ -253,6 +279,19 @@ def _input(options):
         reading.run, names(options.only), photos=options.photos, size=options.size
     )
     _show(benchmark, input_table.as_text, options)
+
+
+def _search(options):
+    start_tensorflow()
+    from experiments.benchmarks import search, search_table
+
+    benchmark = partial(
+        search.run,
+        names(options.only),
+        threads=options.threads,
+        out=options.out or search.OUT,
+    )
+    _show(benchmark, search_table.as_text, options, on_threads=False)
 
 
 def _archive(options):

@@ -28,6 +28,7 @@ UNTIL = 0.5  # of the time
 TRAININGS = 8  # into which its share of the time is divided
 LONGEST = 20  # epochs
 MOST = 80  # candidates, those that take too much counted
+LATE = 12  # likewise, after that time, while none has fitted
 ROOMY, NEARLY = 0.8, 2.0  # of a limit: much is left, a little too much is taken
 SAFE = 0.95  # of what would just fit
 AWARE_SHARE = 0.25  # of a training's epochs, with the rounding
@@ -95,7 +96,11 @@ def train(  # noqa: PLR0913, what a search is made of
     clock: Clock,
     pace: Pace,
 ) -> None:
-    """Train candidates until their share of the time is used, at least one."""
+    """Train candidates until their share of the time is used.
+
+    Afterwards a few are tried until one has fitted: to know no file that does would be
+    worse than to be late, and what takes too much is soon known to.
+    """
     model = school.teacher()
     whole = measure.macs(model)
     each = max(clock.left(UNTIL), 0) / TRAININGS
@@ -127,7 +132,7 @@ def train(  # noqa: PLR0913, what a search is made of
         sizes = {"bytes": now.bytes, "bytes_zipped": now.bytes_zipped}
         return timed, dataclasses.replace(cost, **sizes)
 
-    while clock.left(UNTIL) > each / 2 or not trials.tried:
+    while clock.left(UNTIL) > each / 2 or _is_wanting(trials):
         tried = trials.step(cost_of, result_of)
         clock.note()
         if tried is not None:
@@ -142,6 +147,10 @@ def train(  # noqa: PLR0913, what a search is made of
             _try_what_just_fits(trials, tried)
         if len(trials) >= MOST:
             return
+
+
+def _is_wanting(trials):
+    return len(trials) < LATE and all(each.result is None for each in trials.tried)
 
 
 def _try_what_just_fits(trials: Trials, tried: Tried) -> None:

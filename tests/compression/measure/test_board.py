@@ -87,6 +87,21 @@ def test_the_arena_is_the_smallest_that_works(files):
 
 
 @there
+def test_an_arena_in_which_it_crashes_is_too_small(tmp_path):
+    """In 4,096 bytes the set-up of this file ends with a segmentation fault."""
+    image = keras.Input((28, 28, 1))
+    x = layers.MaxPooling2D()(layers.Conv2D(10, 5)(image))
+    x = layers.MaxPooling2D()(layers.Conv2D(26, 5)(x))
+    x = layers.Dense(251, activation="relu")(layers.Flatten()(x))
+    net = shaken(keras.Model(image, layers.Dense(10)(x)))
+    path, images = tmp_path / "net.tflite", images_of((28, 28, 1))
+    export.litert(net, path, precision="int8", calibration=[images])
+    found = measure.board(path, images)
+    assert found.refusal is None and found.difference <= 2
+    assert 24 * 24 * 10 + 28 * 28 < found.arena_bytes < 16_384
+
+
+@there
 def test_operators_that_it_lacks_are_all_named(files):
     found = measure.board(files / "gelu.tflite", images_of((6, 6, 2)))
     assert found == Board(lacking=("GELU", "SIGN"), refusal="it lacks GELU, SIGN")
