@@ -218,9 +218,10 @@ def _made_by_hand(name, case, made, seeds):
     run_recipe(recipe, made.path, seeds=tuple(seeds), command="limbeck bench search")
     ways = {}
     for row in rows_as_measured(made):
-        if row["stage"] != GIVEN and row["seed"] in seeds:
+        if row["seed"] in seeds:
             kept = ("what", "top1", "bytes", "arena_bytes")
-            found = {"by": HAND, "file": made.path / row["file"]}
+            found = {"by": GIVEN if row["stage"] == GIVEN else HAND}
+            found["file"] = made.path / row["file"]
             found |= {key: row[key] for key in kept}
             ways.setdefault(row["stage"], []).append(found)
     return ways

@@ -24,7 +24,8 @@ VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
         (
             "bench net",
             "limbeck bench: no benchmark 'net' (did you mean nets?); choose from nets, "
-            "distill, prune, quantize, input, runtimes, archive, compression, scale",
+            "distill, prune, quantize, input, runtimes, archive, compression, search, "
+            "scale",
         ),
         ("demo --seeds 0", "limbeck demo: argument --seeds: must be at least 1, got 0"),
         (

@@ -2,9 +2,15 @@
 
 import pytest
 
+from experiments.search import short
 from experiments.search.candidate import Candidate
 from experiments.search.limits import Cost, Limits
-from experiments.search.short import _try_what_just_fits, settings_of, suggest
+from experiments.search.short import (
+    _is_wanting,
+    _try_what_just_fits,
+    settings_of,
+    suggest,
+)
 from experiments.search.trials import Result, Trials, Tried
 
 NETS = {"saliencies": ("l2",), "sparsities": (0.0,), "nets": ("alexnet_small",)}
@@ -51,3 +57,15 @@ def test_a_candidate_is_asked_for_as_it_is(trials):
     candidate = Candidate(keep=0.3, budget="ram", bits=4)
     trials.add(settings_of(candidate))
     assert next_of(trials) == candidate
+
+
+def test_after_its_time_a_search_goes_on_until_one_has_fitted(trials, monkeypatch):
+    assert _is_wanting(trials)
+    far_too_large = Cost(5000, 1.0, 10)
+    trials.step(lambda *_: far_too_large, None)
+    assert _is_wanting(trials)
+    monkeypatch.setattr(short, "LATE", 1)
+    assert not _is_wanting(trials)
+    monkeypatch.undo()
+    next_of(trials)
+    assert not _is_wanting(trials)
