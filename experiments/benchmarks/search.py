@@ -11,6 +11,7 @@ by hand with the same seed. All is kept in a folder: an interrupted run goes on 
 import contextlib
 import itertools
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from compression import measure
 from experiments.benchmarks.by_hand import GIVEN, ByHand
 from experiments.benchmarks.setting import require_benchmarked, set_threads
 from experiments.data.augment import Augment
+from experiments.files import read_json, write_json
 from experiments.runs.fingerprints import rows_as_measured
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run as run_recipe
@@ -188,7 +190,7 @@ def _case_rows(name, case, folder, seeds, log):
                 augment=case.by_hand.augment,
             )
             out = folder / f"{way.replace(' ', '_').replace(',', '')}.seed{seed}"
-            found = carry_out(request, out)
+            found, seconds = _timed(request, out)
             ways.setdefault(way, []).append(
                 {
                     "by": SEARCH,
@@ -197,6 +199,7 @@ def _case_rows(name, case, folder, seeds, log):
                     "top1": found.test_top1,
                     "bytes": found.bytes,
                     "arena_bytes": measure.board(found.file).arena_bytes,
+                    "seconds": seconds,
                 }
             )
     log(f"{name}: latencies of all files in turns")
@@ -205,6 +208,16 @@ def _case_rows(name, case, folder, seeds, log):
     for each in itertools.chain.from_iterable(ways.values()):
         each["latency_ms"] = times[str(each["file"])].median_ms
     return [_row(name, way, found, ways) for way, found in ways.items()]
+
+
+def _timed(request, out):
+    """What a search found, and its seconds; None where it was once interrupted."""
+    note = out.with_name(f"{out.name}.seconds.json")
+    start = None if out.exists() else time.perf_counter()
+    found = carry_out(request, out)
+    if start is not None:
+        write_json(note, time.perf_counter() - start)
+    return found, read_json(note) if note.is_file() else None
 
 
 def in_words(limits: Limits) -> str:
@@ -233,6 +246,7 @@ def _row(name, way, found, ways):
     for key in ("top1", "bytes", "latency_ms", "arena_bytes"):
         row[key] = [each[key] for each in found]
     if row["by"] == SEARCH:
+        row["seconds"] = [each["seconds"] for each in found]
         for ratio, cost in RATIOS.items():
             row[ratio] = [
                 times_less(each, [way[at] for way in _by_hand(ways)], cost)

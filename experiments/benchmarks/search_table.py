@@ -81,6 +81,9 @@ def _judged(rows) -> Iterator[str]:
             mean = _mean(row[ratio])
             judged = "met" if mean >= aim else "missed"
             told.append(f"{COSTS[ratio]} {mean:.2f} times less, aim {aim}: {judged}")
+        took = [seconds / 60 for seconds in row["seconds"] if seconds is not None]
+        if took:
+            told.append(f"it took {min(took):.1f} to {max(took):.1f} minutes")
         yield f"{row['net']}, {row['way']}: {'; '.join(told)}."
 
 

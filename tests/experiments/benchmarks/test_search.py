@@ -51,6 +51,7 @@ def test_by_hand_everything_measured_is_an_int8_file():
 
 def row(by, way, top1, size, **ratios):
     costs = {"bytes": [size] * 2, "latency_ms": [0.5] * 2, "arena_bytes": [None, 900]}
+    costs["seconds"] = [690, None]
     return {"net": "net", "by": by, "way": way, "top1": top1} | costs | ratios
 
 
@@ -76,7 +77,7 @@ def test_the_table_says_whether_aims_are_met():
     assert "87.00 ± 1.41" in said and "1.50 [1.00–2.00]" in said and "900 B" in said
     assert (
         "net, 500 bytes: bytes 1.50 times less, aim 1.5: met; time 1.00 times less, "
-        "aim 1.3: missed."
+        "aim 1.3: missed; it took 11.5 to 11.5 minutes."
     ) in said
     assert "net, 9 bytes: bytes: all that was made by hand is more accurate" in said
     assert "net: 12 minutes a search; cifar10. A lossy copy." in said
@@ -90,7 +91,12 @@ def test_everything_runs_and_goes_on(tmp_path, capsys):
     first = json.loads(capsys.readouterr().out)["results"]
     assert [each["by"] for each in first] == [GIVEN, HAND, HAND, HAND, SEARCH]
     found = first[-1]
-    assert found["bytes"][0] <= 16_000 and found["arena_bytes"][0] <= 16_000
+    assert (
+        0 < found["seconds"][0] < 600
+        and found["bytes"][0] <= 16_000
+        and found["arena_bytes"][0] <= 16_000
+    )
     assert cli.main(command) == 0  # all is there
     again = json.loads(capsys.readouterr().out)["results"]
     assert [each["top1"] for each in again] == [each["top1"] for each in first]
+    assert again[-1]["seconds"] == found["seconds"]
