@@ -31,8 +31,13 @@ FIXED = {
     IMAGENET: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 NAMES = (TRAIN, *FIXED)
-# What the ImageNet weights of a family of `keras.applications` expect; where it is not
-# listed the channels are in another order (blue, green, red).
+# Less ImageNet's mean on the scale 0 to 255, as Caffe's nets had it. Their weights expect
+# blue before red, too, which no normalisation gives: see `stages/application.py`.
+CAFFE = "/".join(
+    ",".join(repr(value / 255) for value in values)
+    for values in ((123.68, 116.779, 103.939), (1, 1, 1))
+)
+# What the ImageNet weights of a family of `keras.applications` expect.
 FAMILIES = {
     "ConvNeXt": AS_STORED,
     "DenseNet": IMAGENET,
@@ -41,6 +46,8 @@ FAMILIES = {
     "MobileNetV3": AS_STORED,
     "MobileNet": AROUND_ZERO,
     "NASNet": AROUND_ZERO,
+    "ResNet": CAFFE,
+    "VGG": CAFFE,
     "Xception": AROUND_ZERO,
 }
 # Likewise of those that are built with `include_preprocessing=False`; of two families
@@ -258,9 +265,10 @@ def of_graph(model: "keras.Model") -> tuple[str | None, str]:
 
 
 def of_application(name: str, *, preprocesses: bool = True) -> str | None:
-    """What ImageNet weights of that net of `keras.applications` expect, one of `NAMES`.
+    """What ImageNet weights of that net of `keras.applications` expect.
 
-    None: blue before red, which no normalisation gives.
+    As `statistics` takes it; None: nothing is known of such a net. Those of `CAFFE`
+    expect blue before red, too.
 
     Args:
         name: of the net.
@@ -271,7 +279,7 @@ def of_application(name: str, *, preprocesses: bool = True) -> str | None:
         found = [what for family, what in BARE.items() if name.startswith(family)]
         if found:
             return found[-1]
-    # ResNet50V2 and the like are scaled, ResNet50 is in another order.
+    # ResNet50V2 and the like are scaled, ResNet50 is as Caffe's.
     if name.startswith("ResNet") and name.endswith("V2"):
         return AROUND_ZERO
     # The longest family's name that fits: MobileNetV3 before MobileNet.

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from compression.nearest import did_you_mean
+from compression.one_line import in_one_line
 from experiments.data import Data
-from experiments.data.normalisation import AS_STORED, of_application, statistics
+from experiments.data.normalisation import AS_STORED, CAFFE, of_application, statistics
 from experiments.stages.heads import with_head
 
 
@@ -54,8 +55,8 @@ class Application:
             )
         if self.weights and self._expected is None:
             raise ValueError(
-                f"the ImageNet weights of {self.name} expect blue before red, which "
-                "no normalisation gives; choose another net, or weights=None"
+                f"what the ImageNet weights of {self.name} expect of pixels is not "
+                "known; choose another net, or weights=None"
             )
 
     def built(self, data: Data) -> keras.Model:
@@ -78,6 +79,15 @@ class Application:
             )
         except TypeError as error:  # an option that the builder does not have
             raise ValueError(f"{self.name}: {error}") from error
+        except Exception as error:
+            if type(error) is not Exception:  # so bare is Keras's where none come
+                raise
+            raise ConnectionError(
+                f"the ImageNet weights of {self.name} cannot be fetched: "
+                f"{in_one_line(error)}; once fetched, Keras keeps them"
+            ) from error
+        if self.weights and self._expected == CAFFE:
+            _red_first(body)
         return with_head(body, len(data.class_names))
 
     source = built
@@ -105,6 +115,14 @@ class Application:
                 f"{expected[0]} and divided by {expected[1]}: set normalisation to "
                 f"{name}"
             )
+
+
+def _red_first(body):
+    """Its first kernel, which expects blue, green, red, for red, green, blue."""
+    first = next(
+        layer for layer in body.layers if isinstance(layer, keras.layers.Conv2D)
+    )
+    first.kernel.assign(keras.ops.flip(first.kernel, axis=2))
 
 
 def _names():

@@ -13,6 +13,7 @@ from experiments.data.augment import Augment
 from experiments.data.datasets import load
 from experiments.deployment import Deployment
 from experiments.runs import run as runs
+from experiments.stages.application import Application
 from experiments.stages.net import Net
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -147,6 +148,9 @@ def test_transfer(asked, tmp_path, capsys, refusal):
     assert "as train (nothing says otherwise; --norm" in capsys.readouterr().err
     line = refusal("transfer", "resnet20", "--data", "digits")
     assert "resnet20 has learned nothing that could be transferred" in line
+    recipe, _ = one(asked, "transfer", "keras.applications:MobileNetV2", *words)
+    assert recipe.stage("transfer").start == Application("MobileNetV2", {}, "imagenet")
+    assert recipe.normalisation == "-1..1"
 
 
 def test_pretrain(asked):

@@ -172,8 +172,20 @@ def test_nets_of_keras_applications():
         mean, std = normalisation.statistics(asked, data)
         expected = module.preprocess_input(pixels.copy(), data_format="channels_last")
         np.testing.assert_allclose((pixels / 255 - mean) / std, expected, rtol=1e-5)
-    assert normalisation.of_application("VGG16") is None
-    assert normalisation.of_application("ResNet50") is None
+    for name, module in (
+        ("VGG16", keras.applications.vgg16),
+        ("ResNet50", keras.applications.resnet),
+    ):
+        mean, std = normalisation.statistics(normalisation.of_application(name), data)
+        expected = module.preprocess_input(pixels.copy(), data_format="channels_last")
+        found = (pixels / 255 - mean) / std
+        np.testing.assert_allclose(found[..., ::-1], expected, rtol=1e-5)
+
+
+def test_every_net_of_keras_applications_is_known():
+    nets = [name for name in dir(keras.applications) if name[0].isupper()]
+    assert len(nets) > 30
+    assert not [name for name in nets if normalisation.of_application(name) is None]
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 """Transfer: which layers learn, and when; interrupted, refused; and linear probes."""
 
 import dataclasses
+import inspect
 
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from keras.applications import vgg16
 
 import architectures
 from compression import export
 from experiments import report
 from experiments.data import load, pipeline
 from experiments.data.augment import Augment
+from experiments.data.normalisation import normalised
 from experiments.recipe import Recipe
 from experiments.runs.layout import RunFolder
 from experiments.runs.run import run
@@ -19,6 +22,7 @@ from experiments.stages import fitting, published_weights
 from experiments.stages.application import Application
 from experiments.stages.base import Export
 from experiments.stages.file import File
+from experiments.stages.heads import backbone
 from experiments.stages.net import Net
 from experiments.stages.probe import Probe, _features
 from experiments.stages.train import Train
@@ -229,8 +233,6 @@ def test_a_net_that_keras_ships():
     assert net.built(data).output_shape == (None, 10)
     with pytest.raises(ValueError, match="'MobileNet9' .did you mean.*Xception"):
         Application("MobileNet9")
-    with pytest.raises(ValueError, match="expect blue before red"):
-        Application("VGG16", weights="imagenet")
     with pytest.raises(ValueError, match="weights must be None or"):
         Application("VGG16", weights="mine.h5")
     with pytest.raises(ValueError, match=r"no option 'alhpa' \(did you mean alpha"):
@@ -241,6 +243,43 @@ def test_a_net_that_keras_ships():
         assert Application(name).normalisation == "0..255"
         bare = Application(name, {"include_preprocessing": False}, "imagenet")
         assert bare.normalisation == expected
+
+
+@pytest.mark.parametrize("name", ["VGG16", "ResNet50"])
+def test_nets_that_expect_blue_before_red_get_red_first(name, monkeypatch):
+    """The weights are random ones here, which stand for ImageNet's."""
+    builder = getattr(keras.applications, name)
+    made = []
+
+    def fetched(weights, **options):
+        assert weights == "imagenet"
+        made.append(builder(weights=None, **options))
+        return made[0]
+
+    fetched.__signature__ = inspect.signature(builder)
+    monkeypatch.setattr(keras.applications, name, fetched)
+    net = Application(name, weights="imagenet")
+    data = dataclasses.replace(load("digits"), image_shape=(32, 32, 3))
+    data = normalised(data, net.normalisation)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3))
+    body = backbone(net.built(data))
+    found = body((pixels / 255 - data.mean) / data.std)
+    # The same weights as Keras has them, fed as its own preprocessing does.
+    first = next(x for x in made[0].layers if isinstance(x, keras.layers.Conv2D))
+    first.kernel.assign(first.kernel[:, :, ::-1])
+    expected = made[0](vgg16.preprocess_input(pixels.astype("float32")))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_cannot_be_fetched(monkeypatch):
+    def offline(**options):
+        raise Exception("URL fetch failure on somewhere:\nNone -- no network")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    data = dataclasses.replace(load("digits"), image_shape=(32, 32, 3))
+    net = Application("MobileNetV2", weights="imagenet")
+    with pytest.raises(ConnectionError, match="MobileNetV2 cannot be fetched: URL fe"):
+        net.built(normalised(data, net.normalisation))
 
 
 @pytest.mark.parametrize(
