@@ -31,8 +31,8 @@ FIXED = {
     IMAGENET: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 NAMES = (TRAIN, *FIXED)
-# Less ImageNet's mean on the scale 0 to 255, as Caffe's nets had it. Their weights expect
-# blue before red, too, which no normalisation gives: see `stages/application.py`.
+# Less ImageNet's mean on the scale 0 to 255, as Caffe's nets had it. Their weights
+# expect blue before red, too, which no normalisation gives: `stages/application.py`.
 CAFFE = "/".join(
     ",".join(repr(value / 255) for value in values)
     for values in ((123.68, 116.779, 103.939), (1, 1, 1))
