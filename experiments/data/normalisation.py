@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from compression.nearest import did_you_mean
+from experiments.data.guessing import by_luck, one_answer
 from experiments.data.splits import Data
 
 if TYPE_CHECKING:  # they need Keras
@@ -59,7 +60,6 @@ BARE = {
     "MobileNetV3": AROUND_ZERO,
 }
 IMAGES = 200  # labelled train images on which a model is tried
-DEVIATIONS = 3  # standard errors above guessing that are no luck
 # Layers before the first one that computes something of pixels.
 PASSING = {
     *("InputLayer", "Identity", "ZeroPadding2D", "Resizing", "CenterCrop", "Permute"),
@@ -110,8 +110,7 @@ class Normalisation:
         """Whether the best of all scores is no better than one answer for all."""
         if not self.scores:
             return False
-        error = (self.chance * (1 - self.chance) / self.images) ** 0.5
-        luck = min(self.chance + DEVIATIONS * error, (1 + self.chance) / 2)
+        luck = by_luck(self.chance, self.images)
         return max(score.top1 for score in self.scores.values()) <= luck
 
     def warning(self, model: str, data: Data) -> str:
@@ -220,14 +219,13 @@ def for_model(
     }
     if not name:
         name, reason = _best(scores, len(labels))
-    counts = np.bincount(labels)
     return Normalisation(
         name,
         *statistics(name, data),
         reason=reason,
         scores=scores,
         images=len(labels),
-        chance=float(counts.max() / counts.sum()),
+        chance=one_answer(labels),
     )
 
 

@@ -11,6 +11,7 @@ from compression.distillation import teacher_features
 from compression.graph import all_layers
 from experiments.data import Data
 from experiments.data.augment import Augment
+from experiments.data.guessing import by_luck, one_answer
 from experiments.data.labelled import check_labels, check_number, in_words, with_labels
 from experiments.data.splits import require_labels
 from experiments.data.transfer_set import check_classes, only_classes
@@ -146,7 +147,22 @@ class TrainingStage(Stage):
             trained, about = self.trained(spread, own)
         if job.strategy is not None and not worker(job.strategy).is_chief:
             return {}
+        self._tell_of_guesses(trained, job.data.validation.labels)
         return writing.finish(self, self.finished(model), job, trained) | before | about
+
+    def _tell_of_guesses(self, trained, labels):
+        """Better known now than when a search has refused it as a teacher."""
+        if labels is None or trained.best_score is None:
+            return
+        chance = one_answer(labels)
+        if trained.best_score <= by_luck(chance, len(labels)):
+            print(
+                f"  {self.name} is no better than guessing: {trained.best_score:.1%} "
+                f"of {len(labels):,} validation images are right, one answer for all "
+                f"has {chance:.1%}; it may want more epochs, more images, another "
+                "learning rate, or to have learned other images before (transfer)",
+                flush=True,
+            )
 
     def made(self, job: Job) -> keras.Model:
         """The net that is trained."""
