@@ -34,7 +34,10 @@ DTYPES = {
     schema.TensorType.INT16: np.int16,
     schema.TensorType.INT32: np.int32,
     schema.TensorType.INT64: np.int64,
+    schema.TensorType.UINT8: np.uint8,
 }
+# Bits of codes of which several share a byte, the first in its lowest bits.
+PACKED = {schema.TensorType.INT4: 4, schema.TensorType.INT2: 2}
 NAMES = {
     code: name
     for name, code in vars(schema.BuiltinOperator).items()
@@ -200,13 +203,11 @@ def _shape(file, index):
 def _real_constant(file, index):
     """A tensor's values less its zero point; None if computed, or no real numbers."""
     tensor = file.graph.Tensors(index)
-    dtype = DTYPES.get(tensor.Type())
     quantization = tensor.Quantization()
     scaled = quantization is not None and quantization.ScaleLength() > 0
-    data = _data(file, tensor)
-    if data is None or dtype is None or (np.dtype(dtype).kind == "i" and not scaled):
+    values = _values(file, tensor)
+    if values is None or (values.dtype.kind in "iu" and not scaled):
         return None
-    values = np.frombuffer(data, dtype)
     zero_points = quantization.ZeroPointAsNumpy() if scaled else np.zeros(1)
     if not np.any(zero_points):
         return values
@@ -216,6 +217,19 @@ def _real_constant(file, index):
     along = [1] * tensor.ShapeLength()
     along[quantization.QuantizedDimension()] = -1
     return codes - zero_points.reshape(along)
+
+
+def _values(file, tensor):
+    """What is stored, in one row; None if nothing is, or of another type."""
+    data, dtype = _data(file, tensor), DTYPES.get(tensor.Type())
+    if data is not None and dtype is not None:
+        return np.frombuffer(data, dtype)
+    bits = PACKED.get(tensor.Type())
+    if data is None or bits is None:
+        return None
+    fields = np.frombuffer(data, np.uint8)[:, None] >> np.arange(0, 8, bits)
+    codes = (fields % 2**bits).ravel()[: math.prod(tensor.ShapeAsNumpy().tolist())]
+    return np.where(codes < 2 ** (bits - 1), codes, codes - 2**bits).astype(np.int8)
 
 
 def _data(file, tensor):

@@ -6,7 +6,8 @@ import pytest
 from keras import layers
 
 import architectures
-from compression import export, measure
+from compression import export, measure, quantization
+from compression.measure.litert_file import litert_kernels
 from tests.compression.small_nets import alexnet, on_images, shaken
 
 
@@ -112,6 +113,27 @@ def test_nonzeros_by_hand(tmp_path):
             model, tmp_path / "net.tflite", precision=precision, calibration=[x]
         )
         assert measure.parameters(file) == expected
+
+
+def test_codes_of_4_bits_share_bytes(tmp_path):
+    """15 weights of the dense layer, which end in the middle of a byte."""
+    stack = layers.Conv2D(5, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)
+    model = shaken(on_images(*stack))
+    generator = np.random.default_rng(0)
+    for layer in (model.layers[0], model.layers[2]):
+        mask = generator.random(layer.kernel.shape) < 0.5
+        # A code is a seventh of the largest: no small weights, no code of zero else.
+        sign = np.sign(layer.kernel.numpy())
+        layer.kernel.assign(sign * mask * generator.uniform(0.1, 0.2, mask.shape))
+    images = generator.normal(size=(8, 8, 8, 4)).astype("float32")
+    quantized = quantization.quantize_aware(model, bits=4, calibration=[images])
+    file = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert measure.parameters(file) == measure.parameters(model)
+    kernels = litert_kernels(file)
+    assert {kernel.dtype for kernel in kernels.values()} == {np.dtype("int8")}
+    largest = [abs(kernel).max() for kernel in kernels.values()]
+    assert sorted(kernel.size for kernel in kernels.values()) == [15, 180]
+    assert largest == [7, 7]
 
 
 def test_equal_biases_count_for_every_layer(tmp_path):
