@@ -1,16 +1,21 @@
 """How long a training will take, from steps that were timed and trainings that ran."""
 
+import time
+
 import keras
 
 from compression.copies import copied
 from experiments.data import Data
-from experiments.data.pipeline import first_batches
+from experiments.data.augment import Augment
+from experiments.data.pipeline import first_batches, view_batches
 from experiments.training.optimizers import LabelLoss
 from experiments.training.step_time import step_seconds
 
 STARTING = 15.0  # seconds until a training's first step, its graph being built
 FIXED = 0.2  # share of a step that does not shrink with the net
 STEPS = 3
+READ = 8  # batches, at most, by which reading is timed
+LONG = 4  # times as long as starting: no training that was short
 LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0  # of the time that was expected
 
 
@@ -21,13 +26,18 @@ class Pace:
         model: the given one, as logits.
         data: whose train split an epoch goes through.
         batch_size: images a step.
+        augment: what train images go through.
     """
 
-    def __init__(self, model: keras.Model, data: Data, batch_size: int):
+    def __init__(
+        self, model: keras.Model, data: Data, batch_size: int, augment: Augment
+    ):
         self._images = data.train.size
         self._validation = data.validation.size
         self._factor = 1.0
+        self._expected = self._took = 0.0  # seconds of all trainings, without starting
         self.per_image = _seconds_per_image(model, data, batch_size)
+        self.to_read = _seconds_to_read(data, batch_size, augment)
 
     def seconds(self, share: float, epochs: int) -> float:
         """Of a training of so many epochs.
@@ -36,9 +46,10 @@ class Pace:
             share: multiply-accumulates of the net, in parts of the given model's.
             epochs: of the train split; validation is a third of its images' time.
         """
+        step = self.per_image * (FIXED + (1 - FIXED) * share)
         images = self._images + self._validation / 3
-        step = self.per_image * (FIXED + (1 - FIXED) * share) * self._factor
-        return STARTING + epochs * images * step
+        read = (self._images + self._validation) * self.to_read
+        return STARTING + epochs * (images * step + read) * self._factor
 
     def epochs(self, share: float, seconds: float) -> int:
         """The epochs that fit into so many seconds, at least one."""
@@ -48,14 +59,17 @@ class Pace:
     def observe(self, share: float, epochs: int, seconds: float) -> None:
         """A training took so long: those to come will, too.
 
-        Of a short one most of the time went before its first step: it says that steps
-        are slower than expected, if it was slow, but never that they are faster.
+        All that were observed count, each for as long as it was expected to take. Of a
+        short one most of the time went before its first step: it says nothing.
         """
-        self._factor = 1.0
-        expected = self.seconds(share, epochs) - STARTING
-        least = LEAST_FACTOR if expected > STARTING else 1.0
-        found = (seconds - STARTING) / expected
-        self._factor = min(max(found, least), MOST_FACTOR)
+        expected = (self.seconds(share, epochs) - STARTING) / self._factor
+        took = seconds - STARTING
+        if max(expected, took / LONG) <= STARTING:
+            return
+        self._expected += expected
+        self._took += took
+        found = self._took / self._expected
+        self._factor = min(max(found, LEAST_FACTOR), MOST_FACTOR)
 
 
 def _seconds_per_image(model, data, batch_size):
@@ -64,3 +78,15 @@ def _seconds_per_image(model, data, batch_size):
     copy.compile("sgd", LabelLoss(), jit_compile=False)
     batch = first_batches(data, "train", batch_size)[0]
     return step_seconds(copy, batch, STEPS) / STEPS / len(batch[0])
+
+
+def _seconds_to_read(data, batch_size, augment):
+    """Of an image on its way; on busy cores that comes on top of a step."""
+    batches = view_batches(data, view=0, seed=0, augment=augment, batch_size=batch_size)
+    images, start = 0, None
+    for batch in batches.take(READ + 1):
+        if start is None:  # the first one waits for what is built for all
+            start = time.perf_counter()
+        else:
+            images += len(batch)
+    return (time.perf_counter() - start) / images if images else 0.0

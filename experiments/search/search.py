@@ -140,7 +140,7 @@ class Search:
             f"{self.data.validation.size} validation images",
             flush=True,
         )
-        pace = Pace(self.model, self.data, TRAINING.batch_size)
+        pace = Pace(self.model, self.data, TRAINING.batch_size, self.augment)
         cuts = self._trials("untrained")
         print("[search] cuts, judged before any training", flush=True)
         whole = self._whole_cost()

@@ -105,6 +105,9 @@ def train(  # noqa: PLR0913, what a search is made of
     whole = measure.macs(model)
     each = max(clock.left(UNTIL), 0) / TRAININGS
 
+    for share, result in _before(trials, school.data, whole):
+        pace.observe(share, result.epochs, result.seconds)
+
     def cost_of(number, candidate):
         if candidate.macs(0, school.data) > whole:
             raise ValueError(f"{candidate.words} learns longer than the given model")
@@ -147,6 +150,13 @@ def train(  # noqa: PLR0913, what a search is made of
             _try_what_just_fits(trials, tried)
         if len(trials) >= MOST:
             return
+
+
+def _before(trials, data, whole):
+    """Of what a process trained that was killed: shares of MACs, and results."""
+    for each in trials.tried:
+        if each.result is not None:
+            yield each.candidate.macs(each.cost.macs, data) / whole, each.result
 
 
 def _is_wanting(trials):
