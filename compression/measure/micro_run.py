@@ -27,7 +27,7 @@ LACKING = re.compile(r"Failed to get registration from op code (\w+)")
 
 
 class Refusal(Exception):
-    """What TensorFlow Lite Micro wrote when it did not set a file up."""
+    """What TensorFlow Lite Micro wrote when it did not set a file up, or run it."""
 
 
 def main(path: Path, folder: Path) -> None:
@@ -39,23 +39,20 @@ def main(path: Path, folder: Path) -> None:
             print("lacks", name, flush=True)
         print("refuses", reason(str(refusal)), flush=True)
         return
-    arena = smallest_arena(content)
+    arena, given = smallest_arena(content), folder / "inputs.npy"
+    try:  # some operators refuse only what they are given
+        outputs = outputs_of(content, arena, np.load(given) if given.exists() else None)
+    except Refusal as refusal:
+        print("refuses", reason(str(refusal)), flush=True)
+        return
+    np.save(folder / "outputs.npy", outputs)
     print("arena", arena, flush=True)
-    if (folder / "inputs.npy").exists():
-        images = np.load(folder / "inputs.npy")
-        np.save(folder / "outputs.npy", outputs_of(content, arena, images))
 
 
 def interpreter_of(content: bytes, arena: int) -> runtime.Interpreter:
     """The file, set up in an arena of that many bytes; raises Refusal."""
-    with tempfile.TemporaryFile() as written:
-        with standard_error_to(written):
-            try:
-                return runtime.Interpreter.from_bytes(content, arena_size=arena)
-            except RuntimeError as error:
-                said = error
-        written.seek(0)
-        raise Refusal(written.read().decode(errors="replace") or str(said)) from said
+    with refusing():
+        return runtime.Interpreter.from_bytes(content, arena_size=arena)
 
 
 def smallest_arena(content: bytes) -> int:
@@ -89,13 +86,20 @@ def _ends_well(function):
     return os.waitpid(child, 0)[1] == 0
 
 
-def outputs_of(content: bytes, arena: int, images: np.ndarray) -> np.ndarray:
-    """What the file gives for each of `images`, as it stores them."""
-    interpreter = interpreter_of(content, arena)
-    batch, found = interpreter.get_input_details(0)["shape"][0], []
+def outputs_of(content: bytes, arena: int, images: np.ndarray | None) -> np.ndarray:
+    """What the file gives for each of `images`, as it stores them; None: for zeros.
+
+    Raises Refusal.
+    """
+    interpreter, found = interpreter_of(content, arena), []
+    taken = interpreter.get_input_details(0)
+    if images is None:
+        images = np.zeros(taken["shape"], taken["dtype"])
+    batch = taken["shape"][0]
     for start in range(0, len(images), batch):
-        interpreter.set_input(images[start : start + batch], 0)
-        interpreter.invoke()
+        with refusing():
+            interpreter.set_input(images[start : start + batch], 0)
+            interpreter.invoke()
         found.append(np.array(interpreter.get_output(0)))
     return np.concatenate(found)
 
@@ -141,6 +145,19 @@ def reason(refusal: str) -> str:
         elif line := SOURCE.sub("", line.strip()).rstrip("."):
             found.append(line)
     return operator + ("; ".join(found) or "no reason is given")
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """A RuntimeError becomes a Refusal with what C++ has written meanwhile."""
+    with tempfile.TemporaryFile() as written:
+        try:
+            with standard_error_to(written):
+                yield
+        except RuntimeError as said:
+            written.seek(0)
+            text = written.read().decode(errors="replace")
+            raise Refusal(text or str(said)) from said
 
 
 @contextmanager

@@ -152,7 +152,7 @@ class TrainingStage(Stage):
 
     def _tell_of_guesses(self, trained, labels):
         """Better known now than when a search has refused it as a teacher."""
-        if labels is None or trained.best_score is None:
+        if not self.exports or labels is None or trained.best_score is None:
             return
         chance = one_answer(labels)
         if trained.best_score <= by_luck(chance, len(labels)):
