@@ -32,6 +32,7 @@ class Pace:
     def __init__(
         self, model: keras.Model, data: Data, batch_size: int, augment: Augment
     ):
+        self._data, self._batch_size = data, batch_size
         self._images = data.train.size
         self._validation = data.validation.size
         self._factor = 1.0
@@ -39,11 +40,21 @@ class Pace:
         self.per_image = _seconds_per_image(model, data, batch_size)
         self.to_read = _seconds_to_read(data, batch_size, augment)
 
+    def share(self, model: keras.Model) -> float:
+        """Of a smaller net, as `seconds` takes it, by a step of its own.
+
+        Odd numbers of channels, as a cut leaves them, take more time than their
+        multiply-accumulates say.
+        """
+        step = _seconds_per_image(model, self._data, self._batch_size)
+        return max(step / self.per_image - FIXED, 0.0) / (1 - FIXED)
+
     def seconds(self, share: float, epochs: int) -> float:
         """Of a training of so many epochs.
 
         Args:
-            share: multiply-accumulates of the net, in parts of the given model's.
+            share: of the given model's step that shrinks with the net: its
+                multiply-accumulates in parts of the model's, or as `share` says.
             epochs: of the train split; validation is a third of its images' time.
         """
         step = self.per_image * (FIXED + (1 - FIXED) * share)

@@ -204,8 +204,7 @@ class Search:
         """For how long the chosen candidate is trained."""
         if tried is None:
             return {"candidate": None, "epochs": 0, "aware_epochs": 0}
-        macs = tried.candidate.macs(tried.cost.macs, self.data)
-        share = macs / measure.macs(self.model)
+        share = self._share(tried)
         left = max(self._clock.left(UNTIL), 0)
         epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
         aware = self._pace.epochs(share, short.AWARE_SHARE * left / AWARE_STEP)
@@ -225,6 +224,16 @@ class Search:
             "epochs": min(epochs, LONGEST),
             "aware_epochs": min(aware, LONGEST // 4),
         }
+
+    def _share(self, tried):
+        """Of the model's time that the candidate trains: timed, as it is trained long.
+
+        A student that is cut learns whole for a part of it.
+        """
+        whole = measure.macs(self.model)
+        share = tried.candidate.macs(tried.cost.macs, self.data) / whole
+        net = tried.candidate.untrained(self.model, self.data, repaired=False)
+        return share * self._pace.share(net) / (tried.cost.macs / whole)
 
     def _recipe(self, plan: Plan) -> Recipe:
         stages = [

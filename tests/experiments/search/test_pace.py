@@ -52,6 +52,15 @@ def test_images_must_be_read(digits_pace):
     assert found == pytest.approx(STARTING + 10 * (0.2 * EPOCH + read))
 
 
+def test_a_net_takes_the_time_that_its_own_step_takes(digits_pace, monkeypatch):
+    monkeypatch.setattr(pace, "_seconds_per_image", lambda *_: 0.6e-3)
+    share = digits_pace.share(None)
+    assert share == pytest.approx(0.5)
+    assert digits_pace.seconds(share, 10) == pytest.approx(STARTING + 6 * EPOCH)
+    monkeypatch.setattr(pace, "_seconds_per_image", lambda *_: 0.1e-3)
+    assert digits_pace.share(None) == 0.0
+
+
 def test_reading_is_timed():
     found = pace._seconds_to_read(datasets.load("digits"), 64, Augment(pad=1))
     assert found > 0
