@@ -6,17 +6,17 @@ https://arxiv.org/abs/1608.08710), trained on, then int8; and the demo's way, a 
 AlexNet that it teaches, cut and trained on while taught, then int8.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from experiments.data.augment import Augment
 from experiments.recipe import Recipe
+from experiments.recipes.demo.recipe import STUDENT, TEACHING
 from experiments.stages.application import Application
 from experiments.stages.base import Export
 from experiments.stages.channels import Channels
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
 from experiments.stages.quantize import Quantize
-from experiments.stages.teaching import Teaching
 from experiments.stages.train import Train
 from experiments.training.settings import Training
 
@@ -73,10 +73,8 @@ class ByHand:
         )
 
     def _the_demos_way(self):
-        net = Net("alexnet_small", {"width": self.width, "dropout": 0.1})
-        teaching = Teaching(
-            GIVEN, temperature=4.0, soft_weight=1.0, label_weight=0.0, views=8
-        )
+        net = replace(STUDENT, options={**STUDENT.options, "width": self.width})
+        teaching = replace(TEACHING, teacher=GIVEN)
         how = {"macs": STUDENT_MACS, "teaching": teaching, "exports": ()}
         return (
             Distill("student", net, self.student, teaching, exports=()),

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from compression import export, measure
+from compression.one_line import in_one_line
 from experiments.benchmarks.compression_process import TrainingProcess
 from experiments.benchmarks.setting import require_benchmarked, set_threads
 from experiments.data import Data, load, pipeline
@@ -117,7 +118,7 @@ def run(  # noqa: PLR0913, all by keyword but the first
         try:
             data = case.loaded()
         except FileNotFoundError as error:
-            skipped[name] = " ".join(str(error).split())
+            skipped[name] = in_one_line(error)
             continue
         with tempfile.TemporaryDirectory(prefix="limbeck-bench-") as folder:
             job = {"case": name, "quick": quick, "threads": threads, "batch": batch}

@@ -19,6 +19,7 @@ from typing import Any
 
 from architectures.published_weights import MEAN, STD
 from compression import measure
+from compression.one_line import in_one_line
 from experiments.benchmarks.by_hand import GIVEN, ByHand
 from experiments.benchmarks.setting import require_benchmarked, set_threads
 from experiments.data.augment import Augment
@@ -160,7 +161,7 @@ def run(  # noqa: PLR0913, all by keyword but the first
             data = RunFolder(folder / MADE).read_data()
             notes[name] = f"{data['name']}. {data['note']}".strip()
         except FileNotFoundError as error:
-            skipped[name] = " ".join(str(error).split())
+            skipped[name] = in_one_line(error)
     return {
         "benchmark": "search",
         "seeds": len(seeds),
@@ -175,8 +176,9 @@ def run(  # noqa: PLR0913, all by keyword but the first
 
 def _case_rows(name, case, folder, seeds, log):
     log(f"{name}: by hand")
-    ways = _made_by_hand(name, case, RunFolder(folder / MADE), seeds)
-    given = RunFolder(folder / MADE).stage(GIVEN, 0, once=True).model
+    made = RunFolder(folder / MADE)
+    ways = _made_by_hand(name, case, made, seeds)
+    given = made.stage(GIVEN, 0, once=True).model
     for limits in case.limits:
         way = in_words(limits)
         for seed in seeds:
@@ -207,7 +209,9 @@ def _case_rows(name, case, folder, seeds, log):
     times = measure.latencies(files)
     for each in itertools.chain.from_iterable(ways.values()):
         each["latency_ms"] = times[str(each["file"])].median_ms
-    return [_row(name, way, found, ways) for way, found in ways.items()]
+    by_hand = [found for found in ways.values() if found[0]["by"] == HAND]
+    peers = list(zip(*by_hand, strict=True))  # of each seed
+    return [_row(name, way, found, peers) for way, found in ways.items()]
 
 
 def _timed(request, out):
@@ -240,7 +244,7 @@ def _made_by_hand(name, case, made, seeds):
     return ways
 
 
-def _row(name, way, found, ways):
+def _row(name, way, found, peers):
     row = {"net": name, "way": way, "by": found[0]["by"]}
     row["what"] = list(dict.fromkeys(each["what"] for each in found))
     for key in ("top1", "bytes", "latency_ms", "arena_bytes"):
@@ -248,15 +252,9 @@ def _row(name, way, found, ways):
     if row["by"] == SEARCH:
         row["seconds"] = [each["seconds"] for each in found]
         for ratio, cost in RATIOS.items():
-            row[ratio] = [
-                times_less(each, [way[at] for way in _by_hand(ways)], cost)
-                for at, each in enumerate(found)
-            ]
+            pairs = zip(found, peers, strict=True)
+            row[ratio] = [times_less(each, others, cost) for each, others in pairs]
     return row
-
-
-def _by_hand(ways):
-    return [found for found in ways.values() if found[0]["by"] == HAND]
 
 
 def times_less(

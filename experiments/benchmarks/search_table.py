@@ -1,7 +1,7 @@
 """The figures of `limbeck bench search` as a table, with its aims and its setting."""
 
-import statistics
 from collections.abc import Iterator
+from statistics import mean, stdev
 from typing import Any
 
 from experiments.benchmarks import search, setting
@@ -20,8 +20,8 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
         Column("by", lambda row: row["by"], numeric=False),
         Column("limit, or what is done", lambda row: row["way"], numeric=False),
         Column("top-1 %", _top1),
-        Column("bytes", lambda row: units.scaled(_mean(row["bytes"]), "B")),
-        Column("latency ms", lambda row: f"{_mean(row['latency_ms']):.3f}"),
+        Column("bytes", lambda row: units.scaled(mean(row["bytes"]), "B")),
+        Column("latency ms", lambda row: f"{mean(row['latency_ms']):.3f}"),
         Column("arena", _arena),
         Column("smaller", lambda row: _ratio(row.get("smaller"))),
         Column("faster", lambda row: _ratio(row.get("faster"))),
@@ -44,13 +44,13 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
 
 
 def _top1(row):
-    spread = statistics.stdev(row["top1"]) if len(set(row["top1"])) > 1 else None
-    return units.percent(_mean(row["top1"]), spread)
+    spread = stdev(row["top1"]) if len(set(row["top1"])) > 1 else None
+    return units.percent(mean(row["top1"]), spread)
 
 
 def _arena(row):
     known = [value for value in row["arena_bytes"] if value is not None]
-    return units.scaled(_mean(known), "B") if known else "–"
+    return units.scaled(mean(known), "B") if known else "–"
 
 
 def _ratio(found):
@@ -59,11 +59,7 @@ def _ratio(found):
     known = [value for value in found if value is not None]
     if len(known) < len(found):
         return "–"
-    return f"{_mean(known):.2f} [{min(known):.2f}–{max(known):.2f}]"
-
-
-def _mean(values):
-    return statistics.mean(values)
+    return f"{mean(known):.2f} [{min(known):.2f}–{max(known):.2f}]"
 
 
 def _judged(rows) -> Iterator[str]:
@@ -78,9 +74,9 @@ def _judged(rows) -> Iterator[str]:
                     f"{COSTS[ratio]}: all that was made by hand is more accurate"
                 )
                 continue
-            mean = _mean(row[ratio])
-            judged = "met" if mean >= aim else "missed"
-            told.append(f"{COSTS[ratio]} {mean:.2f} times less, aim {aim}: {judged}")
+            found = mean(row[ratio])
+            judged = "met" if found >= aim else "missed"
+            told.append(f"{COSTS[ratio]} {found:.2f} times less, aim {aim}: {judged}")
         took = [seconds / 60 for seconds in row["seconds"] if seconds is not None]
         if took:
             told.append(f"it took {min(took):.1f} to {max(took):.1f} minutes")

@@ -181,10 +181,7 @@ def add(commands):
         "an hour on two cores.",
         examples=COMPRESSION_EXAMPLES,
     )
-    compression.add_argument("--only", metavar="A,B", help="nets (all)")
-    compression.add_argument(
-        "--seeds", dest="rounds", metavar="N", type=positive, help="of each way (3)"
-    )
+    _add_nets_and_seeds(compression)
     _add_threads_options(compression)
     _add_output_options(compression)
     compression.set_defaults(run=_by_name("compression"))
@@ -196,10 +193,7 @@ def add(commands):
         "accuracy. Hours on two cores; the same command goes on where it was stopped.",
         examples=SEARCH_EXAMPLES,
     )
-    search.add_argument("--only", metavar="A,B", help="nets (all)")
-    search.add_argument(
-        "--seeds", dest="rounds", metavar="N", type=positive, help="of all (3)"
-    )
+    _add_nets_and_seeds(search)
     search.add_argument(
         "--threads", metavar="N", type=positive, help="of TensorFlow (all cores)"
     )
@@ -234,6 +228,14 @@ def _add_threads_options(command):
         "--threads", metavar="N", type=positive, help="of each framework (all cores)"
     )
     command.add_argument("--batch", metavar="N", type=positive, help="images at once")
+
+
+def _add_nets_and_seeds(command):
+    """The options of every benchmark that trains."""
+    command.add_argument("--only", metavar="A,B", help="nets (all)")
+    command.add_argument(
+        "--seeds", dest="rounds", metavar="N", type=positive, help="of each way (3)"
+    )
 
 
 def _add_rounds_options(command):

@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
-from compression import measure
 from experiments import data as datasets
 from experiments import deployment
 from experiments.data import Data, normalisation
@@ -230,10 +229,9 @@ class Search:
 
         A student that is cut learns whole for a part of it.
         """
-        whole = measure.macs(self.model)
-        share = tried.candidate.macs(tried.cost.macs, self.data) / whole
-        net = tried.candidate.untrained(self.model, self.data, repaired=False)
-        return share * self._pace.share(net) / (tried.cost.macs / whole)
+        candidate, macs = tried.candidate, tried.cost.macs
+        net = candidate.untrained(self.model, self.data, repaired=False)
+        return self._pace.share(net) * candidate.macs(macs, self.data) / macs
 
     def _recipe(self, plan: Plan) -> Recipe:
         stages = [
