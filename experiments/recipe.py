@@ -41,7 +41,7 @@ class Recipe:
     def __post_init__(self):
         if not self.stages:
             raise ValueError(f"the recipe {self.name!r} has no stages")
-        known = set()
+        known = {}
         for stage in self.stages:
             for needed in stage.inputs:
                 if needed not in known:
@@ -51,7 +51,13 @@ class Recipe:
                     )
             if stage.name in known:
                 raise ValueError(f"two stages are called {stage.name!r}")
-            known.add(stage.name)
+            if stage.weighed_by and not known[stage.weighed_by].weighs:
+                raise ValueError(
+                    f"stage {stage.name!r}: teaching.weighed_by must name a "
+                    f"ChooseWeight stage, and {stage.weighed_by!r} is a "
+                    f"{type(known[stage.weighed_by]).__name__}"
+                )
+            known[stage.name] = stage
         check_types(self)
         if isinstance(self.normalisation, str):
             normalisation.check(self.normalisation)

@@ -19,7 +19,8 @@ from compression.nearest import did_you_mean
 
 # For `limbeck reproduce NAME`.
 REPRODUCIBLE = (
-    *("hinton2015", "distill_methods", "transfer_digits", "transfer_classes"),
+    *("hinton2015", "distill_methods", "distill_ranks"),
+    *("transfer_digits", "transfer_classes"),
     *("pretraining", "he2016", "classic_nets", "ablation"),
     *("channels", "sparsity", "quantization", "han2016", "cifar_bytes"),
     *("resnet_to_alexnet", "resnet_to_alexnet_mnist"),

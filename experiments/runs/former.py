@@ -20,6 +20,7 @@ LOGS, FACTS = {"Prune": [SPARSITY]}, {"CorrectBias": [SHIFT]}
 # Settings that came later, in records within a stage or recipe, and what stands for
 # them where they are not recorded.
 LATER = {
+    "teaching": {"weighed_by": None},
     "augment": dict.fromkeys(("cutout", "rand_augment", "mixup", "cutmix")),
     "training": {
         "class_weights": None,

@@ -104,6 +104,7 @@ def _computed(this, stage, seed):
             stages=this.recipe.stages,
             cache=default_root(),
             load=lambda name: _load(inputs[name]),
+            facts_of=lambda name: inputs[name].read_about(),
             strategy=this.strategy,
         )
     )

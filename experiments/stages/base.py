@@ -106,6 +106,7 @@ class Job:
         stages: all of the recipe.
         cache: where teacher outputs are kept for later stages and runs.
         load: function of a stage's name that gives its finished model.
+        facts_of: likewise, that gives what the stage has found, see `Stage.run`.
         strategy: of TensorFlow, by which devices train together; None: one trains.
     """
 
@@ -116,6 +117,7 @@ class Job:
     stages: tuple["Stage", ...]
     cache: Path
     load: Callable[[str], keras.Model]
+    facts_of: Callable[[str], Mapping[str, Any]] = {}.__getitem__
     strategy: "tf.distribute.Strategy | None" = None
 
     def scope(self) -> AbstractContextManager:
@@ -144,6 +146,8 @@ class Stage:
 
     # Whether files in integers are calibrated on train images.
     calibrates: ClassVar[bool] = False
+    # Whether it finds a factor for others' losses, see `Teaching.weighed_by`.
+    weighs: ClassVar[bool] = False
     logs: ClassVar[tuple[Logged, ...]] = ()
     facts: ClassVar[tuple[Fact, ...]] = ()
     # Who teaches it, and the name of its own dataset: settings of `TrainingStage`.
@@ -244,10 +248,15 @@ class Stage:
         return None if self.teaching is None else self.teaching.teacher
 
     @property
+    def weighed_by(self) -> str | None:
+        """The stage that has found how much its teacher's losses weigh."""
+        return None if self.teaching is None else self.teaching.weighed_by
+
+    @property
     def inputs(self) -> tuple[str, ...]:
         """Names of the stages whose models this one reads."""
-        started = (self.start,) if isinstance(self.start, str) else ()
-        return started + ((self.teacher,) if self.teacher else ())
+        started = self.start if isinstance(self.start, str) else None
+        return tuple(n for n in (started, self.teacher, self.weighed_by) if n)
 
     @property
     def source(self) -> str:

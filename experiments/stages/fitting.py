@@ -28,6 +28,7 @@ from experiments.training.strategies import chief_first
 if TYPE_CHECKING:
     from experiments.stages.training_stage import TrainingStage
 
+WEIGHT_FACTOR = "weight_factor"  # in what a ChooseWeight stage has found
 HALF = ("bfloat16", "float16")
 SAME_ANSWERS = 0.98  # of a teacher in half the digits
 
@@ -96,6 +97,10 @@ def _distill(stage, student, job, part):
     # What is kept of a teacher was computed on one device.
     with job.scope() if teaching.views is None else nullcontext():
         teacher = job.load(teaching.teacher)
+    about = {}
+    if teaching.weighed_by is not None:
+        about = {WEIGHT_FACTOR: job.facts_of(teaching.weighed_by)[WEIGHT_FACTOR]}
+        teaching = teaching.weighed(about[WEIGHT_FACTOR])
     view_seed = job.seed if teaching.view_seed is None else teaching.view_seed
     with job.scope():
         distiller = Distiller(
@@ -108,7 +113,6 @@ def _distill(stage, student, job, part):
             name=stage.name,
         )
     train, validation = {"view_seed": view_seed, "with_index": True}, {}
-    about = {}
     if teaching.views is not None:
         with chief_first(job.strategy):
             cached = cached_teacher(
@@ -119,7 +123,7 @@ def _distill(stage, student, job, part):
                 augment=job.augment,
                 root=job.cache,
             )
-        about = {"teacher_cache": cached.about}
+        about["teacher_cache"] = cached.about
         keys = distiller.teacher_keys
         train["teacher_outputs"] = {key: cached.train.outputs[key] for key in keys}
         validation["teacher_outputs"] = {

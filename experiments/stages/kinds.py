@@ -2,6 +2,7 @@
 
 from experiments.stages.base import Stage
 from experiments.stages.channels import Channels
+from experiments.stages.choose_weight import ChooseWeight
 from experiments.stages.cluster import Cluster
 from experiments.stages.correct_bias import CorrectBias
 from experiments.stages.distill import Distill
@@ -26,7 +27,7 @@ from experiments.stages.transfer import Transfer
 KINDS: dict[str, type[Stage]] = {
     kind.__name__: kind
     for kind in (
-        *(Load, Train, Pretrain, Transfer, Distill, Probe),
+        *(Load, Train, Pretrain, Transfer, Distill, ChooseWeight, Probe),
         *(Prune, RigL, DynamicSurgery, LearnSparsity, Ticket, TfmotPrune),
         *(Channels, SparseChannels, Cluster, TfmotCluster, RateDistortion),
         *(Quantize, QuantizeAware, TfmotQuantize, MixedPrecision, CorrectBias),

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from compression import distillation
@@ -26,6 +26,8 @@ class Teaching:
             all seeds share a cache.
         parts: more losses of `compression.distillation`: class -> its options. The
             number of train images is filled in where a class takes `images`.
+        weighed_by: name of the `ChooseWeight` stage whose factor multiplies the weights
+            of all losses but the labels'; None: they are as they stand here.
 
     Raises:
         ValueError: there is no such loss, it does not take such options, or a number
@@ -39,6 +41,7 @@ class Teaching:
     views: int | None = 8
     view_seed: int | None = None
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    weighed_by: str | None = None
 
     def __post_init__(self):
         if self.views is not None and self.views < 1:
@@ -60,6 +63,15 @@ class Teaching:
         if self.soft_weight:
             losses.append(SoftTargets(self.temperature, weight=self.soft_weight))
         return losses + [_part(*part, images) for part in self.parts.items()]
+
+    def weighed(self, factor: float) -> "Teaching":
+        """The same, the weights of all losses but the labels' times `factor`."""
+        parts = {
+            kind: {**options, "weight": factor * options.get("weight", 1.0)}
+            for kind, options in self.parts.items()
+        }
+        soft = factor * self.soft_weight
+        return replace(self, soft_weight=soft, parts=parts, weighed_by=None)
 
     def check_mixing(self, stage: str) -> None:
         """Raises ValueError unless `stage` can be taught on mixed images."""

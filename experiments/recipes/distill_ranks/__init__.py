@@ -1,0 +1,1 @@
+"""Every loss of a teacher, two pairs of nets: ranks, and what can be told apart."""
