@@ -2,8 +2,9 @@
 
 At every width: the student alone, and with soft targets. At one of them, the middle:
 
-- other losses, a mix of them, and a teacher assistant between teacher and student
-  (Mirzadeh et al. 2020, https://arxiv.org/abs/1902.03393);
+- other losses, a mix of them whose weight is chosen on validation, and a teacher
+  assistant between teacher and student (Mirzadeh et al. 2020,
+  https://arxiv.org/abs/1902.03393);
 - pruned weight by weight, channels removed from the student of twice the width, values
   shared, in integers without training and with, coded to an archive; those that train
   go on with the teacher, and `longer` is the student that trains as long with nothing
@@ -20,6 +21,7 @@ from typing import Any
 from experiments.recipes.resnet_to_alexnet import orders
 from experiments.stages.base import Export, Stage
 from experiments.stages.channels import Channels
+from experiments.stages.choose_weight import ChooseWeight
 from experiments.stages.cluster import Cluster
 from experiments.stages.distill import Distill
 from experiments.stages.net import Net
@@ -33,15 +35,17 @@ from experiments.training.settings import Training
 
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 SPARSITY, CLUSTERS = 0.8, 16
+TRIALS = 4  # of the mix's weight
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Epochs: of a new student, of one that is compressed, of a step of an order."""
+    """Epochs: of a new student, one that is compressed, a step of an order, a trial."""
 
     student: int
     compressed: int
     step: int
+    trial: int
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Protocol:
         lengths: epochs.
         teaching: soft targets.
         methods: name -> other teaching.
+        mix: of several losses; how much they weigh beside the labels is tried.
         macs: of the middle student, as a fraction of those of the wider one.
     """
 
@@ -71,6 +76,7 @@ class Protocol:
     lengths: Lengths
     teaching: Teaching
     methods: Mapping[str, Teaching]
+    mix: Teaching
     macs: float
 
 
@@ -107,11 +113,15 @@ def _widths(protocol):
 def _methods(protocol):
     training = _training(protocol, protocol.lengths.student)
     by_assistant = replace(protocol.teaching, teacher=protocol.assistant.name)
-    methods = protocol.methods | {"assisted": by_assistant}
-    net = student(protocol.middle)
+    mix = replace(protocol.mix, weighed_by="mix_weight")
+    methods = protocol.methods | {"mix": mix, "assisted": by_assistant}
+    net, trial = student(protocol.middle), _training(protocol, protocol.lengths.trial)
     return [
-        Distill(name, net, training, teaching, exports=LITERT)
-        for name, teaching in methods.items()
+        ChooseWeight("mix_weight", net, trial, protocol.mix, trials=TRIALS),
+        *(
+            Distill(name, net, training, teaching, exports=LITERT)
+            for name, teaching in methods.items()
+        ),
     ]
 
 

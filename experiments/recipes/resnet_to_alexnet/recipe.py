@@ -43,9 +43,10 @@ PROTOCOL = Protocol(
     middle=8,
     once=(2, 4),
     training=TRAINING,
-    lengths=Lengths(student=8, compressed=4, step=3),
+    lengths=Lengths(student=8, compressed=4, step=3, trial=3),
     teaching=SOFT,
-    methods={**{name: _taught(name) for name in BEST}, "mix": MIX},
+    methods={name: _taught(name) for name in BEST},
+    mix=MIX,
     macs=0.275,
 )
 
@@ -63,10 +64,11 @@ FULL = _recipe(
     replace(
         PROTOCOL,
         once=(),
-        lengths=Lengths(student=200, compressed=60, step=40),
+        lengths=Lengths(student=200, compressed=60, step=40, trial=20),
         teaching=replace(SOFT, views=None),
         methods={
             name: replace(each, views=None) for name, each in PROTOCOL.methods.items()
         },
+        mix=replace(MIX, views=None),
     ),
 )

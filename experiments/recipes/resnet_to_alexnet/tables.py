@@ -24,7 +24,7 @@ METHODS = {
     "assistant": "assistant: ResNet-20, published weights, tuned by the teacher",
     "review": "ReviewKD (Chen 2021)",
     "hints": "FitNets hints, joint (Romero 2015)",
-    "mix": "soft targets, ReviewKD and hints",
+    "mix": "soft targets, ReviewKD and hints, weighed on validation",
     "assisted": "soft targets of the assistant (Mirzadeh 2020)",
     "longer": "soft targets, as long as what is compressed",
     "pruned": "soft targets, 80 % of the weights pruned",

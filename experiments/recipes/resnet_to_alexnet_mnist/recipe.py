@@ -36,7 +36,7 @@ PROTOCOL = replace(
     middle=16,
     once=(),
     training=TRAINING,
-    lengths=Lengths(student=5, compressed=3, step=2),
+    lengths=Lengths(student=5, compressed=3, step=2, trial=2),
     macs=0.471,
 )
 
@@ -50,5 +50,5 @@ def _recipe(name: str, protocol: Protocol) -> Recipe:
 RECIPE = _recipe("resnet_to_alexnet_mnist", PROTOCOL)
 FULL = _recipe(
     "resnet_to_alexnet_mnist_full",
-    replace(PROTOCOL, lengths=Lengths(student=40, compressed=20, step=10)),
+    replace(PROTOCOL, lengths=Lengths(student=40, compressed=20, step=10, trial=5)),
 )
