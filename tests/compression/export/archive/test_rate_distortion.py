@@ -13,6 +13,7 @@ from keras import layers
 from compression import export
 from compression.export.archive import rate_distortion
 from compression.export.archive.rounding import Rates, bits_of, rounded
+from compression.quantization.sensitivity import Examples
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 
@@ -137,6 +138,31 @@ def test_the_bound_is_held_and_the_net_left_as_it_was(max_drop):
     assert top1 == pytest.approx(found.top1)
     assert top1 >= found.exact_top1 - max_drop
     assert found.bits < 27 * 12
+
+
+def test_weights_too_coarse_are_refused_after_few_images(monkeypatch):
+    """What would flip first is asked first, and the answer is that of all images."""
+    monkeypatch.setattr(rate_distortion, "ASKED", 50)
+    net, data = classifier()
+    examples = Examples.of(data, net)
+    search = rate_distortion._Search(
+        net, net.trainable_variables, examples, 0.02, print
+    )
+    asked, predict = [], net.predict_on_batch
+    monkeypatch.setattr(
+        net,
+        "predict_on_batch",
+        lambda images: asked.append(len(images)) or predict(images),
+    )
+    held = set()
+    for price in np.geomspace(1e-4, 0.3, 12):
+        trial, before = search._all(price, 16.0), len(asked)
+        holds = search._holds(trial)
+        wrong = np.asarray(net(examples.images)).argmax(-1) != examples.labels
+        assert holds == (1 - wrong.mean() >= search.least)
+        assert (sum(asked[before:]) == 400) >= holds
+        held.add((holds, len(asked) - before))
+    assert (True, 8) in held and min(held)[1] <= 2
 
 
 def test_more_may_be_lost_fewer_bits_are_left(monkeypatch):
