@@ -20,7 +20,7 @@ WEIGHTED = {
 }
 # Operators that multiply, too, or hide others that do: counted nowhere, so refused.
 UNKNOWN = {
-    "BATCH_MATMUL", "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN",
+    "BIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_RNN",
     "CALL", "CALL_ONCE", "CONV_3D", "CONV_3D_TRANSPOSE", "CUSTOM", "DELEGATE", "IF",
     "LSTM", "RNN", "SVDF", "UNIDIRECTIONAL_SEQUENCE_LSTM",
     "UNIDIRECTIONAL_SEQUENCE_RNN", "WHILE",
@@ -113,6 +113,8 @@ def litert_macs(path: Path) -> int:
     for name, operator in file.operators:
         if name in UNKNOWN:
             raise ValueError(f"the MACs of operator {name} in {path} are not known")
+        if name == "BATCH_MATMUL":
+            total += _matmul(file, operator) // batch
         if name not in WEIGHTED:
             continue
         data_at, kernel_at, _ = WEIGHTED[name]
@@ -127,6 +129,15 @@ def litert_macs(path: Path) -> int:
             positions = math.prod(output[:-1])
         total += positions * math.prod(kernel) // batch
     return total
+
+
+def _matmul(file, operator):
+    """Of all images of a product of activations by each other."""
+    options = schema.BatchMatMulOptions()
+    table = operator.BuiltinOptions()
+    options.Init(table.Bytes, table.Pos)
+    depth = _shape(file, operator.Inputs(0))[-2 if options.AdjX() else -1]
+    return math.prod(_shape(file, operator.Outputs(0))) * depth
 
 
 def _stored(file):

@@ -2,7 +2,8 @@
 
 The published convention (torchvision's and fvcore's): convolutions and dense layers
 count one for each product of a weight and an activation; biases, batch norm,
-activations, pooling and sums count nothing.
+activations, pooling and sums count nothing. Attention counts the products of its
+activations, too, see products.py.
 """
 
 import math
@@ -10,10 +11,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 from keras import layers
 
 from compression.export.runners import Runner
 from compression.graph import Call, read
+from compression.measure.products import (
+    KNOWN_LAYERS,
+    einsum_macs,
+    layer_products,
+    matmul_macs,
+)
 from compression.measure.scores import runner_of
 from compression.weights import learned_variables
 
@@ -27,8 +35,6 @@ ELEMENTWISE = (
     layers.PReLU,
     layers.RMSNormalization,
 )
-# Layers without weights that multiply activations by each other.
-MULTIPLYING = (layers.AdditiveAttention, layers.Attention, layers.Dot)
 CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
 SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
@@ -39,8 +45,8 @@ TRANSPOSED = (
 )
 # Operations that are no layers and multiply activations, or hide others that do.
 MULTIPLYING_OPERATIONS = {
-    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Einsum", "Function", "Inner",
-    "Matmul", "SeparableConv", "Tensordot", "Vdot",
+    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Function", "Inner",
+    "SeparableConv", "Tensordot", "Vdot",
 }  # fmt: skip
 
 
@@ -99,7 +105,7 @@ def layer_calls(model: keras.Model) -> list[LayerCall]:
 
 
 def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
-    """Multiply-accumulates of one image: convolutions and dense layers, as published.
+    """Multiply-accumulates of one image, as published.
 
     Zeros are multiplied like any other weight. A layer that a model calls twice counts
     twice; models inside the model are walked too. A layer of a kind unknown here may
@@ -132,13 +138,7 @@ def _macs_of(call: Call) -> int:
     if hasattr(operation, "count_macs"):  # what a layer may offer, see `macs`
         return int(operation.count_macs(input_shape, output_shape))
     if not isinstance(operation, keras.Layer):
-        if type(operation).__name__ in MULTIPLYING_OPERATIONS:
-            raise ValueError(
-                f"the MACs of operation {operation.name!r} "
-                f"({type(operation).__name__}) are not known: put it into a layer "
-                "with a method count_macs(input_shape, output_shape)"
-            )
-        return 0
+        return _of_operation(call, output_shape)
     layer = operation
     if isinstance(layer, TRANSPOSED):
         return _positions(layer, input_shape) * math.prod(layer.kernel.shape)
@@ -150,8 +150,10 @@ def _macs_of(call: Call) -> int:
         return _positions(layer, output_shape) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
         return _known(layer, output_shape[1:-1]) * math.prod(layer.kernel.shape)
+    if isinstance(layer, KNOWN_LAYERS):
+        return _of_known_sizes(layer, layer_products, layer, call.args, call.kwargs)
     flat = all(len(w.shape) < 2 for w in layer.weights)
-    if isinstance(layer, ELEMENTWISE) or (flat and not isinstance(layer, MULTIPLYING)):
+    if isinstance(layer, ELEMENTWISE) or flat:
         return 0
     raise ValueError(
         f"the MACs of layer {layer.name!r} ({type(layer).__name__}) are not known: "
@@ -162,6 +164,31 @@ def _macs_of(call: Call) -> int:
 def _positions(layer, shape):
     first = layer.data_format == "channels_first"
     return _known(layer, shape[2:] if first else shape[1:-1])
+
+
+def _of_operation(call, output_shape):
+    operation, kind = call.operation, type(call.operation).__name__
+    shapes = [tuple(getattr(x, "shape", ()) or np.shape(x)) for x in call.args]
+    if kind == "Matmul":
+        return _of_known_sizes(operation, matmul_macs, shapes[0], output_shape)
+    if kind == "Einsum":
+        return _of_known_sizes(operation, einsum_macs, operation.subscripts, shapes)
+    if kind in MULTIPLYING_OPERATIONS:
+        raise ValueError(
+            f"the MACs of operation {operation.name!r} ({kind}) are not known: put it "
+            "into a layer with a method count_macs(input_shape, output_shape)"
+        )
+    return 0
+
+
+def _of_known_sizes(operation, count, *arguments):
+    try:
+        return count(*arguments)
+    except TypeError as error:  # None for a size
+        raise ValueError(
+            f"layer {operation.name!r} sees sequences of open size: build the model "
+            "with fixed sizes to count its MACs"
+        ) from error
 
 
 def _known(layer, sizes):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from compression.measure.products import einsum_macs, matmul_macs
+
 # Operators that multiply, too: counted nowhere, so refused.
 UNKNOWN = {
-    "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Conv3D",
-    "Conv3DBackpropInputV2", "Einsum", "XlaConvV2", "XlaDotV2",
+    "Conv3D", "Conv3DBackpropInputV2", "XlaConvV2", "XlaDotV2",
 }  # fmt: skip
 
 # Operators that may stand between a dilated convolution and the end of its blocks.
@@ -174,10 +175,27 @@ def _numbers(scope, name):
     return _numbers(scope, node.input[0]) // features * units
 
 
+def _matmul(scope, node):
+    first = scope.shape(node.input[0])
+    turned = node.attr["adj_x"].b
+    return matmul_macs([*first[:-2], first[-2 if turned else -1]], _output(scope, node))
+
+
+def _einsum(scope, node):
+    shapes = [scope.shape(name) for name in node.input]
+    return einsum_macs(node.attr["equation"].s.decode(), shapes)
+
+
+def _output(scope, node):
+    return scope.shapes[node.name][0]
+
+
 COUNTED = {
+    **dict.fromkeys(("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"), _matmul),
     "Conv2D": _convolution,
     "Conv2DBackpropInput": _transposed,
     "DepthwiseConv2dNative": _convolution,
+    "Einsum": _einsum,
     "MatMul": _dense,
 }
 

@@ -173,21 +173,13 @@ class Scaling(layers.Layer):
 def test_unknown_layers_are_named_and_never_guessed():
     with pytest.raises(ValueError, match=r"layer 'mixer' \(Mixing\) are not known"):
         measure.macs(on_images(Mixing(name="mixer")))
-    attention = layers.MultiHeadAttention(2, 4, name="heads")
     sequence = keras.Input((5, 4))
-    with pytest.raises(ValueError, match="MACs of layer 'heads'"):
-        measure.macs(keras.Model(sequence, attention(sequence, sequence)))
-    with pytest.raises(ValueError, match=r"operation .*\(Matmul\) are not known"):
-        measure.macs(keras.Model(sequence, keras.ops.matmul(sequence, np.eye(4))))
+    with pytest.raises(ValueError, match=r"operation .*\(Tensordot\) are not known"):
+        measure.macs(keras.Model(sequence, keras.ops.tensordot(sequence, np.eye(4), 1)))
     tensor = keras.KerasTensor((None, 5, 4))
     hidden = keras.Function(tensor, keras.ops.matmul(tensor, np.eye(4)))
     with pytest.raises(ValueError, match=r"operation .*\(Function\) are not known"):
         measure.macs(keras.Model(sequence, hidden(sequence)))
-    for kind in (layers.Dot(2), layers.Attention(), layers.AdditiveAttention()):
-        with pytest.raises(
-            ValueError, match=rf"\({type(kind).__name__}\) are not known"
-        ):
-            measure.macs(keras.Model(sequence, kind([sequence, sequence])))
     assert measure.macs(on_images(layers.RMSNormalization(axis=[1, 2, 3]))) == 0
     assert measure.macs(on_images(CountedMixing())) == 8 * 8 * 4 * 2
     assert measure.macs(on_images(Scaling())) == 0
@@ -260,14 +252,6 @@ def test_layer_calls_need_a_graph():
 
 
 def test_what_a_file_hides_is_refused(tmp_path):
-    image = keras.Input((6, 4))
-    model = keras.Model(image, layers.Dot(axes=2)([image, image]))
-    file = export.litert(model, tmp_path / "net.tflite")
-    with pytest.raises(ValueError, match="operator BATCH_MATMUL in .*net.tflite"):
-        measure.macs(file)
-    folder = export.saved_model(model, tmp_path / "net")
-    with pytest.raises(ValueError, match="operator (BatchMatMul|Einsum).* in .*net"):
-        measure.macs(folder)
     looped = keras.Sequential([keras.Input((6, 4)), layers.LSTM(3), layers.Dense(2)])
     folder = export.saved_model(looped, tmp_path / "net")
     with pytest.raises(ValueError, match="operator .*While in .*net"):
