@@ -46,7 +46,7 @@ NAMES = {
 
 
 class Contents(NamedTuple):
-    """A file's one graph; its operators by name."""
+    """One graph of a file; its operators by name."""
 
     content: bytes
     model: schema.Model
@@ -60,26 +60,26 @@ def litert_weights(path: Path) -> list[np.ndarray]:
     Values are float, or codes less their zero point, so that zero means zero. Shapes,
     axes and paddings, which are integers, are not among them.
     """
-    file = _read(path)
-    stored = _stored(file)
     weights, biases = {}, {}
-    for name, operator in file.operators:
-        if name == "DEQUANTIZE":
-            continue
-        inputs = [stored.get(i, i) for i in operator.InputsAsNumpy().tolist()]
-        _, kernel_at, bias_at = WEIGHTED.get(name, (None, None, None))
-        for position, index in enumerate(inputs):
-            values = None if index < 0 else _real_constant(file, index)
-            if values is None:
+    for number, file in enumerate(_graphs(path)):
+        stored = _stored(file)
+        for name, operator in file.operators:
+            if name == "DEQUANTIZE":
                 continue
-            if position == bias_at:
-                # Equal biases of several operators are one tensor in the file: they
-                # count once for each kernel. The converter invents a bias of zeros
-                # for some operators and drops it from others: it counts nowhere.
-                if values.any():
-                    biases[inputs[kernel_at], index] = values
-            else:
-                weights[index] = values
+            inputs = [stored.get(i, i) for i in operator.InputsAsNumpy().tolist()]
+            _, kernel_at, bias_at = WEIGHTED.get(name, (None, None, None))
+            for position, index in enumerate(inputs):
+                values = None if index < 0 else _real_constant(file, index)
+                if values is None:
+                    continue
+                if position == bias_at:
+                    # Equal biases of several operators are one tensor in the file: they
+                    # count once for each kernel. The converter invents a bias of zeros
+                    # for some operators and drops it from others: it counts nowhere.
+                    if values.any():
+                        biases[number, inputs[kernel_at], index] = values
+                else:
+                    weights[number, index] = values
     return [*weights.values(), *biases.values()]
 
 
@@ -88,16 +88,16 @@ def litert_kernels(path: Path) -> dict[str, np.ndarray]:
 
     Those that are computed, not stored, are left out.
     """
-    file = _read(path)
-    stored = _stored(file)
     found = {}
-    for name, operator in file.operators:
-        if name in WEIGHTED:
-            index = int(operator.Inputs(WEIGHTED[name][1]))
-            index = stored.get(index, index)
-            values = _real_constant(file, index)
-            if values is not None:
-                found[file.graph.Tensors(index).Name().decode()] = values
+    for file in _graphs(path):
+        stored = _stored(file)
+        for name, operator in file.operators:
+            if name in WEIGHTED:
+                index = int(operator.Inputs(WEIGHTED[name][1]))
+                index = stored.get(index, index)
+                values = _real_constant(file, index)
+                if values is not None:
+                    found[file.graph.Tensors(index).Name().decode()] = values
     return found
 
 
@@ -105,9 +105,10 @@ def litert_macs(path: Path) -> int:
     """Multiply-accumulates of one image.
 
     Raises:
-        ValueError: the file has an operator whose MACs are not known here.
+        ValueError: the file has an operator whose MACs are not known here, as loops and
+            branches are, or several graphs.
     """
-    file = _read(path)
+    file, *others = _graphs(path)
     batch = _shape(file, file.graph.Inputs(0))[0]
     total = 0
     for name, operator in file.operators:
@@ -128,6 +129,10 @@ def litert_macs(path: Path) -> int:
         else:
             positions = math.prod(output[:-1])
         total += positions * math.prod(kernel) // batch
+    if others:
+        raise ValueError(
+            f"{path} holds {1 + len(others)} graphs, the MACs of one can be counted"
+        )
     return total
 
 
@@ -186,25 +191,27 @@ def _elements(file, tensor):
     return math.prod(_shape(file, tensor)[1:])
 
 
-def _read(path):
+def _graphs(path):
+    """What is computed first of all, and what its loops and branches compute."""
     content = path.read_bytes()
     model = schema.Model.GetRootAs(content)
-    if model.SubgraphsLength() != 1:
-        raise ValueError(
-            f"{path} holds {model.SubgraphsLength()} graphs, one can be counted"
-        )
     names = [
         # Codes from 127 on do not fit into the old field, which then holds 127.
         NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
         for code in map(model.OperatorCodes, range(model.OperatorCodesLength()))
     ]
-    graph = model.Subgraphs(0)
-    operators = [
+    return [
+        Contents(content, model, graph, _operators(graph, names))
+        for graph in map(model.Subgraphs, range(model.SubgraphsLength()))
+    ]
+
+
+def _operators(graph, names):
+    return [
         (names[operator.OpcodeIndex()], operator)
         for operator in map(graph.Operators, range(graph.OperatorsLength()))
         if operator.InputsLength()
     ]
-    return Contents(content, model, graph, operators)
 
 
 def _shape(file, index):

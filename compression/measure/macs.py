@@ -7,6 +7,7 @@ activations, too, see products.py.
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ class LayerCall(NamedTuple):
             goes into the model.
         output_shape: with the batch axis; of the first output where there are several.
         parameters: learned weights that no earlier call has counted.
-        macs: multiply-accumulates of one image.
+        macs: multiply-accumulates of one image; None where they are not known.
         inputs: where in the list of calls those stand whose outputs go in.
         input_shape: with the batch axis; of the first input where there are several.
     """
@@ -66,17 +67,21 @@ class LayerCall(NamedTuple):
     layer: keras.Operation
     output_shape: tuple[int | None, ...]
     parameters: int
-    macs: int
+    macs: int | None
     inputs: tuple[int, ...]
     input_shape: tuple[int | None, ...]
 
 
-def layer_calls(model: keras.Model) -> list[LayerCall]:
+def layer_calls(model: keras.Model, *, partial: bool = False) -> list[LayerCall]:
     """The calls of a built functional model, each after those whose outputs go in.
 
     Branches come one after the other, in the order in which they are joined. A layer
     called twice has two rows, and its parameters in the first; of models inside the
     model the layers are listed. The sums are the model's parameters and MACs.
+
+    Args:
+        model: built, functional or Sequential.
+        partial: whether layers whose MACs are not known are listed without.
 
     Raises:
         ValueError: as for `macs`.
@@ -96,7 +101,7 @@ def layer_calls(model: keras.Model) -> list[LayerCall]:
                 layer=call.operation,
                 output_shape=tuple(call.outputs[0].shape),
                 parameters=sum(math.prod(variable.shape) for variable in new),
-                macs=_macs_of(call),
+                macs=_macs_if_known(call) if partial else _macs_of(call),
                 inputs=call.producers,
                 input_shape=tuple(call.inputs[0].shape) if call.inputs else (),
             )
@@ -128,6 +133,19 @@ def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
 
         return saved_model_macs(runner.path)
     return sum(map(_macs_of, read(runner.model).calls))
+
+
+def total_macs(calls: Iterable[LayerCall]) -> int | None:
+    """Of the whole model; None where those of a layer are not known."""
+    counted = [call.macs for call in calls]
+    return None if None in counted else sum(counted)
+
+
+def _macs_if_known(call: Call) -> int | None:
+    try:
+        return _macs_of(call)
+    except ValueError:
+        return None
 
 
 def _macs_of(call: Call) -> int:

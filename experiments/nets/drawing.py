@@ -5,6 +5,7 @@ from pathlib import Path
 import keras
 
 from compression.measure import layer_calls
+from compression.measure.macs import total_macs
 from experiments.nets import layout as net_layout
 from experiments.nets import picture_file
 from experiments.nets.boxes import KINDS, Box, boxes
@@ -33,12 +34,11 @@ def draw(model: keras.Model, path: Path, *, fold: bool | None = None) -> None:
         ValueError: it is no such file, or the model has no graph.
     """
     picture_file.check_path(path)
-    calls = layer_calls(model)
+    calls = layer_calls(model, partial=True)
     drawn = boxes(calls, fold)
-    title = (
-        f"{model.name}: {count(sum(call.parameters for call in calls))} parameters, "
-        f"{scaled(sum(call.macs for call in calls))} multiply-accumulates"
-    )
+    title = f"{model.name}: {count(sum(call.parameters for call in calls))} parameters"
+    if (macs := total_macs(calls)) is not None:
+        title += f", {scaled(macs)} multiply-accumulates"
     picture_file.save(path, model.name, lambda: _figure(drawn, title))
 
 

@@ -14,6 +14,7 @@ import architectures
 from architectures.catalogue import BUILDERS
 from compression import export
 from compression.measure import LayerCall, layer_calls
+from compression.measure.macs import total_macs
 from compression.one_line import first_line
 from experiments.stages.images import of_size
 from experiments.tables.table import Cell, Column, Table, as_text
@@ -180,14 +181,14 @@ def as_dict(name: str, model: keras.Model) -> dict[str, Any]:
 
     `inputs` of a layer are the names of the layers whose outputs go in.
     """
-    calls = layer_calls(model)
+    calls = layer_calls(model, partial=True)
     known = name in architectures.names()
     shapes = [list(image.shape[1:]) for image in model.inputs]
     return {
         "name": name,
         "input_shape": shapes[0] if len(shapes) == 1 else shapes,
         "parameters": sum(call.parameters for call in calls),
-        "macs": sum(call.macs for call in calls),
+        "macs": total_macs(calls),
         "card": dataclasses.asdict(architectures.card(name)) if known else None,
         "layers": [
             {
@@ -208,9 +209,9 @@ def layers_text(model: keras.Model, width: int = WIDTH) -> str:
 
     A layer whose input is the row above, and nothing else, does not name it.
     """
-    calls = layer_calls(model)
+    calls = layer_calls(model, partial=True)
     parameters = sum(call.parameters for call in calls)
-    macs = sum(call.macs for call in calls)
+    macs = total_macs(calls)
     table = Table(
         model.name,
         (
@@ -234,11 +235,18 @@ def layers_text(model: keras.Model, width: int = WIDTH) -> str:
             Cell(count(macs)), Cell("")),),
         (
             f"{model.name}: {scaled(parameters)} parameters, "
-            f"{scaled(BYTES_OF_A_FLOAT * parameters, 'B')} in float32; {scaled(macs)} "
-            "multiply-accumulates an image.",
+            f"{scaled(BYTES_OF_A_FLOAT * parameters, 'B')} in float32; "
+            f"{_macs_in_words(calls, macs)}.",
         ),
     )  # fmt: skip
     return as_text(table, width)
+
+
+def _macs_in_words(calls, macs):
+    if macs is not None:
+        return f"{scaled(macs)} multiply-accumulates an image"
+    unknown = {type(call.layer).__name__ for call in calls if call.macs is None}
+    return f"multiply-accumulates of {', '.join(sorted(unknown))} are not known"
 
 
 def by(shape: Sequence[int | None]) -> str:

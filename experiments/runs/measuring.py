@@ -10,6 +10,7 @@ from compression import export, measure
 from compression.answers import two_classes
 from compression.atomic import naming
 from compression.graph import all_layers
+from compression.measure.macs import total_macs
 from experiments.data import Data, pipeline
 from experiments.files import write_json
 from experiments.runs.fingerprints import of_file
@@ -143,7 +144,7 @@ def _size_of_the_net(runner):
     return {
         "parameters": count.count,
         "nonzero": count.nonzero,
-        "macs": measure.macs(runner),
+        "macs": total_macs(measure.layer_calls(runner.model, partial=True)),
     }
 
 

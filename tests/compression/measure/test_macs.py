@@ -9,6 +9,7 @@ from keras import layers
 
 import architectures
 from compression import export, measure
+from compression.measure.macs import total_macs
 from tests.compression.small_nets import on_images
 
 
@@ -251,8 +252,38 @@ def test_layer_calls_need_a_graph():
         measure.layer_calls(keras.Sequential([layers.Dense(1)], name="open"))
 
 
+def test_layers_that_cannot_be_counted_are_listed_without():
+    model = on_images(
+        layers.Conv2D(4, 3, padding="same"), Mixing(name="mixer"), layers.Flatten()
+    )
+    with pytest.raises(ValueError, match="layer 'mixer'"):
+        measure.layer_calls(model)
+    rows = measure.layer_calls(model, partial=True)
+    assert [row.macs for row in rows] == [0, 8 * 8 * 9 * 4 * 4, None, 0]
+    assert sum(row.parameters for row in rows) == measure.parameters(model).count
+    assert total_macs(rows) is None
+    assert total_macs(rows[:2]) == measure.layer_calls(model, partial=True)[1].macs
+
+
+def looped():
+    """Keras's loop over steps, which LiteRT keeps as graphs of their own."""
+    return keras.Sequential([keras.Input((6, 4)), layers.LSTM(3), layers.Dense(2)])
+
+
 def test_what_a_file_hides_is_refused(tmp_path):
-    looped = keras.Sequential([keras.Input((6, 4)), layers.LSTM(3), layers.Dense(2)])
-    folder = export.saved_model(looped, tmp_path / "net")
+    folder = export.saved_model(looped(), tmp_path / "net")
     with pytest.raises(ValueError, match="operator .*While in .*net"):
         measure.macs(folder)
+    file = export.litert(looped(), tmp_path / "net.tflite")
+    with pytest.raises(ValueError, match="operator WHILE in .*net.tflite"):
+        measure.macs(file)
+
+
+def test_a_file_with_a_loop_is_measured_but_for_its_macs(tmp_path):
+    model = looped()
+    file = export.litert(model, tmp_path / "net.tflite")
+    # The zeros of the first step's state are stored beside the weights.
+    assert measure.parameters(file).nonzero == measure.parameters(model).nonzero
+    with pytest.warns(UserWarning, match="operator WHILE"):
+        found = measure.profile(file, latency=False)
+    assert found.macs is None and found.bytes == file.stat().st_size

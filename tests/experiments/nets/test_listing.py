@@ -185,3 +185,19 @@ def test_options_of_a_net_of_keras_stand_in_brackets(capsys):
         assert cli.main(["nets", text, *arguments]) == 2
         [line] = capsys.readouterr().err.strip().splitlines()
         assert "MobileNetV2" in line
+
+
+def test_a_net_with_a_layer_that_cannot_be_counted(capsys, tmp_path):
+    model = keras.Sequential(
+        [keras.Input((6, 4)), layers.LSTM(3, name="lstm"), layers.Dense(2)], name="rows"
+    )
+    model.save(tmp_path / "rows.keras")
+    lines = printed(capsys, str(tmp_path / "rows.keras")).splitlines()
+    rows = {line.split()[0]: line.split()[1:] for line in lines if line}
+    assert rows["lstm"] == ["LSTM", "3", "96", "–"]
+    assert rows["total"] == ["104", "–"]
+    assert lines[-1].endswith("; multiply-accumulates of LSTM are not known.")
+    picture = tmp_path / "rows.svg"
+    printed(capsys, str(tmp_path / "rows.keras"), "--draw", str(picture))
+    assert picture.exists()
+    assert nets.as_dict("rows", model)["macs"] is None

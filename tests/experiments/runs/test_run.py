@@ -17,6 +17,7 @@ from experiments.runs.prepared import prepare
 from experiments.runs.run import run
 from experiments.stages.base import Export
 from experiments.stages.distill import Distill
+from experiments.stages.file import File
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune
 from experiments.stages.quantize import Quantize
@@ -169,3 +170,21 @@ def test_the_home_folder_has_a_short_name(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="expected the path of a file, got"):
         run(RECIPE, None)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_net_whose_macs_nobody_knows_is_trained_and_measured(tmp_path):
+    keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Reshape((8, 8)),
+            keras.layers.SimpleRNN(6),
+            keras.layers.Dense(10),
+        ]
+    ).save(tmp_path / "rows.keras")
+    stage = Train("rows", File(str(tmp_path / "rows.keras")), SHORT, exports=LITERT)
+    with pytest.warns(UserWarning, match="the MACs of operator WHILE"):
+        out = run(Recipe("rows", "digits", (stage,)), tmp_path / "run")
+    [row] = rows_of(out)
+    assert row["macs"] is None and row["parameters"] == 8 * 6 + 6 * 6 + 6 + 6 * 10 + 10
+    assert "missing" not in report.summary(out)
+    assert report.write(out).exists()
