@@ -41,6 +41,7 @@ AUGMENTING = ("AugMix", "CutMix", "MixUp", "RandAugment", "Random*")
 OWN_OF = (
     layers.Add,
     layers.Concatenate,
+    layers.GlobalAveragePooling1D,
     layers.GlobalAveragePooling2D,
     layers.LeakyReLU,
     layers.Multiply,
@@ -80,6 +81,7 @@ OPERATIONS = {
     "Tanh": OWN,
     "Transpose": KEPT,
 }
+NAMED = 3  # layers without a kernel, with their kinds
 DIVISIONS = ("Divide", "TrueDivide")  # by a number: a product
 FUSING_OPERATIONS = ("Add", "Multiply", "Subtract")
 
@@ -184,6 +186,7 @@ class _Placing:
     def __init__(self, graph, floats):
         self.graph = graph
         self.calls = graph.calls
+        _require_kernels(graph.calls, floats)
         self.kinds = [kind_of(call, floats) for call in graph.calls]
         self.ends = {source.call for source in graph.outputs}
         self.alone = set()
@@ -315,20 +318,49 @@ def kind_of(call: Call, floats: Collection[int]) -> str:
     layer = call.operation
     if id(layer) in floats:
         return FLOAT
-    kind = _kind_of_operation(call) if operation_name(layer) else _kind(layer)
+    kind = _kind_if_any(call)
     if kind is None:
-        what = type(layer).__name__
-        if isinstance(layer, layers.Activation):
-            what = f"activation {activation_name(layer.activation)!r}"
-        elif operation_name(layer) is not None:
-            what = f"operation {what}"
-        raise ValueError(
-            f"{call.path!r} ({what}) has no integer kernel: replace it, or leave it in "
-            f"float32 with skip=({layer.name!r},); a layer of your own says by an "
-            'attribute output_range, "kept" or "own", what its kernel does'
-        )
+        raise ValueError(_lacking([call]))
     require_channels_last(call)
     return kind
+
+
+def _kind_if_any(call):
+    layer = call.operation
+    return _kind_of_operation(call) if operation_name(layer) else _kind(layer)
+
+
+def _require_kernels(calls, floats):
+    """Raises ValueError that names all layers without a kernel, not just the first."""
+    lacking = {
+        id(call.operation): call
+        for call in calls
+        if id(call.operation) not in floats and _kind_if_any(call) is None
+    }
+    if len(lacking) > 1:
+        raise ValueError(_lacking([*lacking.values()]))
+
+
+def _lacking(calls):
+    words = [f"{call.path!r} ({_in_words(call.operation)})" for call in calls]
+    if len(words) > NAMED:
+        words[NAMED:] = [f"{len(words) - NAMED} more"]
+    names = tuple(call.operation.name for call in calls)
+    who, has, it = words[0], "has", "it"
+    if len(words) > 1:
+        who, has, it = f"{', '.join(words[:-1])} and {words[-1]}", "have", "them"
+    return (
+        f"{who} {has} no integer kernel: replace {it}, or leave {it} in float32 with "
+        f"skip={names}; a layer of your own says by an attribute output_range, "
+        '"kept" or "own", what its kernel does'
+    )
+
+
+def _in_words(layer):
+    kind = type(layer).__name__
+    if isinstance(layer, layers.Activation):
+        return f"activation {activation_name(layer.activation)!r}"
+    return kind if operation_name(layer) is None else f"operation {kind}"
 
 
 def require_channels_last(call: Call) -> None:

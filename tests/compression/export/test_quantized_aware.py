@@ -107,6 +107,19 @@ def test_all_is_integer_and_zeros_stay(bits, method, last, tmp_path):
     assert 0 < np.abs(stored.astype(int)).max() <= largest
 
 
+def test_a_mean_over_patches_is_integer(tmp_path):
+    """As vision transformers and MLP-mixers have it in front of their head."""
+    image = keras.Input((8, 8, 3))
+    x = layers.Reshape((16, 6))(layers.Conv2D(6, 2, 2, activation="relu")(image))
+    x = layers.Dense(5, activation="gelu")(x)
+    model = keras.Model(image, layers.Dense(3)(layers.GlobalAveragePooling1D()(x)))
+    images = RNG.normal(size=(64, 8, 8, 3)).astype("float32")
+    quantized = quantize_aware(model, calibration=[images])
+    path = export.litert(quantized, tmp_path / "net.tflite", precision="int8")
+    assert not floats(path)
+    assert codes_apart(path, quantized, images)[0].max() <= 2
+
+
 def elementwise():
     """Layers that have an operator, or one for each of their parts, side by side."""
     image = keras.Input((8, 8, 4), name="image")

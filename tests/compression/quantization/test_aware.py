@@ -294,6 +294,28 @@ def test_layers_without_an_integer_kernel_are_named(layer, message):
     assert is_quantized(quantize_aware(model, skip=layer.name))
 
 
+def test_all_layers_without_an_integer_kernel_are_named_at_once():
+    image = keras.Input((4, 8))
+    x = layers.LayerNormalization(name="norm1")(image)
+    x = layers.MultiHeadAttention(2, 4, name="heads")(x, x)
+    x = layers.Dense(8)(
+        layers.ELU(name="elu")(layers.LayerNormalization(name="norm2")(x))
+    )
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(x)))
+    with pytest.raises(ValueError, match="'elu'|norm2") as found:
+        quantize_aware(model)
+    message = str(found.value)
+    assert message.startswith(
+        "'norm1' (LayerNormalization), 'heads' (MultiHeadAttention), 'norm2' "
+        "(LayerNormalization) and 1 more have no integer kernel: replace them, or "
+        "leave them in float32 with skip=('norm1', 'heads', 'norm2', 'elu');"
+    )
+    skip = ("norm1", "heads", "norm2", "elu")
+    assert is_quantized(quantize_aware(model, skip=skip))
+    with pytest.raises(ValueError, match=r"^'elu' \(ELU\) has no integer kernel"):
+        quantize_aware(model, skip=skip[:3])
+
+
 def test_batch_norm_alone_is_of_the_last_axis_whatever_keras_is_set_to():
     model = on_images(layers.BatchNormalization(name="alone"), layers.Flatten())
     wanted = quantize_aware(model, calibration=[X])(X)
