@@ -99,7 +99,7 @@ CASES = {
             before=Training(epochs=10, learning_rate=2e-3),
             after=Training(epochs=6, learning_rate=2e-3),
             data="mnist",
-            cuts=(0.3, 0.1, 0.05, 0.02),
+            cuts=(0.3, 0.1, 0.05, 0.03),
             augment=Augment(pad=2),
         ),
         (Limits(bytes=16_000, arena_bytes=16_000),),

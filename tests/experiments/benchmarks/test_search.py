@@ -2,13 +2,17 @@
 
 import json
 
+import keras
 import pytest
 
+import architectures
+from compression import pruning
 from experiments.benchmarks import search, search_table
 from experiments.benchmarks.by_hand import GIVEN
 from experiments.benchmarks.search import HAND, SEARCH, times_less
 from experiments.cli import main as cli
 from experiments.stages.channels import Channels
+from experiments.stages.net import Net
 from experiments.stages.quantize import Quantize
 from tests.experiments.benchmarks.test_prune import SETTING
 
@@ -47,6 +51,21 @@ def test_by_hand_everything_measured_is_an_int8_file():
         assert [stage.macs for stage in by_rule] == list(case.by_hand.cuts)
         assert {(stage.scope, stage.saliency) for stage in by_rule} == {("local", "l1")}
         assert len(measured) == 2 + len(by_rule) + (case.by_hand.width is not None)
+
+
+@pytest.mark.parametrize("name", search.CASES)
+def test_by_hand_every_cut_can_be_reached(name):
+    by_hand = search.CASES[name].by_hand
+    shape = (28, 28, 1) if by_hand.data == "mnist" else (32, 32, 3)
+    if isinstance(by_hand.start, Net):
+        options = {"input_shape": shape, "classes": 10, **by_hand.start.options}
+        model = architectures.build(by_hand.start.name, **options)
+    else:
+        net = getattr(keras.applications, by_hand.start.name)
+        model = net(input_shape=shape, weights=None, classifier_activation=None)
+    for macs in by_hand.cuts:
+        plan = pruning.plan_channels(model, macs=macs, saliency="l1", scope="local")
+        assert all(plan.kept.values())
 
 
 def row(by, way, top1, size, **ratios):
