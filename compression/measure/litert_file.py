@@ -138,10 +138,12 @@ def litert_macs(path: Path) -> int:
 
 def _matmul(file, operator):
     """Of all images of a product of activations by each other."""
-    options = schema.BatchMatMulOptions()
-    table = operator.BuiltinOptions()
-    options.Init(table.Bytes, table.Pos)
-    depth = _shape(file, operator.Inputs(0))[-2 if options.AdjX() else -1]
+    options, table = schema.BatchMatMulOptions(), operator.BuiltinOptions()
+    turned = False
+    if table is not None:
+        options.Init(table.Bytes, table.Pos)
+        turned = options.AdjX()
+    depth = _shape(file, operator.Inputs(0))[-2 if turned else -1]
     return math.prod(_shape(file, operator.Outputs(0))) * depth
 
 

@@ -3,7 +3,7 @@
 import math
 import os
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,14 +111,30 @@ def shared_outputs(
         job: whose stages are looked through.
     """
     features = []
-    for other in job.stages:
-        if other.teacher == stage.teacher and not isinstance(other.start, str):
-            net = other.start.built(job.data)
-            for loss in other.teaching.losses(job.data.train.size):
+    for start, lessons in _lessons(stage.teacher, job):
+        net = start.built(job.data)
+        for teaching in lessons:
+            for loss in teaching.losses(job.data.train.size):
                 features += teacher_features(loss, teacher, net)
     for loss in stage.teaching.losses(job.data.train.size):
         features += teacher_features(loss, teacher, student)
     return teacher_outputs(teacher, student, features)
+
+
+def _lessons(teacher, job):
+    """Nets that stages start from, and how `teacher` teaches them: each once."""
+    found = []  # neither a net nor a teaching can be a key
+    for other in job.stages:
+        if other.teacher != teacher or isinstance(other.start, str):
+            continue
+        lessons = next((known for start, known in found if start == other.start), None)
+        if lessons is None:
+            lessons = []
+            found.append((other.start, lessons))
+        alike = replace(other.teaching, weighed_by=None)
+        if alike not in lessons:
+            lessons.append(alike)
+    return found
 
 
 def default_root() -> Path:

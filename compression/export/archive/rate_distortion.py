@@ -134,9 +134,9 @@ def coarsest(
 class _Search:
     def __init__(self, model, variables, data, max_drop, log):
         self.model, self.variables, self.data, self.log = model, variables, data, log
-        self.weights = [ops.convert_to_numpy(v) for v in variables]
         from compression.measure.scores import accuracy  # which imports this room
 
+        self.weights = [ops.convert_to_numpy(v) for v in variables]
         self.tries = 0
         self.order = np.arange(len(data.labels))
         logits = np.concatenate([*self._logits()])
