@@ -1,15 +1,18 @@
 """`limbeck distill`: a student learns from a teacher."""
 
+from dataclasses import replace
+
 from experiments.cli import model_names, small_recipe
-from experiments.cli.options import start_training
+from experiments.cli.options import positive, start_training
 from experiments.cli.running import run_recipe
 from experiments.cli.train import EPOCHS, USUAL
 
 EXAMPLES = """
 limbeck distill --teacher net.keras --student resnet20 --data folder:photos
 limbeck distill --teacher resnet56 --student resnet20 --data cifar10 --alone
-limbeck distill --teacher runs/a:train --student lenet5_caffe --data mnist5k
+limbeck distill --teacher runs/a:train --student lenet5_caffe --data mnist5k --trials 5
 """
+QUARTER = 4  # of the epochs, in a trial
 
 
 def add(commands):
@@ -35,12 +38,20 @@ def add(commands):
         action="store_true",
         help="train the student without its teacher, too, to compare",
     )
+    command.add_argument(
+        "--trials",
+        type=positive,
+        metavar="N",
+        help="choose by validation images how much the teacher's loss weighs: N "
+        "trainings of a quarter of the epochs first",
+    )
     small_recipe.add_options(command, epochs=EPOCHS)
     command.set_defaults(run=run)
 
 
 def run(options):
     start_training(options)
+    from experiments.stages.choose_weight import ChooseWeight
     from experiments.stages.distill import Distill
     from experiments.stages.file import File
     from experiments.stages.load import Load
@@ -58,7 +69,14 @@ def run(options):
     ]
     if options.alone:
         stages.append(Train("student", student, training))
-    stages.append(Distill("distill", student, training, Teaching("teacher")))
+    teaching = Teaching("teacher")
+    if options.trials:
+        trial = replace(training, epochs=max(1, options.epochs // QUARTER))
+        stages.append(
+            ChooseWeight("weight", student, trial, teaching, trials=options.trials)
+        )
+        teaching = replace(teaching, weighed_by="weight")
+    stages.append(Distill("distill", student, training, teaching))
     recipe = small_recipe.made("distill", stages, options, like=teacher, must_know=True)
     words = map(model_names.in_paths, (options.teacher, options.student))
     run_recipe(recipe, options, words=list(words))

@@ -1,6 +1,7 @@
 """What train, distill, transfer and pretrain ask of a run, without running it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from experiments.data.datasets import load
 from experiments.deployment import Deployment
 from experiments.runs import run as runs
 from experiments.stages.application import Application
+from experiments.stages.choose_weight import ChooseWeight
 from experiments.stages.net import Net
 
 pytestmark = pytest.mark.usefixtures("eagerly")
@@ -137,6 +139,16 @@ def test_a_teacher_by_name_is_trained(asked):
     assert [stage.name for stage in recipe.stages] == ["teacher", "distill"]
     assert recipe.stage("teacher").start == Net("resnet20")
     assert not recipe.stage("teacher").once
+
+
+def test_the_weight_of_the_teacher_s_loss_is_tried(asked):
+    words = ("--teacher", "resnet20", "--student", "lenet5", "--data", "mnist5k")
+    recipe, _ = one(asked, "distill", *words, "--trials", "3", "--epochs", "10")
+    choice, student = recipe.stages[-2:]
+    assert isinstance(choice, ChooseWeight) and student.weighed_by == choice.name
+    assert (choice.trials, choice.training.epochs) == (3, 2)
+    assert replace(student.teaching, weighed_by=None) == choice.teaching
+    assert (student.start, student.training.epochs) == (choice.start, 10)
 
 
 def test_transfer(asked, tmp_path, capsys, refusal):
