@@ -186,10 +186,11 @@ def _positions(layer, shape):
 
 def _of_operation(call, output_shape):
     operation, kind = call.operation, type(call.operation).__name__
-    shapes = [tuple(getattr(x, "shape", ()) or np.shape(x)) for x in call.args]
     if kind == "Matmul":
-        return _of_known_sizes(operation, matmul_macs, shapes[0], output_shape)
+        first = _shape(call.args[0])
+        return _of_known_sizes(operation, matmul_macs, first, output_shape)
     if kind == "Einsum":
+        shapes = list(map(_shape, call.args))
         return _of_known_sizes(operation, einsum_macs, operation.subscripts, shapes)
     if kind in MULTIPLYING_OPERATIONS:
         raise ValueError(
@@ -197,6 +198,11 @@ def _of_operation(call, output_shape):
             "into a layer with a method count_macs(input_shape, output_shape)"
         )
     return 0
+
+
+def _shape(operand):
+    """Of a tensor, a variable, or a constant, which may be a list of numbers."""
+    return tuple(operand.shape if hasattr(operand, "shape") else np.shape(operand))
 
 
 def _of_known_sizes(operation, count, *arguments):

@@ -10,7 +10,7 @@ from experiments.cli.train import EPOCHS, USUAL
 EXAMPLES = """
 limbeck distill --teacher net.keras --student resnet20 --data folder:photos
 limbeck distill --teacher resnet56 --student resnet20 --data cifar10 --alone
-limbeck distill --teacher runs/a:train --student lenet5_caffe --data mnist5k --trials 5
+limbeck distill --teacher runs/a:train --student mlp --data mnist5k --trials 5
 """
 QUARTER = 4  # of the epochs, in a trial
 

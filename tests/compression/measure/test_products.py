@@ -53,6 +53,7 @@ ATTENDED = Q * V * 8 + Q * V * 12
         (lambda q, k, v: ops.matmul(q, np.ones((E, 3), "float32")), Q * E * 3),
         (lambda q, k, v: ops.matmul(np.ones((3, Q), "float32"), q), Q * E * 3),
         (lambda q, k, v: ops.einsum("bqe,bve->bqv", q, k), Q * V * E),
+        (lambda q, k, v: ops.concatenate([q, k], axis=1), 0),
     ],
 )
 def test_products_by_hand(made, macs):

@@ -68,18 +68,18 @@ def test_the_best_on_validation_is_chosen_and_taken(cache):
     assert all(1 / 50 <= factor <= 50 for factor, _ in tried)
     best, top1 = max(tried, key=lambda each: each[1])
     assert about["weight_factor"] == best and about["validation_top1"] == top1
-    out = run_recipe(recipe(best), cache / "second", seeds=(0, 1))
+    out = run_recipe(recipe(best), cache / "second", seeds=(1,))
     assert chosen(out)["weights_tried"] == tried
-    rows = [row for row in RunFolder(out).read_rows() if row["stage"] == "taken"]
-    assert [row["weight_factor"] for row in rows] == [best, best]
-    for seed in (0, 1):
-        taken, written = (
-            export.load(RunFolder(out).stage(name, seed).model).model.get_weights()
-            for name in ("taken", "written")
-        )
-        assert all(map(np.array_equal, taken, written))
+    [row] = [row for row in RunFolder(out).read_rows() if row["stage"] == "taken"]
+    assert row["weight_factor"] == best
+    taken, written = (
+        export.load(RunFolder(out).stage(name, 1).model).model.get_weights()
+        for name in ("taken", "written")
+    )
+    assert all(map(np.array_equal, taken, written))
 
 
+@pytest.mark.slow
 def test_a_killed_choice_goes_on_with_the_same_numbers(cache, monkeypatch):
     stages = ["teacher", "weight"]
     whole = chosen(run_recipe(recipe(1.0), cache / "whole", stages=stages))
