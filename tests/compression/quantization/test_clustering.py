@@ -337,6 +337,7 @@ def test_weights_set_at_the_end_share_again_and_are_named(first):
     assert counts(model) == [4, 4, 4]
 
 
+@pytest.mark.slow
 def test_code_bits_are_the_entropy_of_the_codes():
     model = compiled(net(), keras.optimizers.SGD(0.0))
     cluster = Cluster(4, rate=0.5, scope="channel", exempt=("conv", "last"))
