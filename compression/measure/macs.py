@@ -187,8 +187,8 @@ def _positions(layer, shape):
 def _of_operation(call, output_shape):
     operation, kind = call.operation, type(call.operation).__name__
     if kind == "Matmul":
-        first = _shape(call.args[0])
-        return _of_known_sizes(operation, matmul_macs, first, output_shape)
+        depth = _shape(call.args[0])[-1]
+        return _of_known_sizes(operation, matmul_macs, depth, output_shape)
     if kind == "Einsum":
         shapes = list(map(_shape, call.args))
         return _of_known_sizes(operation, einsum_macs, operation.subscripts, shapes)

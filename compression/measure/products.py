@@ -75,13 +75,17 @@ def _heads(layer, query, value, key):
     return total + math.prod(query.shape[1:-1]) * seen * heads * size
 
 
-def matmul_macs(first: Sequence, output: Sequence) -> int:
+def matmul_macs(depth: int, output: Sequence) -> int:
     """Of matrices (batch, ..., m, k) and (..., k, n), for one image.
+
+    Args:
+        depth: k.
+        output: the shape (batch, ..., m, n).
 
     Raises:
         TypeError: a size is open.
     """
-    return math.prod(output[1:]) * first[-1]
+    return depth * math.prod(output[1:])
 
 
 def einsum_macs(equation: str, shapes: Sequence[Sequence]) -> int:

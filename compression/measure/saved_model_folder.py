@@ -178,16 +178,13 @@ def _numbers(scope, name):
 def _matmul(scope, node):
     first = scope.shape(node.input[0])
     turned = node.attr["adj_x"].b
-    return matmul_macs([*first[:-2], first[-2 if turned else -1]], _output(scope, node))
+    depth = first[-2 if turned else -1]
+    return matmul_macs(depth, scope.shapes[node.name][0])
 
 
 def _einsum(scope, node):
     shapes = [scope.shape(name) for name in node.input]
     return einsum_macs(node.attr["equation"].s.decode(), shapes)
-
-
-def _output(scope, node):
-    return scope.shapes[node.name][0]
 
 
 COUNTED = {

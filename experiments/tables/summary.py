@@ -46,6 +46,11 @@ class Summary:
         """The finite numbers under `key`, one for each seed that has one."""
         return [n for row in self.rows if (n := number(row.get(key))) is not None]
 
+    def by_seed(self, key: str) -> dict[int, float]:
+        """Likewise, by the seed."""
+        found = ((row["seed"], number(row.get(key))) for row in self.rows)
+        return {seed: value for seed, value in found if value is not None}
+
     def mean(self, key: str) -> float | None:
         values = self.values(key)
         return statistics.fmean(values) if values else None
@@ -130,12 +135,5 @@ def paired_gain(before: Summary | None, after: Summary) -> str:
 
 def paired_gains(before: Summary, after: Summary) -> list[float]:
     """What top-1 gains in points, one number for each seed that both have."""
-    first, then = (
-        {
-            row["seed"]: top1
-            for row in each.rows
-            if (top1 := number(row.get("top1"))) is not None
-        }
-        for each in (before, after)
-    )
+    first, then = (each.by_seed("top1") for each in (before, after))
     return [100 * (then[seed] - first[seed]) for seed in then if seed in first]

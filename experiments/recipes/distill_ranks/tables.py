@@ -12,7 +12,7 @@ from experiments.tables import units
 from experiments.tables.critical_difference import critical_difference
 from experiments.tables.percent import percent
 from experiments.tables.ranks import Ranks, rank_correlation, ranked
-from experiments.tables.summary import Summary, number, paired_gain
+from experiments.tables.summary import Summary, paired_gain
 from experiments.tables.table import Column, Table, tabulate
 
 DATA = "cifar10"
@@ -94,20 +94,12 @@ def _ranks(lines: Sequence[Line]) -> tuple[Ranks, list[str]] | None:
     whole = [line for line in lines if all(pair in line.of_pair for pair in pairs)]
     scores = []
     for pair in pairs:
-        of_seed = [_by_seed(line.of_pair[pair]) for line in whole]
+        of_seed = [line.of_pair[pair].by_seed("top1") for line in whole]
         seeds = set.intersection(*map(set, of_seed)) if of_seed else set()
         scores += [[each[seed] for each in of_seed] for seed in sorted(seeds)]
     if len(scores) < 2 or len(whole) < 3:
         return None
     return ranked(scores), [line.method for line in whole]
-
-
-def _by_seed(summary):
-    return {
-        row["seed"]: top1
-        for row in summary.rows
-        if (top1 := number(row.get("top1"))) is not None
-    }
 
 
 def _said(ranks: Ranks, names: Sequence[str]) -> list[str]:
