@@ -24,6 +24,20 @@ def imported_packages(path):
             yield node.module.split(".")[0]
 
 
+def test_nothing_lies_at_the_top_by_mistake():
+    """What a trial leaves in the working directory is easily committed."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert {name.split("/")[0] for name in listed.stdout.splitlines()} == {
+        *("architectures", "compression", "experiments", "tests", ".ci"),
+        *("pyproject.toml", "constraints.txt", "README.md", "Makefile"),
+        *("LICENSE", ".gitignore"),
+    }
+
+
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_imports_point_one_way(package):
     ours = MAY_IMPORT.keys() | {"tests"}
