@@ -36,6 +36,14 @@ def pytest_collection_finish():
         import tensorflow as tf
 
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        _without_a_tuner(tf.data)
+
+
+def _without_a_tuner(data):
+    """Keras's own pipelines too: what is dropped need not wait for tf.data's tuner."""
+    untuned, begin = data.Options(), data.Dataset.__iter__
+    untuned.autotune.enabled = False
+    data.Dataset.__iter__ = lambda dataset: begin(dataset.with_options(untuned))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -35,6 +35,7 @@ from experiments.benchmarks.setting import (
     set_threads,
     torch_device,
 )
+from experiments.cores import usable_cores
 from experiments.data import Data, pipeline
 from experiments.data.augment import Augment
 from experiments.data.decoding import decode_rgb_file, upright_jpeg_file
@@ -98,7 +99,7 @@ def run(  # noqa: PLR0913, all but one by keyword
         absent = "torchvision is not installed: pip install 'limbeck[parity]'"
     with_torch = not absent
     setting = set_threads(threads, with_torch=with_torch)
-    setting["workers"] = threads or len(os.sched_getaffinity(0))
+    setting["workers"] = threads or usable_cores()
     rows = []
 
     def time_all(name, starts, base, images):

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from experiments.cores import usable_cores
+
 # PyTorch's OpenMP threads wait by spinning. Its default is so long that on a busy
 # machine a thread spins while the one that it waits for has no core: with two busy
 # processes on two cores, stacked convolutions took 7 to 16 times as long as with few
@@ -69,7 +71,7 @@ def set_threads(threads: int | None, *, with_torch: bool) -> dict[str, Any]:
     waits = {name: os.environ[name] for name in WAITS if name in os.environ}
     return {
         "threads": threads,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": usable_cores(),
         "gpus": len(tf.config.list_physical_devices("GPU")),
         "load_average": os.getloadavg()[0],
         "openmp": waits if with_torch else {},

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from functools import partial
 from importlib import import_module
 
@@ -13,6 +12,7 @@ from experiments.cli.options import (
     positive,
     start_tensorflow,
 )
+from experiments.cores import usable_cores
 
 NETS_EXAMPLES = """
 limbeck bench nets
@@ -309,7 +309,7 @@ def _show(benchmark, as_text, options, *, on_threads=True):
     from experiments.benchmarks import progress
 
     if on_threads:
-        threads = options.threads or len(os.sched_getaffinity(0))
+        threads = options.threads or usable_cores()
         benchmark = partial(benchmark, threads=threads, batch=options.batch)
     result = benchmark(
         rounds=options.rounds, quick=options.quick, log=progress.report_progress

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from experiments.cores import usable_cores
 from experiments.data.decoding import decode_rgb_file, fitted, upright_jpeg_file
 from experiments.data.image_files import (
     SUFFIXES,
@@ -20,6 +21,7 @@ from experiments.data.image_files import (
     readable,
 )
 from experiments.data.image_list import find_listed
+from experiments.data.parallel import mapped, untuned
 from experiments.data.parts import FEWEST, check_classes, in_two, three_parts
 from experiments.data.splits import (
     MEMORY_LIMIT,
@@ -150,7 +152,7 @@ def _short_sides(paths: list[Path]) -> np.ndarray:
             return UNREADABLE
         return min(width, height) if width * height <= MOST_PIXELS else TOO_LARGE
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
         return np.fromiter(pool.map(side, paths), np.int64, len(paths))
 
 
@@ -173,7 +175,7 @@ def _read_all(
     numbers = np.flatnonzero((sides != UNREADABLE) & (sides != TOO_LARGE))
     names = np.array([os.fsencode(paths[number]) for number in numbers], object)
     images = tf.data.Dataset.from_tensor_slices((numbers, names.astype(bytes)))
-    images = images.map(read, tf.data.AUTOTUNE, deterministic=False)
+    images = untuned(mapped(images, read, deterministic=False))
     images = images.ignore_errors().batch(READ_AT_ONCE).prefetch(1)
     readable = np.zeros(len(paths), bool)
     for found, decoded in _with_progress(images.as_numpy_iterator(), len(numbers)):

@@ -19,6 +19,7 @@ from experiments.data.augment import Augment, augmented, draw, mirrored, random_
 from experiments.data.cutout import cut_out
 from experiments.data.decoding import fitted, window_of, window_of_jpeg
 from experiments.data.mixing import mixed
+from experiments.data.parallel import mapped, untuned
 from experiments.data.replay import HOST, replayed
 from experiments.data.shuffling import (
     balanced_order,
@@ -131,7 +132,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         return tf.data.Dataset.from_tensor_slices(rows)
 
     rows = tf.data.Dataset.range(first_epoch, EPOCHS).flat_map(one_epoch)
-    batches = _parallel(rows, _fetch(data, split, augment))
+    batches = mapped(rows, _fetch(data, split, augment))
     if not split.in_memory:
         batches = batches.batch(batch_size // parts, drop_remainder=True)
 
@@ -147,7 +148,7 @@ def training_batches(  # noqa: PLR0913, each is a choice of its own
         return {"image": images, **extra} if extra else images, labels
 
     numbered = batches.enumerate(first_epoch * steps)
-    return Batches(_to_device(_parallel(numbered, finish)), steps)
+    return Batches(_to_device(mapped(numbered, finish)), steps)
 
 
 def _checked_part(part: tuple[int, int], batch_size: int) -> tuple[int, int]:
@@ -186,9 +187,9 @@ def view_batches(
     rows = _in_order(data.train, batch_size, first).map(
         lambda row: _with_draws(row, draws, view)
     )
-    rows = _parallel(rows, _fetch(data, data.train, augment))
+    rows = mapped(rows, _fetch(data, data.train, augment))
     batches = rows if data.train.in_memory else rows.batch(batch_size)
-    return _to_device(_parallel(batches, _finisher(data, augment)))
+    return _to_device(mapped(batches, _finisher(data, augment)))
 
 
 @AS_WRITTEN
@@ -227,7 +228,7 @@ def evaluation_batches(
     split = getattr(data, split_name)
     outputs_at = replayed(teacher_outputs, (split.size,))
     rows = _in_order(split, batch_size, first).map(lambda row: {**row, "draws": {}})
-    rows = _parallel(rows, _fetch(data, split, OFF))
+    rows = mapped(rows, _fetch(data, split, OFF))
     batches = rows if split.in_memory else rows.batch(batch_size)
 
     def finish(row):
@@ -239,7 +240,7 @@ def evaluation_batches(
             labels = tf.one_hot(labels, len(data.class_names))
         return {"image": images, **extra} if extra else images, labels
 
-    return _to_device(_parallel(batches, finish))
+    return _to_device(mapped(batches, finish))
 
 
 def first_batches(
@@ -408,14 +409,9 @@ def _on_host(values: np.ndarray) -> tf.Tensor:
         return tf.convert_to_tensor(values)
 
 
-def _parallel(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
-    return dataset.map(
-        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
-
-
 def _to_device(dataset: tf.data.Dataset) -> tf.data.Dataset:
     """Batches wait where they are used; a distribution strategy moves its own."""
+    dataset = untuned(dataset)
     if tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy():
         return dataset.apply(tf.data.experimental.prefetch_to_device("GPU:0"))
     return dataset.prefetch(tf.data.AUTOTUNE)

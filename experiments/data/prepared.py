@@ -15,6 +15,7 @@ from experiments.data.colours import CHANNELS
 from experiments.data.decoding import fitted, upright_jpeg
 from experiments.data.download import download, quiet
 from experiments.data.kinds import BY_PATH
+from experiments.data.parallel import mapped, untuned
 from experiments.data.splits import (
     MEMORY_LIMIT,
     Data,
@@ -105,9 +106,7 @@ class _Source:
                 image = fitted(image, self.shape[0])
             return image, label
 
-        rows = self.encoded(part).map(
-            shaped, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-        )
+        rows = untuned(mapped(self.encoded(part), shaped))
         start = 0
         for some_images, some_labels in rows.batch(1024).prefetch(1):
             stop = start + len(some_labels)

@@ -1,13 +1,14 @@
 """What a run depends on beside its recipe: versions, machine, commit, command."""
 
 import contextlib
-import os
 import platform
 import resource
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from experiments.cores import usable_cores
 
 PACKAGES = ("limbeck", "keras", "tensorflow", "ai-edge-litert", "numpy")
 
@@ -23,7 +24,7 @@ def environment(command: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu(),
-        "threads": len(os.sched_getaffinity(0)),
+        "threads": usable_cores(),
         "device": f"{len(gpus)} GPU" if gpus else "CPU",
         **_commit(),
     }
