@@ -103,8 +103,9 @@ def test_tapped_tensors_stay_what_they_are(layer):
         np.testing.assert_allclose(outputs[key], expected[key], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.backends
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.backends)]
+)
 def test_a_student_learns_nearly_the_same(jit_compile):
     """The first losses: from the same student, by the teacher and by its copy."""
     losses = []

@@ -63,11 +63,10 @@ def test_four_bits_are_half_of_the_kernels(written):
     assert difference == pytest.approx(kernels / 2, abs=2)
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("sparsity", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize(("sparsity", "bits"), [(0.0, 8), (0.5, 4), (0.9, 8), (0.9, 4)])
 def test_zipped_bytes_are_near_those_of_the_file(sparsity, bits, tmp_path):
     keras.utils.set_random_seed(0)
-    whole, random = net(0.5), np.random.default_rng(0)
+    whole, random = net(0.25), np.random.default_rng(0)
     for kernel in whole.trainable_variables:  # as trained ones are distributed
         if len(kernel.shape) > 1:
             values = random.normal(size=kernel.shape)
