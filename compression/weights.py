@@ -72,6 +72,21 @@ def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
     return axes
 
 
+def depthwise_kernels(model: keras.Model) -> set[int]:
+    """`id` of each kernel whose output channels have one input channel each."""
+    found = set()
+    for layer in all_layers(model):
+        if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
+            found.add(id(layer.depthwise_kernel))
+        elif isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)) or (
+            getattr(layer, "groups", 1) > 1
+            and layer.built
+            and layer.kernel.shape[-2] == 1
+        ):
+            found.add(id(layer.kernel))
+    return found
+
+
 def _axes_of_result(equation):
     """Of a kernel in an equation as "abc,cde->abde": those that are in the result."""
     inputs, result = equation.split("->")

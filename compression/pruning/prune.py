@@ -30,7 +30,7 @@ from compression.pruning.saliency import (
 )
 from compression.pruning.saliency import saliency as named_saliency
 from compression.pruning.schedules import ConstantSparsity
-from compression.weights import channel_axes, net_of
+from compression.weights import channel_axes, depthwise_kernels, net_of
 
 
 class Prune(Projection):
@@ -66,15 +66,19 @@ class Prune(Projection):
             kernels goes there as the schedule goes to its `final`; the scope is of
             the others.
         exempt: layers that stay dense: "first", "last" or patterns of names.
-        select: keeps the kernels for which it is true; all of them by default.
+        select: keeps the kernels for which it is true. By default all but depthwise
+            ones, as long as `targets` does not name their layer: they are few weights,
+            and small ones, so that a global 80 % would take nearly all of them. Zhu
+            and Gupta (2017), https://arxiv.org/abs/1710.01878, and tfmot leave those
+            of MobileNet dense, too.
 
     Raises:
         ValueError: there is no such pattern, scope or saliency, a fraction is none,
             the schedule or a target is not what the n:m has, data that are gone
             through once would be looked at again, or movement would be asked before
-            the first step; in `fit`, before anything is changed: no kernel is left, a
-            name matches no layer or only frozen ones, or a kernel is smaller than a
-            block.
+            the first step; in `fit`, before anything is changed: no kernel is left, or
+            depthwise ones only; a name matches no layer or only frozen ones, or a
+            kernel is smaller than a block.
     """
 
     def __init__(  # noqa: PLR0913, all but one by keyword
@@ -90,6 +94,7 @@ class Prune(Projection):
         select: Callable[[keras.Variable], bool] | None = None,
     ):
         super().__init__(select)
+        self._selects = select is not None
         self.pattern = pattern_of(pattern)
         if scope not in SCOPES:
             raise ValueError(
@@ -147,6 +152,8 @@ class Prune(Projection):
     def chosen(self, model):
         spared = exempted(model, self.exempt)
         chosen = [v for v in super().chosen(model) if layer_path(v) not in spared]
+        if not self._selects:
+            chosen = self._without_depthwise(model, chosen)
         if isinstance(self.pattern, Kernel):
             dense = {
                 id(each.kernel)
@@ -164,6 +171,22 @@ class Prune(Projection):
                     f'exempt=("{layer_path(variable)}",)'
                 )
         return chosen
+
+    def _without_depthwise(self, model, chosen):
+        depthwise = depthwise_kernels(net_of(model))
+        own = targets_of(model, chosen, self.targets)
+        left = [
+            variable
+            for variable, target in zip(chosen, own, strict=True)
+            if target is not None or id(variable) not in depthwise
+        ]
+        if chosen and not left:
+            raise ValueError(
+                f"all kernels of {model.name!r} that could be pruned are depthwise, "
+                "which stay dense: name their layers in targets, as in "
+                f'{{"{layer_path(chosen[0])}": 0.5}}, or choose with select'
+            )
+        return left
 
     @property
     def kept(self):

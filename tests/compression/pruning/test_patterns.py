@@ -151,6 +151,7 @@ def pruned(name, sparsity, jit_compile=False, **options):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         jit_compile=jit_compile,
     )
+    options = {"select": lambda kernel: True} | options  # depthwise ones, too
     prune = Prune(ConstantSparsity(sparsity), pattern=name, **options)
     history = model.fit(IMAGES, LABELS, batch_size=4, callbacks=[prune], verbose=0)
     held = [keras.ops.convert_to_numpy(v) for v in prune.variables]
