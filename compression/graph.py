@@ -108,6 +108,14 @@ class Graph:
     flattened: tuple[Flattened, ...]
     output_casts: tuple[tuple[str, ...], ...]
 
+    def innermost(self, call: Call, output: int) -> tuple[Call, int]:
+        """A model's call as the call inside it that gives its output."""
+        inside = {entry.call.key: entry.outputs for entry in self.flattened}
+        if call.key not in inside:
+            return call, output
+        source = inside[call.key][output]
+        return self.calls[source.call], source.output
+
     @cached_property
     def consumers(self) -> dict[Source, tuple[tuple[int, int], ...]]:
         """For every tensor the calls it goes into: (number of the call, of its input).

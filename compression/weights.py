@@ -49,6 +49,25 @@ def require_finite_weights(model: keras.Model) -> None:
             )
 
 
+def require_floats(model: keras.Model) -> None:
+    """Raises ValueError where Keras's own `quantize` has made integers of kernels.
+
+    They have scales beside them, and in 4 bits another shape: whoever counts, prunes or
+    exports weights would take them for what they are not.
+    """
+    modes = {
+        layer.name: mode
+        for layer in all_layers(model)
+        if (mode := getattr(layer, "quantization_mode", None))
+    }
+    if modes:
+        first = next(iter(modes))
+        raise ValueError(
+            f"{model.name!r} is quantized already, by Keras ({first}: {modes[first]}): "
+            "give the net that it was made of"
+        )
+
+
 def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
     """Which axes of a kernel number its output channels, by `id` of the variable.
 

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import keras
 
 from compression.arguments import shown
+from compression.data_format import is_channels_first
 from compression.distillation.arguments import require_flag, require_graph
 from compression.graph import Graph, Source, read, rebuild
 from compression.nearest import did_you_mean
@@ -19,10 +20,6 @@ ACTIVATIONS = (
     keras.layers.PReLU,
     keras.layers.ReLU,
 )
-CHANNELS_FIRST, CHANNELS_LAST = "channels_first", "channels_last"
-# These may put the channels elsewhere; all others leave them where they are.
-REARRANGING = (keras.layers.Permute, keras.layers.Reshape, keras.layers.InputLayer)
-REARRANGING_OPERATIONS = {"Moveaxis", "Reshape", "Swapaxes", "Transpose"}
 
 # (name, before_activation), or None for the output, whatever its layer is called.
 Tap = tuple[str, bool] | None
@@ -92,7 +89,7 @@ def tapped(
     first = {
         id(made.output[key]): made.output[key]
         for key, end in found.items()
-        if channels_last and _is_channels_first(graph, *end)
+        if channels_last and is_channels_first(graph, *end)
     }
     if not first:
         return made
@@ -161,7 +158,7 @@ def _find(model, graph, name, before_activation):
         call, output = _at(graph, ends[name])
     if not before_activation:
         return call, output
-    call, output = _innermost(graph, call, output)
+    call, output = graph.innermost(call, output)
     if not isinstance(call.operation, ACTIVATIONS):
         raise ValueError(
             f"{name!r} of {model.name!r} comes from {call.operation.name!r}, a "
@@ -173,14 +170,6 @@ def _find(model, graph, name, before_activation):
 
 def _at(graph, source):
     return graph.calls[source.call], source.output
-
-
-def _innermost(graph, call, output):
-    """A model's call as the call inside it that gives its output."""
-    inside = {entry.call.key: entry.outputs for entry in graph.flattened}
-    return (
-        _at(graph, inside[call.key][output]) if call.key in inside else (call, output)
-    )
 
 
 def _before(model, graph, call):
@@ -228,86 +217,7 @@ def _stage_ends(graph):
         return by_name
     last = {}
     for source, call in maps:  # in the graph's order: the last of a size stays
-        start = 2 if _is_channels_first(graph, call) else 1
+        start = 2 if is_channels_first(graph, call) else 1
         last[tuple(call.outputs[0].shape[start : start + 2])] = source
     largest_first = sorted(last, key=lambda size: -(size[0] or 0) * (size[1] or 0))
     return {f"stage{i}": last[size] for i, size in enumerate(largest_first, start=1)}
-
-
-# --- where a map's channels are -----------------------------------------------------
-
-
-def _is_channels_first(graph, call, output=0):
-    """Whether a map is (batch, channels, height, width), as the layers say around it.
-
-    The nearest layer before it with a `data_format` decides; else the nearest after
-    it; else Keras's setting.
-    """
-    if len(call.outputs[output].shape) != 4:
-        return False
-    call, output = _innermost(graph, call, output)
-    found = _format_before(graph, call) or _format_after(graph, call)
-    return (found or keras.config.image_data_format()) == CHANNELS_FIRST
-
-
-def takes_channels_first(model: keras.Model) -> bool:
-    """Whether a model of images takes them as (batch, channels, height, width)."""
-    graph = read(model)
-    for call in graph.calls:
-        if isinstance(call.operation, keras.layers.InputLayer):
-            return _is_channels_first(graph, call)
-    return False
-
-
-def _format_before(graph, call):
-    """The data format in which `call` gives its map; None: nothing before it says."""
-    while (found := _own_format(call)) is None:
-        if _rearranges(call) or not call.sources:
-            return _rearranged(graph, call)
-        call = graph.calls[call.sources[0].call]
-    return found
-
-
-def _rearranged(graph, call):
-    """What becomes of a known format where a layer moves the channels."""
-    if not isinstance(call.operation, keras.layers.Permute):
-        return None
-    before = _format_before(graph, graph.calls[call.sources[0].call])
-    moves = {
-        (CHANNELS_FIRST, (2, 3, 1)): CHANNELS_LAST,
-        (CHANNELS_LAST, (3, 1, 2)): CHANNELS_FIRST,
-    }
-    return moves.get((before, tuple(call.operation.dims)))
-
-
-def _format_after(graph, call):
-    """The data format in which the calls after it take what `call` gives."""
-    start = next(at for at, other in enumerate(graph.calls) if other.key == call.key)
-    reached = {start}
-    for at in range(start + 1, len(graph.calls)):
-        later = graph.calls[at]
-        if reached.isdisjoint(later.producers):
-            continue
-        if found := _own_format(later):
-            return found
-        if not _rearranges(later):
-            reached.add(at)
-    return None
-
-
-def _own_format(call):
-    operation = call.operation
-    if not any(len(tensor.shape) == 4 for tensor in (*call.inputs, *call.outputs)):
-        return None
-    if isinstance(operation, keras.layers.BatchNormalization):
-        return CHANNELS_FIRST if operation.axis in (1, -3) else CHANNELS_LAST
-    # Convolutions, poolings, paddings, Flatten, ...: they have no common class.
-    return getattr(operation, "data_format", None)
-
-
-def _rearranges(call):
-    return (
-        isinstance(call.operation, REARRANGING)
-        or type(call.operation).__name__ in REARRANGING_OPERATIONS
-        or len(call.outputs[0].shape) != 4
-    )

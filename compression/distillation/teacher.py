@@ -8,18 +8,14 @@ import numpy as np
 from keras import ops
 
 from compression.arguments import shown
+from compression.data_format import takes_channels_first
 from compression.distillation.arguments import listed, require_graph, require_net
 from compression.distillation.losses.base import DistillationLoss
 from compression.distillation.losses.feature_loss import smaller_size
 from compression.distillation.losses.logit_loss import LOGITS
 from compression.distillation.losses.pooling import AverageTo
 from compression.distillation.losses.resizing import ResizeTo
-from compression.distillation.taps import (
-    Tap,
-    shapes_at,
-    takes_channels_first,
-    tapped,
-)
+from compression.distillation.taps import Tap, shapes_at, tapped
 
 TEACHER_LOGITS = f"teacher_{LOGITS}"
 

@@ -12,7 +12,7 @@ from compression.export.runners import load, of_model
 from compression.graph import read
 from compression.layer_names import require_compilable_names
 from compression.quantization.calibration import images_of
-from compression.weights import require_finite_weights
+from compression.weights import require_finite_weights, require_floats
 
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
@@ -28,8 +28,9 @@ def check_model(model: keras.Model, batch: int | None) -> None:
     Raises:
         RuntimeError: Keras runs on another backend than TensorFlow.
         ValueError: `model` is not a built functional or Sequential model with one
-            input of fixed size and one output, has weights that are not finite or a
-            layer's name that cannot be compiled, or does not take batches of `batch`.
+            input of fixed size and one output, has weights that are not finite or that
+            Keras has quantized or a layer's name that cannot be compiled, or does not
+            take batches of `batch`.
     """
     if keras.backend.backend() != "tensorflow":
         raise RuntimeError(
@@ -64,6 +65,7 @@ def check_model(model: keras.Model, batch: int | None) -> None:
             f"{model.name!r} takes batches of {own_batch} only: pass batch={own_batch}"
         )
     require_compilable_names(model)
+    require_floats(model)
     require_finite_weights(model)
 
 

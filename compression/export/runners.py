@@ -18,6 +18,7 @@ from compression.quiet import quiet
 
 # How Keras says that it does not know a layer or function.
 UNKNOWN = re.compile(r"Could not locate (?:class|function) '([^']+)'")
+OWN_CODE = "`Lambda` layer whose `function` is a Python lambda"
 OF_KERAS = (".keras", ".limbeck")  # files that a Keras model is made of
 CHUNK = 256  # images at once where a file takes any number: bounds the memory
 
@@ -116,6 +117,7 @@ def load(path: str | Path, *, threads: int = 1) -> Runner:
         return _load_litert(path, threads)
     if path.suffix in OF_KERAS:
         return _load_keras(path)
+    _refuse_former(path)
     raise ValueError(
         f"{path} must be a SavedModel folder, a .tflite, .keras or .limbeck file"
     )
@@ -157,19 +159,35 @@ def load_model(path: str | Path) -> keras.Model:
         from compression.export.archive.models import load_archive
 
         return load_archive(path)
-    if path.suffix in (".h5", ".hdf5"):
-        raise ValueError(
-            f"{path} is of Keras's former format: load it with keras.models.load_model "
-            "and save it as a .keras file"
-        )
-    if path.is_dir() or path.suffix != ".keras":
+    _refuse_former(path)
+    if path.is_dir() or path.suffix == ".tflite":
         raise ValueError(f"{path} was exported already: give the .keras file before it")
+    if path.suffix != ".keras":
+        raise ValueError(f"{path} must be a .keras or .limbeck file")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, HDF5 and Keras errors, no common base
         if unknown := UNKNOWN.search(str(error)):
             raise ValueError(unregistered(path, unknown[1])) from error
+        if OWN_CODE in str(error):
+            raise ValueError(
+                f"{path} has a Lambda layer, whose code would be run: make it a layer "
+                "of Keras's, or a class of your own that is registered"
+            ) from error
         raise ValueError(_damaged(path, "Keras file", error)) from error
+
+
+def _refuse_former(path):
+    if path.name.endswith(".weights.h5"):
+        raise ValueError(
+            f"{path} has weights and no net: build its net, let it load_weights, and "
+            "save it as a .keras file"
+        )
+    if path.suffix in (".h5", ".hdf5"):
+        raise ValueError(
+            f"{path} is of Keras's former format: load it with keras.models.load_model "
+            "and save it as a .keras file"
+        )
 
 
 def _load_keras(path):

@@ -8,7 +8,7 @@ import numpy as np
 
 from compression.export.runners import Runner
 from compression.measure.scores import runner_of
-from compression.weights import learned_variables
+from compression.weights import learned_variables, require_floats
 
 
 class Parameters(NamedTuple):
@@ -28,6 +28,9 @@ def parameters(model_or_path: keras.Model | Runner | str | Path) -> Parameters:
     and a shift, so a file has as many parameters fewer as there are channels; and
     biases of nothing but zeros do not count, for the converter drops or invents them.
     int8 codes count, their scales do not; a code is zero where it means zero.
+
+    Raises:
+        ValueError: a model is not built, or Keras's own `quantize` has packed it.
     """
     weights = _weights(model_or_path)
     return Parameters(
@@ -42,6 +45,7 @@ def _weights(model_or_path):
             raise ValueError(
                 f"model {model_or_path.name!r} must be built: call it once"
             )
+        require_floats(model_or_path)
         return [
             keras.ops.convert_to_numpy(variable.value)
             for variable in learned_variables(model_or_path)

@@ -11,11 +11,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from compression import data_format
 from compression.answers import require_finite, two_classes
 from compression.arguments import require_batches, require_number, shown
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner, load, of_model
-from compression.graph import all_layers, rebuild
+from compression.graph import rebuild
 
 
 def accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -171,14 +172,13 @@ def at_size(runner: Runner, image_size: int | tuple[int, int] | None) -> Runner:
 
 
 def takes_channels_first(runner: Runner) -> bool:
-    """Whether images are (channels, height, width): its first layer that says decides.
+    """Whether images are (channels, height, width).
 
-    Keras's setting does where none says, or of a file, whose layers nobody knows.
+    Keras's setting says so of a file, whose layers nobody knows.
     """
-    layers = all_layers(runner.model) if runner.model is not None else []
-    formats = [getattr(layer, "data_format", None) for layer in layers]
-    formats = [found for found in formats if found is not None]
-    return [*formats, keras.config.image_data_format()][0] == "channels_first"
+    if runner.model is not None:
+        return data_format.takes_channels_first(runner.model)
+    return keras.config.image_data_format() == data_format.CHANNELS_FIRST
 
 
 def _checked(logits, labels):

@@ -27,7 +27,7 @@ from compression.quantization.twins import (
     twin_class,
     twin_of,
 )
-from compression.weights import require_finite_weights
+from compression.weights import require_finite_weights, require_floats
 
 MOST_IMAGES = 128  # that are shown together
 MOST_BYTES = 2**29  # of what they make of all tensors together
@@ -110,8 +110,8 @@ def require_plain(model: keras.Model) -> None:
     """
     read(model)  # has it a graph?
     require_compilable_names(model)
-    by_keras = any(getattr(x, "quantization_mode", None) for x in all_layers(model))
-    if is_quantized(model) or by_keras:
+    require_floats(model)
+    if is_quantized(model):
         raise ValueError(
             f"{model.name!r} is quantized already: give the net that it was made of"
         )

@@ -176,13 +176,8 @@ def _found_out(runner, data, asked, size):
 
 def _shape(runner):
     """(height, width, channels) of its images."""
-    from compression.measure.scores import takes_channels_first
+    from experiments.data.image_input import require_image_input
 
     shape = runner.input_shape
-    if len(shape) != 3:
-        raise ValueError(f"{runner.path} takes {shape}, no images that --data has")
-    if runner.model is not None and takes_channels_first(runner):
-        raise ValueError(
-            f"{runner.path} takes images {shape}, channels first: --data has them last"
-        )
+    require_image_input(str(runner.path), shape, runner.model)
     return shape

@@ -111,6 +111,7 @@ def _of_file(file, options, size, same_classes, must_know):
     from compression import export
     from experiments import deployment
     from experiments.data import load, normalisation
+    from experiments.data.image_input import require_image_input
 
     known = deployment.of_file(Path(file.path))
     if known is not None:
@@ -121,6 +122,9 @@ def _of_file(file, options, size, same_classes, must_know):
         reason = reason or "nothing says otherwise; --normalisation does"
         _note(file, name or normalisation.TRAIN, reason)
         return name
+    inputs = getattr(model, "inputs", None) or ()
+    if len(inputs) == 1:
+        require_image_input(str(file.path), inputs[0].shape[1:], model)
     data = load(options.data, image_size=size, skip_bad_images=options.skip_bad_images)
     found = normalisation.for_model(model, data)
     _note(file, found.name, found.reason)

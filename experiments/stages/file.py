@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 
 from compression import as_logits, export
+from compression.data_format import takes_channels_first
 from compression.graph import has_graph
 from experiments import deployment
 from experiments.data import Data
@@ -48,7 +49,10 @@ class File:
     @property
     def image_side(self) -> int | None:
         """Pixels a side of the images that the model takes; None: any."""
-        shape = export.load_model(self.path).input_shape
+        model = export.load_model(self.path)
+        if not has_graph(model) or takes_channels_first(model):
+            return None
+        shape = model.input_shape
         return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
 
     def built(self, data: Data) -> keras.Model:

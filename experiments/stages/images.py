@@ -7,6 +7,7 @@ import keras
 from compression.graph import has_graph, rebuild
 from experiments.data import Data
 from experiments.data.colours import other_colours
+from experiments.data.image_input import require_image_input
 
 
 def of_size(model: keras.Model, image_shape: Sequence[int]) -> keras.Model:
@@ -47,12 +48,11 @@ def require_images(model: keras.Model, data: Data, what: str) -> None:
         what: the model in words.
     """
     takes, given = tuple(model.input_shape[1:]), tuple(data.image_shape)
+    require_image_input(what, takes, model)
     if takes == given:
         return
     way_out = f"set image_size={takes[0]}"
-    if len(takes) != len(given):
-        way_out = f"start from a net that takes {given[-1]} channels"
-    elif takes[-1] != given[-1]:
+    if takes[-1] != given[-1]:
         other = other_colours(data.name, takes[-1])
         way_out = f"start from a net that takes {given[-1]} channels{other and ', or '}"
         way_out += other.removeprefix(": ")

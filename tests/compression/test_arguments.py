@@ -218,11 +218,25 @@ def test_channels_of_layers_with_lora_stay():
 
 
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a .quantize.")
-def test_a_net_that_keras_has_quantized_is_not_quantized_again():
+@pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
+def test_a_net_that_keras_has_quantized_is_not_taken_for_one_of_floats(mode, tmp_path):
+    """Its integers would be no parameters, its packed pairs of them half as many."""
     model = net()
-    model.quantize("int8")  # of its layers Keras quantizes the dense ones
-    with pytest.raises(ValueError, match="'net' is quantized already"):
-        quantize_aware(model)
+    model.quantize(mode)  # of its layers Keras quantizes the dense ones
+    takes = (
+        quantize_aware,
+        measure.parameters,
+        lambda made: measure.profile(made, latency=False),
+        lambda made: export.litert(made, tmp_path / "net.tflite"),
+        lambda made: export.saved_model(made, tmp_path / "net"),
+        lambda made: export.archive(made, tmp_path / "net.limbeck"),
+    )
+    for take in takes:
+        with pytest.raises(
+            ValueError, match=rf"'net' is quantized already, by Keras \(.*: {mode}\)"
+        ):
+            take(model)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from compression.export.archive.contents import SUFFIX, Contents, from_bytes, to
 from compression.export.archive.keys import numpy_dtype
 from compression.export.archive.rate_distortion import coarsen
 from compression.export.archive.rebuilding import comparable, config_of, rebuilt
-from compression.weights import require_finite_weights
+from compression.weights import require_finite_weights, require_floats
 
 
 def archive(  # noqa: PLR0913, all but two by keyword
@@ -104,6 +104,7 @@ def to_archive(
         ImportError, ValueError: as `archive`.
     """
     _require_model(model)
+    require_floats(model)
     config = config_of(model)
     return to_bytes(Contents(config, _values(model, signed_zeros), **about))
 

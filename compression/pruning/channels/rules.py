@@ -135,8 +135,8 @@ def _require_known_form(passage):
         )
     if getattr(layer, "lora_enabled", False):
         raise ValueError(
-            f"{passage.what} has LoRA weights: save and load the net, which merges "
-            "them, before channels are removed"
+            f"{passage.what} has LoRA weights: build the net without them, and let it "
+            "load what `save_weights` writes, where they are merged"
         )
     if getattr(layer, "quantization_mode", None):
         raise ValueError(

@@ -279,12 +279,17 @@ def test_the_size_of_the_images_is_the_models(model_file, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("shape", "layer", "words", "message"),
     [
-        ((64,), keras.layers.Flatten(), [], r"net.keras takes (64,), no images that"),
+        (
+            (64,),
+            keras.layers.Flatten(),
+            [],
+            "keras.layers.Reshape((64,)), net]) around it",
+        ),
         (
             (1, 8, 8),
             keras.layers.GlobalAveragePooling2D(data_format="channels_first"),
             [],
-            "takes images (1, 8, 8), channels first: --data has them last",
+            "images (1, 8, 8), channels first, and images have them last: build",
         ),
         (
             (8, 8, 1),
@@ -335,9 +340,54 @@ def test_other_kinds_of_files_are_refused(name, refusal, model_file, tmp_path):
     assert not (tmp_path / name).exists()
 
 
-def test_a_file_of_keras_former_format_has_a_way_out(refusal, tmp_path):
+@pytest.mark.parametrize("verb", ["export", "measure", "train"])
+@pytest.mark.parametrize(
+    ("name", "way_out"),
+    [
+        (
+            "net.weights.h5",
+            "has weights and no net: build its net, let it load_weights",
+        ),
+        ("net.onnx", "must be a "),
+    ],
+)
+def test_a_file_that_holds_no_net_of_keras(verb, name, way_out, refusal, tmp_path):
+    (tmp_path / name).touch()
+    words = {"export": [tmp_path / "net.tflite"], "train": ["--data", "digits"]}
+    line = refusal(verb, tmp_path / name, *words.get(verb, ()))
+    assert f"{name} {way_out}" in line
+
+
+def test_a_file_that_would_run_its_own_code(refusal, tmp_path):
+    image = keras.Input((8, 8, 1))
+    doubled = keras.layers.Lambda(lambda x: x * 2)(image)
+    keras.Model(image, doubled).save(file := tmp_path / "net.keras")
+    line = refusal("measure", file)
+    assert f"{file} has a Lambda layer, whose code would be run: make it a" in line
+
+
+@pytest.mark.parametrize("verb", ["train", "compress"])
+def test_a_net_that_was_never_built(verb, refusal, tmp_path):
+    keras.Sequential([keras.layers.Dense(3)]).save(file := tmp_path / "net.keras")
+    line = refusal(verb, file, "--data", "digits", "--out", tmp_path / "run")
+    assert "model must be built and have one input, got Sequential" in line
+
+
+def test_images_are_not_cut_to_the_channels_of_a_net_that_has_them_first(
+    refusal, tmp_path
+):
+    image = keras.Input((1, 8, 8))
+    pooled = keras.layers.GlobalAveragePooling2D(data_format="channels_first")(image)
+    keras.Model(image, pooled).save(file := tmp_path / "net.keras")
+    line = refusal("train", file, "--data", "digits", "--out", tmp_path / "run")
+    assert "takes images (1, 8, 8), channels first, and images have them last" in line
+
+
+@pytest.mark.parametrize("verb", ["export", "measure"])
+def test_a_file_of_keras_former_format_has_a_way_out(verb, refusal, tmp_path):
     (tmp_path / "net.h5").touch()
-    line = refusal("export", tmp_path / "net.h5", tmp_path / "net.tflite")
+    out = [tmp_path / "net.tflite"] if verb == "export" else []
+    line = refusal(verb, tmp_path / "net.h5", *out)
     assert "net.h5 is of Keras's former format: load it with keras.models.load" in line
 
 
