@@ -95,14 +95,15 @@ def depthwise_kernels(model: keras.Model) -> set[int]:
     """`id` of each kernel whose output channels have one input channel each."""
     found = set()
     for layer in all_layers(model):
+        if not layer.built:
+            continue
         if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
             found.add(id(layer.depthwise_kernel))
-        elif isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)) or (
-            getattr(layer, "groups", 1) > 1
-            and layer.built
-            and layer.kernel.shape[-2] == 1
-        ):
+        elif isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
             found.add(id(layer.kernel))
+        elif isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.Conv3D)):
+            if layer.groups > 1 and layer.kernel.shape[-2] == 1:
+                found.add(id(layer.kernel))
     return found
 
 

@@ -19,6 +19,7 @@ def net():
     image = keras.Input((6, 6, 4))
     x = layers.SeparableConv2D(8, 2, name="separable")(image)
     x = layers.Conv2D(16, 2, groups=8, name="each")(x)  # as other frameworks have it
+    x = layers.GroupNormalization(groups=2)(x)
     x = layers.Conv2D(8, 2, groups=2, name="grouped")(x)
     x = layers.DepthwiseConv1D(2, name="line")(layers.Reshape((9, 8))(x))
     return keras.Model(image, layers.Dense(4, name="logits")(layers.Flatten()(x)))
