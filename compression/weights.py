@@ -99,11 +99,12 @@ def depthwise_kernels(model: keras.Model) -> set[int]:
             continue
         if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
             found.add(id(layer.depthwise_kernel))
-        elif isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
+        elif isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)) or (
+            isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.Conv3D))
+            and layer.groups > 1
+            and layer.kernel.shape[-2] == 1
+        ):
             found.add(id(layer.kernel))
-        elif isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.Conv3D)):
-            if layer.groups > 1 and layer.kernel.shape[-2] == 1:
-                found.add(id(layer.kernel))
     return found
 
 
