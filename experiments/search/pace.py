@@ -11,7 +11,7 @@ from experiments.data.pipeline import first_batches, view_batches
 from experiments.training.optimizers import LabelLoss
 from experiments.training.step_time import step_seconds
 
-STARTING = 15.0  # seconds until a training's first step, its graph being built
+STARTING = 15.0  # seconds, at least, until a first step: its graph is built
 FIXED = 0.2  # share of a step that does not shrink with the net
 STEPS = 3
 READ = 8  # batches, at most, by which reading is timed
@@ -36,6 +36,8 @@ class Pace:
         self._images = data.train.size
         self._validation = data.validation.size
         self._factor = 1.0
+        self.starting = STARTING
+        self._starts: list[float] = []
         self._expected = self._took = 0.0  # seconds of all trainings, without starting
         self.per_image = _seconds_per_image(model, data, batch_size)
         self.to_read = _seconds_to_read(data, batch_size, augment)
@@ -60,22 +62,33 @@ class Pace:
         step = self.per_image * (FIXED + (1 - FIXED) * share)
         images = self._images + self._validation / 3
         read = (self._images + self._validation) * self.to_read
-        return STARTING + epochs * (images * step + read) * self._factor
+        return self.starting + epochs * (images * step + read) * self._factor
 
     def epochs(self, share: float, seconds: float) -> int:
         """The epochs that fit into so many seconds, at least one."""
-        each = self.seconds(share, 1) - STARTING
-        return max(1, int((seconds - STARTING) / each))
+        each = self.seconds(share, 1) - self.starting
+        return max(1, int((seconds - self.starting) / each))
 
-    def observe(self, share: float, epochs: int, seconds: float) -> None:
+    def observe(
+        self, share: float, epochs: int, seconds: float, *, graphs: int = 1
+    ) -> None:
         """A training took so long: those to come will, too.
 
         All that were observed count, each for as long as it was expected to take. Of a
-        short one most of the time went before its first step: it says nothing.
+        short one most of the time went before its first step: it says how long that
+        takes, the least that was seen.
+
+        Args:
+            share: as `seconds` takes it.
+            epochs: that it had.
+            seconds: that it took.
+            graphs: that were built for it, one after the other.
         """
-        expected = (self.seconds(share, epochs) - STARTING) / self._factor
+        expected = (self.seconds(share, epochs) - self.starting) / self._factor
         took = seconds - STARTING
         if max(expected, took / LONG) <= STARTING:
+            self._starts.append((seconds - expected * self._factor) / graphs)
+            self.starting = max(STARTING, min(self._starts))
             return
         self._expected += expected
         self._took += took

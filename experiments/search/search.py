@@ -43,7 +43,8 @@ from experiments.training.settings import Training
 WHOLE = "whole"  # stage: the given model in integers
 FULL = "full"  # stage: the chosen candidate, trained in full
 POST, AWARE = "post", "aware"  # stages: its integers, found after or while training
-UNTIL = 0.95  # of the time, for trainings; the rest is for measuring
+UNTIL = 0.95  # of the time, for trainings, at most; the rest is for measuring
+WRITINGS = 7  # all files of the recipe, measured, take as long as so many of the first
 AWARE_STEP = 1.5  # what a step with the rounding takes, in parts of a plain one
 LONGEST = 200  # epochs
 FEW = 5
@@ -194,9 +195,10 @@ class Search:
 
     def _whole_cost(self):
         """What the given model takes in integers."""
-        path = self.folder.path / "whole.tflite"
+        path, start = self.folder.path / "whole.tflite", self._clock.used
         cost = self.files.write(self.model, 8, path)
         path.unlink()
+        self._writing = self._clock.used - start
         return cost
 
     def _plan(self, tried: Tried | None) -> Plan:
@@ -204,9 +206,13 @@ class Search:
         if tried is None:
             return {"candidate": None, "epochs": 0, "aware_epochs": 0}
         share = self._share(tried)
-        left = max(self._clock.left(UNTIL), 0)
+        after = WRITINGS * self._writing
+        left = max(min(self._clock.left(UNTIL), self._clock.left() - after), 0)
         epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
-        aware = self._pace.epochs(share, short.AWARE_SHARE * left / AWARE_STEP)
+        rounding = (
+            short.AWARE_SHARE * left - self._pace.starting
+        )  # its graph is twice as large
+        aware = self._pace.epochs(share, rounding / AWARE_STEP)
         print(
             f"[search] worth a full training of {min(epochs, LONGEST)} epochs: "
             f"{tried.candidate.words}",

@@ -105,8 +105,9 @@ def train(  # noqa: PLR0913, what a search is made of
     whole = measure.macs(model)
     each = max(clock.left(UNTIL), 0) / TRAININGS
 
-    for share, result in _before(trials, school.data, whole):
-        pace.observe(share, result.epochs, result.seconds)
+    for candidate, share, result in _before(trials, school.data, whole):
+        graphs = _graphs(candidate)
+        pace.observe(share, result.epochs, result.seconds, graphs=graphs)
 
     def cost_of(number, candidate):
         if candidate.macs(0, school.data) > whole:
@@ -126,7 +127,7 @@ def train(  # noqa: PLR0913, what a search is made of
         start = clock.used
         home = trained(candidate, epochs, school, folder.trial(number).path)
         seconds = clock.used - start
-        pace.observe(share, epochs, seconds)
+        pace.observe(share, epochs, seconds, graphs=_graphs(candidate))
         path = folder.trial(number).exported("litert", "int8")
         now = files.write(export.load(home.model).model, candidate.bits, path)
         result = files.whole(path)
@@ -153,10 +154,16 @@ def train(  # noqa: PLR0913, what a search is made of
 
 
 def _before(trials, data, whole):
-    """Of what a process trained that was killed: shares of MACs, and results."""
+    """Of what a process trained that was killed: share of MACs, and result."""
     for each in trials.tried:
         if each.result is not None:
-            yield each.candidate.macs(each.cost.macs, data) / whole, each.result
+            share = each.candidate.macs(each.cost.macs, data) / whole
+            yield each.candidate, share, each.result
+
+
+def _graphs(candidate):
+    """That are built to train it: one more with the rounding of 4 bits."""
+    return 1 if candidate.bits == 8 else 2
 
 
 def _is_wanting(trials):

@@ -35,9 +35,16 @@ def test_a_long_training_says_how_fast_steps_are(digits_pace):
     assert digits_pace.epochs(1.0, STARTING + 10.1 * EPOCH) == 4
 
 
-def test_a_short_one_says_nothing(digits_pace):
+def test_a_short_one_says_how_long_starting_takes(digits_pace):
+    digits_pace.observe(1.0, 1, 4 * STARTING + EPOCH)
+    assert digits_pace.starting == pytest.approx(4 * STARTING)
+    assert digits_pace.epochs(1.0, 4 * STARTING + 10.1 * EPOCH) == 10
+    digits_pace.observe(1.0, 2, 4 * STARTING + 2 * EPOCH, graphs=2)
+    assert digits_pace.starting == pytest.approx(2 * STARTING)
+    digits_pace.observe(1.0, 1, 3 * STARTING)  # the least counts
+    assert digits_pace.starting == pytest.approx(2 * STARTING)
     digits_pace.observe(1.0, 1, STARTING / 2)
-    digits_pace.observe(1.0, 1, 3 * STARTING)
+    assert digits_pace.starting == STARTING
     assert digits_pace.epochs(1.0, STARTING + 10.1 * EPOCH) == 10
     digits_pace.observe(1.0, 1, STARTING + 100 * EPOCH)  # but it was not short
     assert digits_pace.epochs(1.0, STARTING + 40.4 * EPOCH) == 2  # 20 times at most
