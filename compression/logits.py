@@ -10,6 +10,7 @@ from keras import layers
 
 from compression.arguments import shown
 from compression.graph import Source, called_once, has_graph, made_again, read
+from compression.layer_kinds import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from compression.quantization.ranges import ActivationRange, LeaveFloat
 
 LINEAR, OTHER = "linear", "other"
@@ -18,16 +19,10 @@ SQUASHING = ("softmax", "sigmoid", "log_softmax", PROBABILITIES)
 WEIGHTED = (
     layers.Dense,
     layers.EinsumDense,
-    layers.Conv1D,
-    layers.Conv2D,
-    layers.Conv3D,
-    layers.Conv1DTranspose,
-    layers.Conv2DTranspose,
-    layers.Conv3DTranspose,
-    layers.DepthwiseConv1D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv1D,
-    layers.SeparableConv2D,
+    *CONVOLUTIONS,
+    *TRANSPOSED,
+    *DEPTHWISE,
+    *SEPARABLE,
 )
 ACTIVATIONS = (layers.Activation, layers.Softmax)
 ROUNDING = (ActivationRange, LeaveFloat)  # of fake quantization

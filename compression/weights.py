@@ -6,6 +6,7 @@ from keras import layers, ops
 
 from compression.arguments import shown
 from compression.graph import all_layers, own_trainable_variables
+from compression.layer_kinds import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 
 KERNELS = ("kernel", "depthwise_kernel", "pointwise_kernel")
 
@@ -75,14 +76,11 @@ def channel_axes(model: keras.Model) -> dict[int, tuple[int, ...]]:
     """
     axes = {}
     for layer in all_layers(model):
-        if isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)):
+        if isinstance(layer, DEPTHWISE):
             axes[id(layer.kernel)] = (-2, -1)  # (..., channels in, multiplier)
-        elif isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
+        elif isinstance(layer, SEPARABLE):
             axes[id(layer.depthwise_kernel)] = (-2, -1)
-        elif isinstance(
-            layer,
-            (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose),
-        ):
+        elif isinstance(layer, TRANSPOSED):
             axes[id(layer.kernel)] = (-2,)  # (..., channels out, channels in)
         elif isinstance(layer, layers.EinsumDense) and layer.built:
             outputs = _axes_of_result(layer.equation.replace(" ", ""))
@@ -97,10 +95,10 @@ def depthwise_kernels(model: keras.Model) -> set[int]:
     for layer in all_layers(model):
         if not layer.built:
             continue
-        if isinstance(layer, (layers.SeparableConv1D, layers.SeparableConv2D)):
+        if isinstance(layer, SEPARABLE):
             found.add(id(layer.depthwise_kernel))
-        elif isinstance(layer, (layers.DepthwiseConv1D, layers.DepthwiseConv2D)) or (
-            isinstance(layer, (layers.Conv1D, layers.Conv2D, layers.Conv3D))
+        elif isinstance(layer, DEPTHWISE) or (
+            isinstance(layer, CONVOLUTIONS)
             and layer.groups > 1
             and layer.kernel.shape[-2] == 1
         ):

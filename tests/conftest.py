@@ -41,9 +41,10 @@ def pytest_collection_finish():
 
 def _without_a_tuner(data):
     """Keras's own pipelines too: what is dropped need not wait for tf.data's tuner."""
-    untuned, begin = data.Options(), data.Dataset.__iter__
-    untuned.autotune.enabled = False
-    data.Dataset.__iter__ = lambda dataset: begin(dataset.with_options(untuned))
+    from experiments.data.parallel import untuned
+
+    begin = data.Dataset.__iter__
+    data.Dataset.__iter__ = lambda dataset: begin(untuned(dataset))
 
 
 @pytest.fixture(scope="module", autouse=True)

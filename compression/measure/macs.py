@@ -17,6 +17,7 @@ from keras import layers
 
 from compression.export.runners import Runner
 from compression.graph import Call, read
+from compression.layer_kinds import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from compression.measure.products import (
     KNOWN_LAYERS,
     einsum_macs,
@@ -35,14 +36,6 @@ ELEMENTWISE = (
     layers.Normalization,
     layers.PReLU,
     layers.RMSNormalization,
-)
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-TRANSPOSED = (
-    layers.Conv1DTranspose,
-    layers.Conv2DTranspose,
-    layers.Conv3DTranspose,
 )
 # Operations that are no layers and multiply activations, or hide others that do.
 MULTIPLYING_OPERATIONS = {

@@ -11,17 +11,10 @@ from keras import layers, ops
 
 from compression.arguments import require_batches
 from compression.graph import all_layers
+from compression.layer_kinds import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from compression.pruning.saliency import Data
 from compression.weights import KERNELS
 
-TRANSPOSED = (
-    layers.Conv1DTranspose,
-    layers.Conv2DTranspose,
-    layers.Conv3DTranspose,
-)
-SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
-DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
-CONVOLUTIONS = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 KNOWN = (layers.Dense, *CONVOLUTIONS, *TRANSPOSED, *SEPARABLE, *DEPTHWISE)
 
 

@@ -10,6 +10,7 @@ import keras
 
 from compression.arguments import names
 from compression.choice import exempted, layer_path
+from compression.layer_kinds import DEPTHWISE
 from compression.pruning.patterns import Block, Element, OfM
 from compression.pruning.patterns import pattern as pattern_of
 from compression.tfmot.bridge import layer_names, to_tf_keras, weights_back
@@ -20,8 +21,6 @@ from compression.tfmot.schedules import final_sparsity, schedule_of
 from compression.tfmot.training import Training
 from compression.weights import KERNELS
 
-# tfmot leaves them dense, and as they are.
-DEPTHWISE = keras.layers.DepthwiseConv1D | keras.layers.DepthwiseConv2D
 POOLING = {"mean": "AVG", "max": "MAX"}
 
 
@@ -115,7 +114,7 @@ def kernel_layers(model: keras.Model, exempt: Sequence[str]) -> set[str]:
         for variable in layer.weights
         if variable.name in KERNELS
         and layer_path(variable) not in left_out
-        and not isinstance(layer, DEPTHWISE)
+        and not isinstance(layer, DEPTHWISE)  # tfmot leaves them dense, as they are
     }
     if not chosen:
         raise ValueError(

@@ -410,7 +410,7 @@ def _on_host(values: np.ndarray) -> tf.Tensor:
 
 
 def _to_device(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches wait where they are used; a distribution strategy moves its own."""
+    """Batches, untuned, wait where they are used; a strategy moves its own."""
     dataset = untuned(dataset)
     if tf.config.list_logical_devices("GPU") and not tf.distribute.has_strategy():
         return dataset.apply(tf.data.experimental.prefetch_to_device("GPU:0"))

@@ -1,5 +1,6 @@
 """How long a training will take, from steps that were timed and trainings that ran."""
 
+import math
 import time
 
 import keras
@@ -36,11 +37,16 @@ class Pace:
         self._images = data.train.size
         self._validation = data.validation.size
         self._factor = 1.0
-        self.starting = STARTING
-        self._starts: list[float] = []
+        self._shortest_start = math.inf
         self._expected = self._took = 0.0  # seconds of all trainings, without starting
         self.per_image = _seconds_per_image(model, data, batch_size)
         self.to_read = _seconds_to_read(data, batch_size, augment)
+
+    @property
+    def starting(self) -> float:
+        """Seconds until a training's first step."""
+        found = self._shortest_start
+        return STARTING if math.isinf(found) else max(STARTING, found)
 
     def share(self, model: keras.Model) -> float:
         """Of a smaller net, as `seconds` takes it, by a step of its own.
@@ -87,8 +93,8 @@ class Pace:
         expected = (self.seconds(share, epochs) - self.starting) / self._factor
         took = seconds - STARTING
         if max(expected, took / LONG) <= STARTING:
-            self._starts.append((seconds - expected * self._factor) / graphs)
-            self.starting = max(STARTING, min(self._starts))
+            start = (seconds - expected * self._factor) / graphs
+            self._shortest_start = min(self._shortest_start, start)
             return
         self._expected += expected
         self._took += took

@@ -209,9 +209,8 @@ class Search:
         after = WRITINGS * self._writing
         left = max(min(self._clock.left(UNTIL), self._clock.left() - after), 0)
         epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
-        rounding = (
-            short.AWARE_SHARE * left - self._pace.starting
-        )  # its graph is twice as large
+        # A graph with the rounding is twice as large: it starts as late again.
+        rounding = short.AWARE_SHARE * left - self._pace.starting
         aware = self._pace.epochs(share, rounding / AWARE_STEP)
         print(
             f"[search] worth a full training of {min(epochs, LONGEST)} epochs: "

@@ -154,7 +154,7 @@ def train(  # noqa: PLR0913, what a search is made of
 
 
 def _before(trials, data, whole):
-    """Of what a process trained that was killed: share of MACs, and result."""
+    """Of what a process trained that was killed: it, its share of MACs, and result."""
     for each in trials.tried:
         if each.result is not None:
             share = each.candidate.macs(each.cost.macs, data) / whole

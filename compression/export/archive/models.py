@@ -104,7 +104,6 @@ def to_archive(
         ImportError, ValueError: as `archive`.
     """
     _require_model(model)
-    require_floats(model)
     config = config_of(model)
     return to_bytes(Contents(config, _values(model, signed_zeros), **about))
 
@@ -152,6 +151,7 @@ def _require_model(model):
             "model must be a built functional or Sequential model, got "
             f"{type(model).__name__} {model.name!r} without a graph"
         )
+    require_floats(model)
     require_finite_weights(model)
 
 
