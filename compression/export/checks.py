@@ -12,13 +12,13 @@ from compression.export.runners import load, of_model
 from compression.graph import read
 from compression.layer_names import require_compilable_names
 from compression.quantization.calibration import images_of
+from compression.quantization.file_ranges import WIDE
 from compression.weights import require_finite_weights, require_floats
 
 # Relative to the largest logit; other kernels add float32 in another order.
 TOLERANCE = 1e-4
 PROBE_IMAGES = 4
 CALIBRATED = ("int8", "int16x8")  # files' precisions
-WIDE = 1e3  # no weight of a net that learns is
 LOOK_UPS = (keras.layers.Embedding, keras.layers.CategoryEncoding)
 
 
@@ -99,8 +99,14 @@ def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(PROBE_IMAGES, *shape)).astype("f4")
 
 
-def check_file(
-    file: Path, model: keras.Model, probe: np.ndarray, *, exact: bool, path: Path
+def check_file(  # noqa: PLR0913, what is compared, and what the message says of it
+    file: Path,
+    model: keras.Model,
+    probe: np.ndarray,
+    *,
+    exact: bool,
+    path: Path,
+    way_out: str = "",
 ) -> None:
     """Loads `file` with its own runtime and runs `probe` through it.
 
@@ -111,6 +117,7 @@ def check_file(
         exact: the logits must equal the model's within `TOLERANCE`; otherwise they
             need only be finite.
         path: the name to give in the message.
+        way_out: what to try where the runtime refuses the file.
 
     Raises:
         RuntimeError: the file does not do what the model does.
@@ -120,7 +127,7 @@ def check_file(
     except ValueError as error:
         raise RuntimeError(
             f"{path} is not written: its runtime does not take what {model.name!r} "
-            f"became{_suspect(model)}. {str(error).splitlines()[-1]}"
+            f"became{_suspect(model)}. {str(error).splitlines()[-1]}{way_out}"
         ) from error
     with _full_precision():
         got = run(probe)

@@ -14,7 +14,7 @@ from compression.export.outputs import output_name
 from compression.export.stable_names import stabilise
 from compression.graph import all_layers, rebuild
 from compression.quantization.codes import symmetric_codes
-from compression.quantization.twins import kernel_ranges, known_kernel_ranges
+from compression.quantization.file_ranges import file_ranges, known_ranges
 from compression.weights import channel_axes, learned_variables
 
 OTHER_FLOATS = {"float16", "bfloat16", "float64"}
@@ -43,6 +43,8 @@ class Serving(tf.Module):
             if not keras.backend.is_float_dtype(variable.dtype):
                 return lambda: tf.constant(value)  # seeds: no use in serving
             value = value.astype(np.float32, copy=False)
+            if ranges:
+                value = _uneven(value)
             counts = id(variable) in learned
             home = self.parameters if counts else self.statistics
             if not counts or value.ndim < 2 or weights == "float32":
@@ -61,16 +63,16 @@ class Serving(tf.Module):
             scale = _kept(self.scales, scales, f"{variable.name}_scale")
             return lambda: tf.cast(code(), tf.float32) * scale()
 
+        # Kernels that are stored otherwise are not quite the model's.
+        ranges = file_ranges(model) if weights == "float32" else {}
         trainable = [stored(v) for v in model.trainable_variables]
         non_trainable = [stored(v) for v in model.non_trainable_variables]
-        # Kernels that are stored otherwise are not quite the model's.
-        ranges = kernel_ranges(model) if weights == "float32" else {}
         output = output_name(model)
         image = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, "image")
 
         @tf.function(input_signature=[image], autograph=False)
         def serve(image):
-            with known_kernel_ranges(ranges):
+            with known_ranges(ranges):
                 outputs, _ = model.stateless_call(
                     [value() for value in trainable],
                     [value() for value in non_trainable],
@@ -94,6 +96,19 @@ class Serving(tf.Module):
             raise OSError(error.message.split("}} ")[-1].split(" [Op:")[0]) from error
         with naming(Path(folder)):
             stabilise(Path(folder))
+
+
+def _uneven(value):
+    """A vector whose numbers are not all the same: the first is a bit larger.
+
+    LiteRT's converter gives all codes of a bias that is one number the step of the
+    first channel.
+    """
+    if value.ndim != 1 or value.size < 2 or not value[0] or (value != value[0]).any():
+        return value
+    value = value.copy()
+    value[0] = np.nextafter(value[0], np.float32(np.inf))
+    return value
 
 
 def _kept(home, value, name):

@@ -15,6 +15,7 @@ from compression.quantization.apart import FreeNames, kernels_apart
 from compression.quantization.placement import (
     Placement,
     Range,
+    concatenates,
     has_kernel,
     place,
     skipped,
@@ -145,10 +146,12 @@ def inserted(
     if isinstance(bits, Mapping):
         _require_layers(bits, at)
     options = {"bits": bits, "rounding": rounding, "freeze_after": freeze_after}
+    ranges = _Ranges(at, make_range)
     quantized = rebuild(
         at.net,
         lambda call: _twin(call.operation, at.placement, options),
-        after=_Ranges(at, make_range).after,
+        before=ranges.before,
+        after=ranges.after,
     )
     for layer in all_layers(quantized):
         if isinstance(layer, Quantized):
@@ -186,6 +189,22 @@ def _twin(layer, placement, options):
     return make.from_config(config | {"freeze_after": options["freeze_after"]})
 
 
+def _needs_floats(call):
+    """Whether the converter would make integers of it all the same, and wrong ones.
+
+    It gives what goes into a maximum or minimum one range, whatever ranges there are,
+    and makes a dense layer of `einsum` after it has placed its codes.
+    """
+    layer = call.operation
+    if len(call.inputs) > 1:
+        return not concatenates(layer)
+    if not isinstance(layer, keras.Layer):
+        return False
+    if not type(layer).__module__.startswith("keras."):
+        return bool(layer.weights)  # who knows what it does with them
+    return any(isinstance(x, keras.layers.EinsumDense) for x in all_layers(layer))
+
+
 class _Ranges:
     """The layers that fake-quantize what comes out of calls."""
 
@@ -193,7 +212,16 @@ class _Ranges:
         self.numbers = {call.key: i for i, call in enumerate(at.graph.calls)}
         self.names = FreeNames(at.graph)
         self.ranges, self.make_range = at.placement.ranges, make_range
+        self.floats = at.placement.floats
         self.made = {}
+
+    def before(self, call, number):
+        """What input `number` of a call goes through first."""
+        layer = call.operation
+        if id(layer) not in self.floats or not _needs_floats(call):
+            return None
+        name = self.names.free(f"{layer.name}_input_{number}")
+        return LeaveFloat(name=name, dtype=getattr(layer, "dtype_policy", None))
 
     def after(self, call):
         at = self.numbers[call.key]

@@ -113,6 +113,7 @@ class Placement:
         ranges: by the number of the call whose output has one.
         twins: ids of layers that get a quantized twin.
         alone: ids of batch norms that no convolution stands before.
+        floats: ids of the operations that stay float32.
         operators: numbers of the calls that are one operator of the file, in order:
             those with an integer kernel.
     """
@@ -120,6 +121,7 @@ class Placement:
     ranges: dict[int, Range]
     twins: set[int]
     alone: set[int]
+    floats: Collection[int]
     operators: tuple[tuple[int, ...], ...]
 
 
@@ -186,6 +188,7 @@ class _Placing:
     def __init__(self, graph, floats):
         self.graph = graph
         self.calls = graph.calls
+        self.floats = floats
         _require_kernels(graph.calls, floats)
         self.kinds = [kind_of(call, floats) for call in graph.calls]
         self.ends = {source.call for source in graph.outputs}
@@ -225,7 +228,7 @@ class _Placing:
         floats = [at for at, kind in enumerate(self.kinds) if kind == FLOAT]
         for at in floats:  # their batch norm too
             twins -= {id(self.calls[i].operation) for i in inside.get(at, ())}
-        return Placement(ranges, twins, self.alone, tuple(operators))
+        return Placement(ranges, twins, self.alone, self.floats, tuple(operators))
 
     def _inside_kernels(self):
         """For each call that begins a kernel the later calls that are part of it."""

@@ -19,6 +19,7 @@ from compression.quantization.fake_quantize import (
     fake_quantize_steps,
     fake_quantize_weights,
     first_step,
+    largest_weights,
     learned_steps,
     mean_size,
     positive,
@@ -47,7 +48,12 @@ class ActivationRange(keras.Layer):
     """Rounds activations to 256 codes; what is inside is float32 in any precision.
 
     Subclasses give the ends in `ends`.
+
+    Attributes:
+        known: both ends as a file has them, None: those of `ends`.
     """
+
+    known = None
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -76,7 +82,7 @@ class ActivationRange(keras.Layer):
     def call(self, x, observe=True):
         """`observe`: whether a range that follows batches follows `x`, too."""
         del observe
-        return fake_quantize(x, *self.ends(), bits=ACTIVATION_BITS)
+        return fake_quantize(x, *(self.known or self.ends()), bits=ACTIVATION_BITS)
 
     def compute_output_shape(self, input_shape):
         return input_shape
@@ -252,7 +258,12 @@ class KernelQuantizer(keras.Layer):
     Args:
         bits: 8 or 4.
         channels: how many of its last axes have ranges of their own, 0: one range.
+
+    Attributes:
+        known: the largest weight by channel as a file has it, None: the subclass's.
     """
+
+    known = None
 
     def __init__(self, bits: int = 8, channels: int = 0, **options):
         super().__init__(**options)
@@ -269,17 +280,15 @@ class KernelQuantizer(keras.Layer):
 
 @keras.saving.register_keras_serializable("limbeck")
 class KernelRange(KernelQuantizer):
-    """As wide as the largest weight.
+    """As wide as the largest weight."""
 
-    Attributes:
-        largest: that weight by channel where it is known, None: found in each call.
-    """
-
-    largest = None
+    def largest(self, kernel):
+        """The largest weight that is not cut, (number of channels,) or ()."""
+        return largest_weights(kernel, bits=self.bits, channels=self.channels)
 
     def call(self, kernel):
         return fake_quantize_weights(
-            kernel, bits=self.bits, channels=self.channels, largest=self.largest
+            kernel, bits=self.bits, channels=self.channels, largest=self.known
         )
 
 
@@ -304,7 +313,16 @@ class KernelSteps(KernelQuantizer):
         steps = first_step(ops.where(size < TINY, 1.0, size), most)
         self.steps.assign(steps)
 
+    def largest(self, kernel):
+        """The largest weight that is not cut, (number of channels,) or ()."""
+        del kernel
+        return positive(self.steps) * code_limits(self.bits, narrow=True)[1]
+
     def call(self, kernel, training=None):
+        if self.known is not None:
+            return fake_quantize_weights(
+                kernel, bits=self.bits, channels=self.channels, largest=self.known
+            )
         return fake_quantize_steps(
             kernel,
             self.steps,

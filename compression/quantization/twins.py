@@ -4,19 +4,11 @@ They are subclasses of Keras's own, with the same weights under the same names, 
 whatever finds, counts or masks kernels goes on doing it.
 """
 
-import contextlib
-from collections.abc import Iterator
-
 import keras
-import numpy as np
 from keras import layers, ops
 
-from compression.graph import all_layers
 from compression.overrides import overridden
-from compression.quantization.fake_quantize import (
-    fake_quantize_weights,
-    largest_weights,
-)
+from compression.quantization.fake_quantize import fake_quantize_weights
 from compression.quantization.learnt_rounding import LearntRounding
 from compression.quantization.ranges import KernelRange, KernelSteps
 
@@ -63,34 +55,6 @@ class Quantized:
 
     def get_config(self):
         return super().get_config() | {"bits": self.bits, "rounding": self.rounding}
-
-
-def kernel_ranges(model: keras.Model) -> dict[KernelRange, np.ndarray]:
-    """The largest weights by which the kernels of a net are rounded now."""
-    ranges = {}
-    for layer in all_layers(model):
-        quantizer = getattr(layer, "kernel_quantizer", None)
-        if isinstance(quantizer, KernelRange):
-            options = {"bits": quantizer.bits, "channels": quantizer.channels}
-            found = largest_weights(layer.kernel, **options)
-            ranges[quantizer] = ops.convert_to_numpy(found)
-    return ranges
-
-
-@contextlib.contextmanager
-def known_kernel_ranges(ranges: dict[KernelRange, np.ndarray]) -> Iterator[None]:
-    """Meanwhile graphs hold these ranges as numbers, and not how to find them.
-
-    LiteRT's converter computes nothing beforehand from more than 128 MiB, so it could
-    not tell the range of AlexNet's `fc6` otherwise.
-    """
-    try:
-        for quantizer, largest in ranges.items():
-            quantizer.largest = largest
-        yield
-    finally:
-        for quantizer in ranges:
-            quantizer.largest = None
 
 
 @keras.saving.register_keras_serializable("limbeck")
@@ -250,12 +214,17 @@ class ChannelwiseBatchNormalization(FreezingBatchNormalization):
 
     A 1x1 depthwise convolution with a kernel of ones goes first: folded, batch norm
     becomes the kernel, one factor for each channel.
+
+    Attributes:
+        known: as `KernelQuantizer` has it, of the ones.
     """
+
+    known = None
 
     def call(self, x, training=None, mask=None):
         channels = x.shape[-1]
         ones = ops.ones((1, 1, channels), dtype=self.compute_dtype)
-        ones = fake_quantize_weights(ones, channels=1)
+        ones = fake_quantize_weights(ones, channels=1, largest=self.known)
         flat = len(x.shape) == 2
         x = ops.reshape(x, (-1, 1, 1, channels)) if flat else x
         ones = ops.reshape(ones, (1, 1, channels, 1))

@@ -6,7 +6,9 @@ import pytest
 from keras import layers
 
 from compression import export
-from compression.quantization import PrecisionPlan, quantize_by_plan
+from compression.graph import read
+from compression.quantization import PrecisionPlan, quantize_aware, quantize_by_plan
+from tests.compression.small_nets import shaken
 
 pytestmark = pytest.mark.usefixtures("eagerly")
 RNG = np.random.default_rng(0)
@@ -69,3 +71,54 @@ def test_a_float_branch_of_a_concatenation(tmp_path):
         runner(images) - mixed.predict(images, verbose=0).reshape(16, 1, 1, 2)
     )
     assert apart.max() < 2.5 * runner.gives.scale
+
+
+@keras.saving.register_keras_serializable("limbeck-tests")
+class Product(layers.Layer):
+    """A layer of a user's own, which multiplies as it likes."""
+
+    def build(self, input_shape):
+        self.kernel = self.add_weight(shape=(input_shape[-1], 8), name="kernel")
+
+    def call(self, x):
+        return keras.ops.einsum("bhwc,cd->bhwd", x, self.kernel)
+
+
+def attended(x):
+    rows = layers.Reshape((64, 8))(x)
+    rows = layers.MultiHeadAttention(2, 4, name="float")(rows, rows)
+    return layers.Reshape((8, 8, 8))(rows)
+
+
+def conv(x):
+    return layers.Conv2D(32, 3, padding="same")(x)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: layers.EinsumDense(
+            "bhwc,cd->bhwd", (None, None, 8), bias_axes="d", name="float"
+        )(x),
+        attended,
+        Product(name="float"),
+        # Of so many channels that the ranges of both are well apart.
+        lambda x: layers.Maximum(name="float")([conv(x), conv(conv(x))]),
+        lambda x: keras.ops.minimum(conv(x), conv(conv(x))),
+    ],
+    ids=["einsum", "attention", "own", "maximum", "minimum-of-ops"],
+)
+def test_floats_between_integers(between, tmp_path):
+    """Whatever LiteRT's converter would make integers of by itself stays float."""
+    image = keras.Input((8, 8, 3), name="image")
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(image)
+    x = layers.Conv2D(8, 3, padding="same")(between(x))
+    model = keras.Model(image, layers.Dense(5)(layers.GlobalAveragePooling2D()(x)))
+    shaken(model)
+    images = RNG.normal(size=(16, 8, 8, 3)).astype("float32")
+    [name] = {"float", "minimum"} & {call.operation.name for call in read(model).calls}
+    mixed = quantize_aware(model, calibration=[images], skip=[name])
+    path = export.litert(mixed, tmp_path / "net.tflite", precision="int8")
+    run = export.load(path)
+    apart = np.abs(run(images) - mixed.predict(images, verbose=0)) / run.gives.scale
+    assert apart.max() < 2.5 and apart.mean() < 0.5  # codes

@@ -275,7 +275,7 @@ def test_the_converter_need_not_find_the_ranges_of_kernels():
     wanted = model(image, training=False)
     np.testing.assert_allclose(given, wanted, atol=1e-6)
     quantizers = [getattr(x, "kernel_quantizer", None) for x in model.layers]
-    assert all(getattr(q, "largest", None) is None for q in quantizers)
+    assert all(getattr(q, "known", None) is None for q in quantizers)
 
 
 @pytest.mark.slow
