@@ -25,12 +25,16 @@ ALONE = "alone"
 TITLES = {ALONE: "labels alone"} | {
     name: method.title for name, method in methods(("stage2", "stage3"), 1).items()
 }
+STUDENTS = {
+    "alexnet": "AlexNet: alexnet_small, an eighth as wide, taught by ResNet-56. ",
+    "vgg": "VGG: VGG-11 with batch norm, an eighth as wide, taught by VGG-13. ",
+}
+MEASURED = (
+    "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
+    "deviation over the seeds. Gain: points over the student of the same seed that "
+    "learned from labels alone."
+)
 NOTES = (
-    LOSSY_COPY,
-    "AlexNet: alexnet_small, an eighth as wide, taught by ResNet-56. VGG: VGG-11 with "
-    "batch norm, an eighth as wide, taught by VGG-13. Top-1: of the exported LiteRT "
-    "file on the test images, mean ± sample standard deviation over the seeds. Gain: "
-    "points over the student of the same seed that learned from labels alone.",
     "Weight: how many times the published weight the one is that validation chose.",
     "ResNet-56's published weights were trained on all 50,000 train images, the "
     "validation images among them; the students have not seen those.",
@@ -57,12 +61,13 @@ def tables(summaries: Sequence[Summary]) -> list[Table]:
     lines = _lines(summaries)
     teachers = [s for s in summaries if s.stage in TEACHERS]
     found = _ranks(lines)
+    notes = _notes(lines)
     if found is None:
-        return [tabulate("Methods", _columns(lines, {}), lines, NOTES)] + _of(teachers)
+        return [tabulate("Methods", _columns(lines, {}), lines, notes), *_of(teachers)]
     ranks, names = found
     place = {name: (ranks.mean[i], ranks.interval[i]) for i, name in enumerate(names)}
     lines.sort(key=lambda line: place.get(line.method, (math.inf,))[0])
-    notes = (*NOTES, *_said(ranks, names))
+    notes += _said(ranks, names)
     return [tabulate("Methods", _columns(lines, place), lines, notes), *_of(teachers)]
 
 
@@ -85,12 +90,22 @@ def _lines(summaries):
     return [Line(method, of_pair) for method, of_pair in found.items() if of_pair]
 
 
+def _pairs(lines):
+    """Those that were run."""
+    return [pair for pair in PAIRS if any(pair in line.of_pair for line in lines)]
+
+
+def _notes(lines):
+    students = "".join(STUDENTS[pair] for pair in _pairs(lines))
+    return [LOSSY_COPY, students + MEASURED, *NOTES]
+
+
 def _ranks(lines: Sequence[Line]) -> tuple[Ranks, list[str]] | None:
     """Of the methods that every pair has, over its pairs and seeds; and their names.
 
     None where too little was measured to be ranked.
     """
-    pairs = [pair for pair in PAIRS if any(pair in line.of_pair for line in lines)]
+    pairs = _pairs(lines)
     whole = [line for line in lines if all(pair in line.of_pair for pair in pairs)]
     scores = []
     for pair in pairs:
@@ -151,7 +166,8 @@ def _columns(lines, place) -> list[Column]:
         Column("mean rank", rank),
         Column("n", _seeds),
     ]
-    for pair, title in PAIRS.items():
+    for pair in _pairs(lines):
+        title = PAIRS[pair]
         columns += [
             Column(f"{title} top-1 %", of(pair, lambda s: percent(s, "top1"))),
             Column(f"{title} gain", gain(pair)),

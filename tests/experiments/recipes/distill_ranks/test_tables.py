@@ -65,6 +65,14 @@ def test_part_of_a_run_is_shown_without_ranks():
     assert distill_ranks.pictures(stage_summaries(some)) == []
 
 
+def test_one_pair_alone_is_ranked():
+    first = [s.name for s in RECIPE.stages if s.name.startswith(("alexnet", "resnet"))]
+    table = report.markdown_table(rows(stages=first), recipe="distill_ranks")
+    head, _, best, *_ = lines(table)
+    assert not [name for name in head if name.startswith("VGG top-1")]
+    assert best[1] == "1.0 ± 0.0" and "VGG-11" not in table
+
+
 def test_methods_that_a_pair_lacks_are_not_ranked():
     lacking = [row for row in rows() if row["stage"] != "vgg_hints"]
     table = report.markdown_table(lacking, recipe="distill_ranks")
