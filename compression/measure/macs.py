@@ -146,11 +146,24 @@ def _macs_of(call: Call) -> int:
     if isinstance(operation, layers.InputLayer):
         return 0
     input_shape, output_shape = call.inputs[0].shape, call.outputs[0].shape
-    if hasattr(operation, "count_macs"):  # what a layer may offer, see `macs`
-        return int(operation.count_macs(input_shape, output_shape))
     if not isinstance(operation, keras.Layer):
         return _of_operation(call, output_shape)
-    layer = operation
+    if isinstance(operation, KNOWN_LAYERS) and not hasattr(operation, "count_macs"):
+        return _of_known_sizes(
+            operation, layer_products, operation, call.args, call.kwargs
+        )
+    return _of_layer(operation, input_shape, output_shape)
+
+
+def _of_layer(layer, input_shape, output_shape):
+    if hasattr(layer, "count_macs"):  # what a layer may offer, see `macs`
+        return int(layer.count_macs(input_shape, output_shape))
+    if isinstance(layer, layers.SpectralNormalization):
+        return _of_layer(layer.layer, input_shape, output_shape)
+    if isinstance(layer, layers.TimeDistributed):
+        steps, *shape = input_shape[1:]
+        inside = (None, *shape), (None, *output_shape[2:])
+        return _known(layer, [steps]) * _of_layer(layer.layer, *inside)
     if isinstance(layer, TRANSPOSED):
         return _positions(layer, input_shape) * math.prod(layer.kernel.shape)
     if isinstance(layer, SEPARABLE):
@@ -161,8 +174,6 @@ def _macs_of(call: Call) -> int:
         return _positions(layer, output_shape) * math.prod(layer.kernel.shape)
     if isinstance(layer, layers.Dense):
         return _known(layer, output_shape[1:-1]) * math.prod(layer.kernel.shape)
-    if isinstance(layer, KNOWN_LAYERS):
-        return _of_known_sizes(layer, layer_products, layer, call.args, call.kwargs)
     flat = all(len(w.shape) < 2 for w in layer.weights)
     if isinstance(layer, ELEMENTWISE) or flat:
         return 0

@@ -27,6 +27,8 @@ from tests.compression.small_nets import on_images
         ([layers.Flatten(), layers.Dense(5)], 8 * 8 * 4 * 5),
         ([layers.Dense(5)], 8 * 8 * 4 * 5),
         ([layers.Reshape((64, 4)), layers.Conv1D(6, 5)], 60 * 5 * 4 * 6),
+        ([layers.TimeDistributed(layers.Conv1D(6, 3))], 8 * 6 * 3 * 4 * 6),
+        ([layers.SpectralNormalization(layers.Conv2D(6, 3))], 6 * 6 * 9 * 4 * 6),
         (
             [
                 layers.BatchNormalization(),
@@ -70,6 +72,13 @@ EVERYWHERE = {
     "grouped, strided": (
         [layers.Conv2D(6, 3, groups=2, strides=2)],
         3 * 3 * 9 * 2 * 6,
+    ),
+    "wrapped": (
+        [
+            layers.SpectralNormalization(layers.Conv2D(6, 3)),
+            layers.TimeDistributed(layers.Dense(5)),
+        ],
+        6 * 6 * (9 * 4 * 6 + 6 * 5),
     ),
     "dense on maps": (
         [layers.Dense(5, activation="relu"), layers.Dense(3)],
