@@ -162,7 +162,15 @@ def litert(  # noqa: PLR0913, each is a choice of its own
         probe = first_images(model, None if calibration is None else [calibration])
         exact = precision == "float32"
         way_out = NARROW if calibrated and method is None else ""
-        check_file(file, model, probe, exact=exact, path=path, way_out=way_out)
+        check_file(
+            file,
+            model,
+            probe,
+            exact=exact,
+            path=path,
+            simulated=precision == "int8" and is_quantized(model),
+            way_out=way_out,
+        )
         if calibrated:
             warn_after(
                 file,

@@ -1,5 +1,7 @@
 """Integer files of nets with channels and layers that are next to nothing."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -80,9 +82,20 @@ CASES = {
 def test_the_file_is_as_its_simulation(inside, tmp_path):
     model = around(inside)
     quantized = quantize_aware(model, calibration=[IMAGES])
-    path = export.litert(quantized, tmp_path / "aware.tflite", precision="int8")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        path = export.litert(quantized, tmp_path / "aware.tflite", precision="int8")
     assert_same(path, quantized, codes=1.5)
     assert all(getattr(each, "known", None) is None for each in quantized.layers)
+
+
+def test_a_file_that_is_not_its_simulation_is_told(tmp_path, monkeypatch):
+    from compression.export import serving
+
+    monkeypatch.setattr(serving, "file_ranges", lambda model: {})
+    quantized = quantize_aware(around(CASES["far-decayed"]), calibration=[IMAGES])
+    with pytest.warns(UserWarning, match="is not what the model simulates: .* off by"):
+        export.litert(quantized, tmp_path / "net.tflite", precision="int8")
 
 
 @pytest.mark.parametrize("inside", [CASES["decayed"], nothing, same_bias])
