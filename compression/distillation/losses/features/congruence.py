@@ -28,8 +28,10 @@ def correlations(features, *, sharpness: float, order: int):
         (batch, batch) float32.
     """
     cosine = cosines(flat(features))
-    series = sum(
-        (2 * sharpness) ** p / math.factorial(p) * cosine**p for p in range(order + 1)
+    # The power 0 is 1: its derivative as a power is not a number at a cosine of 0.
+    series = 1.0 + sum(
+        (2 * sharpness) ** p / math.factorial(p) * cosine**p
+        for p in range(1, order + 1)
     )
     return math.exp(-2 * sharpness) * series
 
