@@ -114,14 +114,23 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(float(logs["loss"])):
-            epoch = len(self.history["epoch"])
-            kept = f"{self.path} holds epoch {epoch}" if epoch else "no epoch was whole"
-            raise FloatingPointError(
-                f"the loss became {float(logs['loss'])} in epoch {epoch + 1}, step "
-                f"{batch + 1}; {kept}; try a lower learning rate or a clip_norm"
+            self._diverged(
+                f"the loss became {float(logs['loss'])}", f", step {batch + 1}"
             )
 
+    def _diverged(self, what, where=""):
+        epoch = len(self.history["epoch"])
+        kept = f"{self.path} holds epoch {epoch}" if epoch else "no epoch was whole"
+        raise FloatingPointError(
+            f"{what} in epoch {epoch + 1}{where}; {kept}; try a lower learning rate or "
+            "a clip_norm"
+        )
+
     def on_epoch_end(self, epoch, logs=None):
+        for variable in self.model.trainable_variables:
+            # A ReLU makes zeros of NaN: the loss need not show it.
+            if not np.isfinite(ops.convert_to_numpy(variable)).all():
+                self._diverged(f"{variable.path} became not finite")
         self.history["epoch"].append(epoch + 1)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))

@@ -81,8 +81,8 @@ def fit(  # noqa: PLR0913, all but four by keyword
         What was logged, and the epoch whose weights the model has now.
 
     Raises:
-        FloatingPointError: the loss became NaN or infinite; names the step, and
-            the epoch that the checkpoint holds.
+        FloatingPointError: the loss became NaN or infinite, or a weight did; names
+            the step, and the epoch that the checkpoint holds.
         ValueError: the checkpoint belongs to another model or is damaged.
     """
     replicas.require_possible(settings)

@@ -171,6 +171,24 @@ def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
     fit(digits, student(digits), settings, tmp_path)  # goes on without the poison
 
 
+def test_weights_that_are_not_finite_stop_though_the_loss_is(digits, tmp_path):
+    """As behind a ReLU, which makes zeros of NaN: the loss stays that of guessing."""
+
+    class Poison(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                bias = self.model.get_layer("logits").bias
+                bias.assign(np.full(bias.shape, np.inf))
+
+    settings = Training(epochs=3, batch_size=600)
+    with pytest.raises(
+        FloatingPointError, match="logits/bias became not finite in epoch 2; .* epoch 1"
+    ):
+        fit(digits, student(digits), settings, tmp_path, callbacks=[Poison()])
+    trained = fit(digits, student(digits), settings, tmp_path)
+    assert trained.history["epoch"] == [1, 2, 3]
+
+
 def test_a_foreign_or_damaged_checkpoint_is_refused(digits, tmp_path):
     settings = Training(epochs=1, batch_size=600)
     fit(digits, student(digits), settings, tmp_path)
