@@ -127,7 +127,7 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch, logs=None):
-        for variable in self.model.trainable_variables:
+        for variable in self.model.weights:
             # A ReLU makes zeros of NaN: the loss need not show it.
             if not np.isfinite(ops.convert_to_numpy(variable)).all():
                 self._diverged(f"{variable.path} became not finite")
