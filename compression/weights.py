@@ -1,5 +1,7 @@
 """Which variables are kernels, which a model learns, where their channels are."""
 
+from collections.abc import Iterable
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -41,13 +43,20 @@ def require_finite_weights(model: keras.Model) -> None:
     """Raises ValueError, with the name of a variable, where `model` has NaN or inf."""
     if not isinstance(model, keras.Layer):
         raise ValueError(f"model must be a keras.Model, got {shown(model)}")
-    for variable in model.variables:
+    path = not_finite(model.variables)
+    if path is not None:
+        raise ValueError(
+            f"{path} of {model.name!r} is not finite: has its training diverged?"
+        )
+
+
+def not_finite(variables: Iterable[keras.Variable]) -> str | None:
+    """The path of the first variable that has NaN or inf; None where none has."""
+    for variable in variables:
         value = ops.convert_to_numpy(variable.value)
         if "float" in variable.dtype and not np.isfinite(value).all():
-            raise ValueError(
-                f"{variable.path} of {model.name!r} is not finite: has its training "
-                "diverged?"
-            )
+            return variable.path
+    return None
 
 
 def require_floats(model: keras.Model) -> None:

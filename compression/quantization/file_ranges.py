@@ -84,7 +84,7 @@ class _Ranges:
         found = _largest(layer)
         largest = np.maximum(found, self.known.get(rounds, 0.0))  # of another call
         factor, bias = self._folded(number, largest)
-        before = self._range_before(number)
+        before = self._nearest_range(number, self._producers)
         if before is not None:
             step = _scale(*self._ends(before))
             with np.errstate(divide="ignore", invalid="ignore"):
@@ -94,7 +94,7 @@ class _Ranges:
             largest = np.maximum(largest, least).astype(np.float32)
         if isinstance(rounds, KernelRange) or np.any(largest > found):
             self.known[rounds] = largest
-        after = self._range_behind(number)
+        after = self._nearest_range(number, self._consumers)
         if before is None or after is None or np.max(found, initial=0.0) > WIDE:
             return  # a net that has diverged, which is no matter of ranges
         product = step * float(np.max(largest * abs(factor), initial=0.0)) / most
@@ -127,27 +127,17 @@ class _Ranges:
     def _consumers(self, number):
         return [use for use, _ in self.graph.consumers.get(Source(number), ())]
 
-    def _range_before(self, number):
-        """The layer that has rounded what goes into a call."""
-        while True:
-            producers = self.graph.calls[number].producers
-            if not producers:
-                return None
-            number = producers[0]
-            operation = self.graph.calls[number].operation
-            if isinstance(operation, ActivationRange):
-                return operation
+    def _producers(self, number):
+        return self.graph.calls[number].producers
 
-    def _range_behind(self, number):
-        """The layer that rounds what comes out of a call, with what is fused to it."""
-        while True:
-            uses = self._consumers(number)
-            if not uses:
-                return None
-            number = uses[0]
+    def _nearest_range(self, number, neighbours):
+        """The first layer on the way that rounds activations, None if there is none."""
+        while following := neighbours(number):
+            number = following[0]
             operation = self.graph.calls[number].operation
             if isinstance(operation, ActivationRange):
                 return operation
+        return None
 
 
 def _largest(layer):

@@ -12,6 +12,7 @@ from keras import ops
 
 from compression.atomic import replacing
 from compression.projection import Projection
+from compression.weights import not_finite
 from experiments.arrays import read_arrays
 from experiments.files import from_json
 from experiments.training.averaging import Averaging
@@ -127,10 +128,9 @@ class Checkpoint(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch, logs=None):
-        for variable in self.model.weights:
-            # A ReLU makes zeros of NaN: the loss need not show it.
-            if not np.isfinite(ops.convert_to_numpy(variable)).all():
-                self._diverged(f"{variable.path} became not finite")
+        path = not_finite(self.model.weights)
+        if path is not None:  # a ReLU makes zeros of NaN: the loss need not show it
+            self._diverged(f"{path} became not finite")
         self.history["epoch"].append(epoch + 1)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(float(value))
