@@ -18,10 +18,12 @@ from compression.export.checks import (
     first_images,
     require_no_look_up,
 )
+from compression.export.detours import without_detours
 from compression.export.quantized import check_before, warn_after
 from compression.one_line import first_line
 from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
+from compression.quantization.concatenated import rounded_before_concatenations
 from compression.quantization.fake_quantize import require_bits
 from compression.quantization.insertion import is_quantized
 from compression.quantization.post_training import calibrate, require_method
@@ -138,6 +140,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             model, [calibration], method=method, bits=weight_bits, skip=skip
         )
         for_converter = None
+    written = rounded_before_concatenations(written)
     serving = Serving(written, weights="float32", batch=batch)
     # Of floats nothing is asked; what is traced here is traced again when it is saved.
     functions = _functions(serving) if precision in CALIBRATED else []
@@ -158,7 +161,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             gc.collect()
             choices = (precision, for_converter, batch, float_ends)
             make = _converted if engine == CONVERTER else _converted_and_quantized
-            file.write_bytes(make(folder, model.name, *choices))
+            content = make(folder, model.name, *choices)
+            file.write_bytes(without_detours(content))
+            del content
         probe = first_images(model, None if calibration is None else [calibration])
         exact = precision == "float32"
         way_out = NARROW if calibrated and method is None else ""

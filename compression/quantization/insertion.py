@@ -192,12 +192,12 @@ def _twin(layer, placement, options):
 def _needs_floats(call):
     """Whether the converter would make integers of it all the same, and wrong ones.
 
-    It gives what goes into a maximum or minimum one range, whatever ranges there are,
-    and makes a dense layer of `einsum` after it has placed its codes.
+    It gives what goes into a maximum, a minimum or a concatenation one range, whatever
+    ranges there are, and makes a dense layer of `einsum` after it has placed its codes.
     """
     layer = call.operation
     if len(call.inputs) > 1:
-        return not concatenates(layer)
+        return True
     if not isinstance(layer, keras.Layer):
         return False
     if not type(layer).__module__.startswith("keras."):
@@ -209,19 +209,33 @@ class _Ranges:
     """The layers that fake-quantize what comes out of calls."""
 
     def __init__(self, at, make_range):
-        self.numbers = {call.key: i for i, call in enumerate(at.graph.calls)}
+        self.calls = at.graph.calls
+        self.numbers = {call.key: i for i, call in enumerate(self.calls)}
         self.names = FreeNames(at.graph)
         self.ranges, self.make_range = at.placement.ranges, make_range
         self.floats = at.placement.floats
+        self.concatenated = at.placement.concatenated
         self.made = {}
 
     def before(self, call, number):
         """What input `number` of a call goes through first."""
         layer = call.operation
-        if id(layer) not in self.floats or not _needs_floats(call):
+        if id(layer) in self.floats:
+            apart = _needs_floats(call)
+        else:
+            apart = concatenates(layer) and self._is_rounded(call, number)
+        if not apart:
             return None
         name = self.names.free(f"{layer.name}_input_{number}")
         return LeaveFloat(name=name, dtype=getattr(layer, "dtype_policy", None))
+
+    def _is_rounded(self, call, number):
+        """Whether an input of a concatenation has a range of its own.
+
+        The converter would give it to the others, too, and cut what is beyond.
+        """
+        call = self.calls[self.numbers[call.key]]
+        return call.producers[number] not in self.concatenated
 
     def after(self, call):
         at = self.numbers[call.key]

@@ -48,7 +48,13 @@ OWN_OF = (
     layers.PReLU,
     layers.Subtract,
 )
-FUSING = (layers.Add, layers.Multiply, layers.Rescaling, layers.Subtract)  # a ReLU
+FUSING = (  # a ReLU
+    layers.Add,
+    layers.AveragePooling2D,
+    layers.Multiply,
+    layers.Rescaling,
+    layers.Subtract,
+)
 # The kernels' own: https://ai.google.dev/edge/litert/models/quantization_spec
 FIXED = {
     "sigmoid": (0.0, 255 / 256),
@@ -116,6 +122,7 @@ class Placement:
         floats: ids of the operations that stay float32.
         operators: numbers of the calls that are one operator of the file, in order:
             those with an integer kernel.
+        concatenated: numbers of the calls that the concatenation behind them rounds.
     """
 
     ranges: dict[int, Range]
@@ -123,6 +130,7 @@ class Placement:
     alone: set[int]
     floats: Collection[int]
     operators: tuple[tuple[int, ...], ...]
+    concatenated: Collection[int]
 
 
 def activation_name(function) -> str:
@@ -209,6 +217,7 @@ class _Placing:
         heads = {kernel[-1]: kernel[0] for kernel in kernels}
         ranges = {}
         operators = []
+        concatenated = set()
         for at in range(len(self.calls)):
             if at in silent or self.kinds[at] == KEPT:
                 continue
@@ -216,6 +225,7 @@ class _Placing:
             if self.kinds[head] != FLOAT:
                 operators.append((head, *inside.get(head, ())))
             if self._only_concatenated(at, head):
+                concatenated.add(at)
                 if self.kinds[head] == FLOAT:
                     ranges[at] = Range(after_float=True, rounds=False)
             elif not self._inside_floats(at, head):
@@ -228,7 +238,9 @@ class _Placing:
         floats = [at for at, kind in enumerate(self.kinds) if kind == FLOAT]
         for at in floats:  # their batch norm too
             twins -= {id(self.calls[i].operation) for i in inside.get(at, ())}
-        return Placement(ranges, twins, self.alone, self.floats, tuple(operators))
+        return Placement(
+            ranges, twins, self.alone, self.floats, tuple(operators), concatenated
+        )
 
     def _inside_kernels(self):
         """For each call that begins a kernel the later calls that are part of it."""
@@ -282,13 +294,13 @@ class _Placing:
 
     def _only_concatenated(self, at, head):
         """Whether its range is that of a concatenation, the only use."""
-        uses = self.graph.consumers[Source(at)]
+        uses = {use for use, _ in self.graph.consumers[Source(at)]}
         return (
             self.kinds[head] in (KERNEL, NORM, FLOAT)
             and at not in self.ends
-            and bool(uses)
+            and len(uses) == 1
             and all(
-                self._concatenates(use) and self.kinds[use] != FLOAT for use, _ in uses
+                self._concatenates(use) and self.kinds[use] != FLOAT for use in uses
             )
         )
 

@@ -93,11 +93,12 @@ class LeaveFloat(keras.Layer):
     """Nothing, but that LiteRT's converter leaves what stands before it in float32.
 
     Between two ranges the converter would quantize any kernel by itself, and here one
-    shall stay as it is. It reads no range through float64.
+    shall stay as it is. It reads no range through float64, of which nothing is left in
+    the file.
     """
 
-    def call(self, x):
-        if keras.backend.backend() != "tensorflow":
+    def call(self, x, training=False):
+        if training or keras.backend.backend() != "tensorflow":
             return x
         return ops.cast(ops.cast(x, "float64"), x.dtype)
 

@@ -1,0 +1,42 @@
+"""What an integer concatenation takes, rounded to the range of what it gives.
+
+It copies codes, so all of them must have one range. In a net that is trained only the
+result is rounded, for its range has to follow what goes in; a file's is so before, too.
+"""
+
+from functools import partial
+
+import keras
+
+from compression.graph import Source, read, rebuild
+from compression.quantization.placement import concatenates
+from compression.quantization.ranges import ActivationRange, LeaveFloat
+
+
+def rounded_before_concatenations(model: keras.Model) -> keras.Model:
+    """The same net, of the same layers: it gives the same numbers.
+
+    Args:
+        model: with fake quantization or without, in which case it is given back.
+    """
+    graph = read(model)
+    ranges = {}
+    for number, call in enumerate(graph.calls):
+        given = [graph.calls[at].operation for at in call.producers]
+        if not concatenates(call.operation) or not any(map(_is_apart, given)):
+            continue  # the converter sees to kernels that nothing else reads
+        for use, _ in graph.consumers.get(Source(number), ()):
+            if isinstance(graph.calls[use].operation, ActivationRange):
+                ranges[call.key] = graph.calls[use].operation
+    if not ranges:
+        return model
+
+    def before(call, _):
+        range_ = ranges.get(call.key)
+        return None if range_ is None else partial(range_, observe=False)
+
+    return rebuild(model, before=before, share=True)
+
+
+def _is_apart(layer):
+    return isinstance(layer, LeaveFloat)
