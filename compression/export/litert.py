@@ -23,7 +23,10 @@ from compression.export.quantized import check_before, warn_after
 from compression.one_line import first_line
 from compression.quantization.aware import require_ranges
 from compression.quantization.calibration import calibration_images, samples
-from compression.quantization.concatenated import rounded_before_concatenations
+from compression.quantization.concatenated import (
+    narrowed_before_concatenations,
+    rounded_before_concatenations,
+)
 from compression.quantization.fake_quantize import require_bits
 from compression.quantization.insertion import is_quantized
 from compression.quantization.post_training import calibrate, require_method
@@ -87,7 +90,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             the model is fake-quantized by `quantization.calibrate` first. None: the
             converter calibrates by itself, by the lowest and the highest value, with a
             range for each unit of a dense layer, and takes some eight times the memory
-            of the weights while it works; the methods take five times.
+            of the weights while it works; the methods take five times. A net that
+            pools and then concatenates gets "minmax": the converter would cut it.
         weight_bits: of an "int8" file, 8 or 4; with 4, which LiteRT packs two in a
             byte, `calibration_method` is "minmax" unless it is given.
         skip: layers that stay float32, by name or pattern: with a
@@ -134,6 +138,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     from compression.export.serving import Serving, float32_twin
 
     model = written = float32_twin(model)
+    method = method or _method_needed(model, precision, engine)
     for_converter = calibration
     if method is not None and calibration is not None:
         written = calibrate(
@@ -220,6 +225,12 @@ def _method(method, weight_bits, precision, skip):
     method = method or "minmax"
     require_method(method)
     return method
+
+
+def _method_needed(model, precision, engine):
+    """ "minmax" where ranges of the converter's own would be too narrow."""
+    own = precision == "int8" and engine == CONVERTER and not is_quantized(model)
+    return "minmax" if own and narrowed_before_concatenations(model) else None
 
 
 def _functions(serving):

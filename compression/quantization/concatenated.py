@@ -7,10 +7,53 @@ result is rounded, for its range has to follow what goes in; a file's is so befo
 from functools import partial
 
 import keras
+from keras import layers
 
 from compression.graph import Source, read, rebuild
-from compression.quantization.placement import concatenates
+from compression.quantization.placement import (
+    KEPT,
+    POOLED,
+    concatenates,
+    has_kernel,
+    kind_of,
+    operation_name,
+)
 from compression.quantization.ranges import ActivationRange, LeaveFloat
+
+NARROWING = (
+    layers.AveragePooling2D,
+    layers.CenterCrop,
+    layers.Cropping2D,
+    layers.GlobalMaxPooling2D,
+    layers.MaxPooling2D,
+)
+
+
+def narrowed_before_concatenations(model: keras.Model) -> bool:
+    """Whether something is pooled or cut and then concatenated, as Inception does.
+
+    When LiteRT's converter calibrates by itself, it gives what stands before that the
+    range of the concatenation, where less may be left of it.
+    """
+    graph = read(model)
+    if not all(has_kernel(call) for call in graph.calls):
+        return False
+
+    def narrows(at):
+        call = graph.calls[at]
+        if kind_of(call, floats=()) not in (KEPT, POOLED):
+            return False
+        narrow = isinstance(call.operation, NARROWING)
+        if narrow or operation_name(call.operation) == "GetItem":
+            return True
+        return narrows(call.producers[0])
+
+    return any(
+        narrows(at)
+        for call in graph.calls
+        if concatenates(call.operation)
+        for at in call.producers
+    )
 
 
 def rounded_before_concatenations(model: keras.Model) -> keras.Model:
