@@ -41,7 +41,8 @@ class _Builder(flatbuffers.Builder):
     """Python's packer forgets that LiteRT reads constants where they lie."""
 
     def StartVector(self, elemSize, numElems, alignment):  # noqa: N802, N803
-        return super().StartVector(elemSize, numElems, max(alignment, ALIGNED))
+        aligned = ALIGNED if elemSize == 1 else alignment
+        return super().StartVector(elemSize, numElems, aligned)
 
 
 def _codes(model):
@@ -57,10 +58,10 @@ def _shorten(model, graph):
     codes = _codes(model)
     makers, instead = {}, {}  # by tensor: its operator, and what is read for it
     for operator in graph.operators:
-        operator.inputs = [instead.get(at, at) for at in operator.inputs]
-        given = operator.inputs[0] if len(operator.inputs) else None
+        operator.inputs = [instead.get(at, at) for at in _numbers(operator.inputs)]
+        given = operator.inputs[0] if operator.inputs else None
         before = makers.get(given)
-        makers |= dict.fromkeys(operator.outputs, operator)
+        makers |= dict.fromkeys(_numbers(operator.outputs), operator)
         if before is None:
             continue
         kinds = (codes[before.opcodeIndex], codes[operator.opcodeIndex])
@@ -77,7 +78,7 @@ def _shorten(model, graph):
             there_and_back = False
         if there_and_back and made not in graph.outputs:
             instead[made] = first
-    used, needed = set(graph.outputs), []
+    used, needed = set(_numbers(graph.outputs)), []
     for operator in reversed(graph.operators):
         aside = codes[operator.opcodeIndex] in (CAST, DEQUANTIZE, QUANTIZE)
         if not aside or used & {*operator.outputs}:
@@ -104,25 +105,30 @@ def _suit(before, after):
 def _leave_out_tensors(model, number):
     """Those that no operator of a graph takes or gives; others get new numbers."""
     graph = model.subgraphs[number]
-    used = {*graph.inputs, *graph.outputs}
+    used = {*_numbers(graph.inputs), *_numbers(graph.outputs)}
     for operator in graph.operators:
-        used |= {*operator.inputs, *operator.outputs, *(operator.intermediates or ())}
+        for numbers in (operator.inputs, operator.outputs, operator.intermediates):
+            used |= {*_numbers(numbers)}
     kept = [at for at in range(len(graph.tensors)) if at in used]
     places = {at: place for place, at in enumerate(kept)} | {-1: -1}  # -1: none
     graph.tensors = [graph.tensors[at] for at in kept]
 
-    def moved(numbers):
-        return np.array([places[at] for at in numbers], np.int32)
+    def move(owner, *lists):
+        for name in lists:
+            found = getattr(owner, name)
+            if found is not None:
+                moved = [places[at] for at in _numbers(found)]
+                setattr(owner, name, np.array(moved, np.int32))
 
-    graph.inputs, graph.outputs = moved(graph.inputs), moved(graph.outputs)
+    move(graph, "inputs", "outputs")
     for operator in graph.operators:
-        operator.inputs, operator.outputs = (
-            moved(operator.inputs),
-            moved(operator.outputs),
-        )
-        if operator.intermediates is not None:
-            operator.intermediates = moved(operator.intermediates)
+        move(operator, "inputs", "outputs", "intermediates")
     for signature in model.signatureDefs or ():
         if signature.subgraphIndex == number:
             for named in (*signature.inputs, *signature.outputs):
                 named.tensorIndex = places[named.tensorIndex]
+
+
+def _numbers(vector):
+    """A vector of a flatbuffer, which is None where it is empty."""
+    return [] if vector is None else [int(number) for number in vector]

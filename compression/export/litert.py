@@ -228,7 +228,7 @@ def _method(method, weight_bits, precision, skip):
 
 
 def _method_needed(model, precision, engine):
-    """ "minmax" where ranges of the converter's own would be too narrow."""
+    """The method where ranges of the converter's own would be too narrow, or None."""
     own = precision == "int8" and engine == CONVERTER and not is_quantized(model)
     return "minmax" if own and narrowed_before_concatenations(model) else None
 

@@ -100,6 +100,33 @@ def steps(scale, zero_point=0, type_=schema.TensorType.INT8):
     return tensor
 
 
+def chain(path, tensors):
+    """A file in which each operator takes what the one before gives."""
+    names = sorted(set(path))
+    model, graph = schema.ModelT(), schema.SubGraphT()
+    model.operatorCodes, graph.operators = [], []
+    for name in names:
+        code = schema.OperatorCodeT()
+        code.builtinCode = getattr(schema.BuiltinOperator, name)
+        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+        model.operatorCodes.append(code)
+    for number, name in enumerate(path):
+        operator = schema.OperatorT()
+        operator.opcodeIndex = names.index(name)
+        operator.inputs, operator.outputs = [number], [number + 1]
+        graph.operators.append(operator)
+    graph.tensors = tensors
+    graph.inputs, graph.outputs = [0], [len(path)]
+    model.subgraphs, model.buffers = [graph], [schema.BufferT()]
+    return model
+
+
+def packed(model):
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
 @pytest.mark.parametrize(
     ("scale", "left"),
     [
@@ -109,34 +136,27 @@ def steps(scale, zero_point=0, type_=schema.TensorType.INT8):
     ],
 )
 def test_codes_are_made_of_codes_where_the_kernels_can(scale, left):
-    names = ["RELU", "DEQUANTIZE", "CAST", "QUANTIZE"]
-    model = schema.ModelT()
-    model.operatorCodes = []
-    for name in names:
-        code = schema.OperatorCodeT()
-        code.builtinCode = getattr(schema.BuiltinOperator, name)
-        code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        model.operatorCodes.append(code)
-    graph = schema.SubGraphT()
-    kinds = schema.TensorType
-    graph.tensors = [
-        steps(0.25),
-        steps(0.25),
-        steps(None, type_=kinds.FLOAT32),
-        steps(None, type_=kinds.FLOAT64),
-        steps(None, type_=kinds.FLOAT32),
-        steps(scale),
-        steps(scale),
-    ]
-    graph.inputs, graph.outputs = [0], [6]
-    graph.operators = []
+    floats = [schema.TensorType.FLOAT32, schema.TensorType.FLOAT64]
+    through = [steps(None, type_=kind) for kind in (*floats, floats[0])]
+    tensors = [steps(0.25), steps(0.25), *through, steps(scale), steps(scale)]
     path = ["RELU", "DEQUANTIZE", "CAST", "CAST", "QUANTIZE", "RELU"]
-    for number, name in enumerate(path):
-        operator = schema.OperatorT()
-        operator.opcodeIndex = names.index(name)
-        operator.inputs, operator.outputs = [number], [number + 1]
-        graph.operators.append(operator)
-    model.subgraphs, model.buffers = [graph], [schema.BufferT()]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    assert operators(without_detours(bytes(builder.Output()))) == left
+    assert operators(without_detours(packed(chain(path, tensors)))) == left
+
+
+def test_operators_without_inputs_and_with_tensors_inside():
+    floats = [schema.TensorType.FLOAT32, schema.TensorType.FLOAT64]
+    kinds = [floats[0], floats[0], floats[1], *[floats[0]] * 4]
+    model = chain(
+        ["RELU", "CAST", "CAST", "RELU"], [steps(None, type_=k) for k in kinds]
+    )
+    [graph] = model.subgraphs
+    graph.operators[3].intermediates = np.array([5, 6], np.int32)
+    handle = schema.OperatorT()
+    handle.opcodeIndex, handle.outputs = 1, [5]
+    graph.operators.insert(0, handle)
+    short = schema.ModelT.InitFromPackedBuf(without_detours(packed(model)), 0)
+    [graph] = short.subgraphs
+    first, second, third = graph.operators
+    assert not list(first.inputs) and list(first.outputs) == [3]
+    assert list(second.outputs) == list(third.inputs) == [1]
+    assert list(third.intermediates) == [3, 4] and len(graph.tensors) == 5
