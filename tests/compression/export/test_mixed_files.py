@@ -49,8 +49,9 @@ def test_the_file_has_the_precisions_of_the_plan(tmp_path):
     assert apart.max() < 4.5 and apart.mean() < 1  # codes; logits are means of 64
     whole = quantize_by_plan(model, PrecisionPlan("net", {}), [images])
     smaller = export.litert(whole, tmp_path / "int8.tflite", precision="int8")
-    # Two kernels of 2,304 weights, three bytes more for each.
-    assert path.stat().st_size - smaller.stat().st_size > 3 * 2 * 2304 - 432 / 2 - 500
+    # Two kernels of 2,304 weights, three bytes more for each, in a file that is
+    # otherwise some hundred bytes shorter.
+    assert path.stat().st_size - smaller.stat().st_size > 3 * 2 * 2304 - 432 / 2 - 1500
 
 
 def test_a_float_branch_of_a_concatenation(tmp_path):
