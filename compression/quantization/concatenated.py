@@ -66,7 +66,8 @@ def rounded_before_concatenations(model: keras.Model) -> keras.Model:
     ranges = {}
     for number, call in enumerate(graph.calls):
         given = [graph.calls[at].operation for at in call.producers]
-        if not concatenates(call.operation) or not any(map(_is_apart, given)):
+        apart = any(isinstance(layer, LeaveFloat) for layer in given)
+        if not apart or not concatenates(call.operation):
             continue  # the converter sees to kernels that nothing else reads
         for use, _ in graph.consumers.get(Source(number), ()):
             if isinstance(graph.calls[use].operation, ActivationRange):
@@ -79,7 +80,3 @@ def rounded_before_concatenations(model: keras.Model) -> keras.Model:
         return None if range_ is None else partial(range_, observe=False)
 
     return rebuild(model, before=before, share=True)
-
-
-def _is_apart(layer):
-    return isinstance(layer, LeaveFloat)

@@ -154,18 +154,25 @@ def test_early_stopping_is_remembered(digits, tmp_path):
     assert fit(digits, student(digits), settings, tmp_path) == trained
 
 
-def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
-    class Poison(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                bias = self.model.get_layer("logits").bias
-                bias.assign(np.full(bias.shape, np.nan))
+def poison(hook, value):
+    """A callback that gives the logits' bias a value in the second epoch."""
 
+    def spoil(epoch, logs=None):
+        if epoch == 1:
+            bias = callback.model.get_layer("logits").bias
+            bias.assign(np.full(bias.shape, value))
+
+    callback = keras.callbacks.LambdaCallback(**{hook: spoil})
+    return callback
+
+
+def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
+    spoil = poison("on_epoch_begin", np.nan)
     settings = Training(epochs=3, batch_size=600)
     with pytest.raises(
         FloatingPointError, match="nan in epoch 2, step 1.*holds epoch 1"
     ):
-        fit(digits, student(digits), settings, tmp_path, callbacks=[Poison()])
+        fit(digits, student(digits), settings, tmp_path, callbacks=[spoil])
     with np.load(tmp_path / "checkpoint.npz", allow_pickle=False) as kept:
         assert all(np.isfinite(kept[name]).all() for name in kept if name != "state")
     fit(digits, student(digits), settings, tmp_path)  # goes on without the poison
@@ -173,18 +180,12 @@ def test_nan_stops_and_keeps_the_last_finite_epoch(digits, tmp_path):
 
 def test_weights_that_are_not_finite_stop_though_the_loss_is(digits, tmp_path):
     """As behind a ReLU, which makes zeros of NaN: the loss stays that of guessing."""
-
-    class Poison(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch == 1:
-                bias = self.model.get_layer("logits").bias
-                bias.assign(np.full(bias.shape, np.inf))
-
+    spoil = poison("on_epoch_end", np.inf)
     settings = Training(epochs=3, batch_size=600)
     with pytest.raises(
         FloatingPointError, match="logits/bias became not finite in epoch 2; .* epoch 1"
     ):
-        fit(digits, student(digits), settings, tmp_path, callbacks=[Poison()])
+        fit(digits, student(digits), settings, tmp_path, callbacks=[spoil])
     trained = fit(digits, student(digits), settings, tmp_path)
     assert trained.history["epoch"] == [1, 2, 3]
 
