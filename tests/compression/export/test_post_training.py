@@ -98,6 +98,7 @@ def test_the_exporter_calibrates_by_a_method(tmp_path, caplog):
 
 
 def test_a_layer_without_kernel_stays_float_in_a_file_that_names_it(tmp_path):
+    keras.utils.set_random_seed(0)  # of some nets a number lies half between two codes
     model = on_images(layers.Conv2D(4, 3), layers.ELU(name="odd"), layers.Flatten())
     path = tmp_path / "net.tflite"
     options = {"precision": "int8", "calibration": [X], "calibration_method": "mse"}
