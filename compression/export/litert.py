@@ -106,9 +106,9 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     Raises:
         IsADirectoryError: `path` is a folder.
         RuntimeError: the model cannot be converted; or the written file does not give
-            the model's logits (within 1e-4 of the largest for float32, else finite
-            ones); or Keras runs on another backend than TensorFlow; or the engine is
-            not installed.
+            the model's logits (for float32 within 1e-4 of the largest, or 0.1 where
+            the model is quantized; else finite ones); or Keras runs on another backend
+            than TensorFlow; or the engine is not installed.
         ValueError: calibration images are missing, do not fit, are not finite or never
             end; the net loops and shall be calibrated, or looks up rows by its input
             and shall be in integers; or the model or an argument is not one of those

@@ -40,9 +40,9 @@ def saved_model(
 
     Raises:
         FileExistsError: `path` is something else than a SavedModel.
-        RuntimeError: the written folder does not give the model's logits (within
-            1e-4 of the largest for float32, else finite ones); or Keras runs on
-            another backend than TensorFlow.
+        RuntimeError: the written folder does not give the model's logits (for float32
+            within 1e-4 of the largest, or 0.1 where the model is quantized; else
+            finite ones); or Keras runs on another backend than TensorFlow.
         ValueError: the model or an argument is not one of those above.
     """
     if weights not in WEIGHTS:

@@ -189,22 +189,6 @@ def _twin(layer, placement, options):
     return make.from_config(config | {"freeze_after": options["freeze_after"]})
 
 
-def _needs_floats(call):
-    """Whether the converter would make integers of it all the same, and wrong ones.
-
-    It gives what goes into a maximum, a minimum or a concatenation one range, whatever
-    ranges there are, and makes a dense layer of `einsum` after it has placed its codes.
-    """
-    layer = call.operation
-    if len(call.inputs) > 1:
-        return True
-    if not isinstance(layer, keras.Layer):
-        return False
-    if not type(layer).__module__.startswith("keras."):
-        return bool(layer.weights)  # who knows what it does with them
-    return any(isinstance(x, keras.layers.EinsumDense) for x in all_layers(layer))
-
-
 class _Ranges:
     """The layers that fake-quantize what comes out of calls."""
 
@@ -221,15 +205,26 @@ class _Ranges:
         """What input `number` of a call goes through first."""
         layer = call.operation
         if id(layer) in self.floats:
-            apart = _needs_floats(call)
+            apart = self._is_rounded(call, number)
         else:
-            apart = concatenates(layer) and self._is_rounded(call, number)
+            apart = concatenates(layer) and self._has_own(call, number)
         if not apart:
             return None
         name = self.names.free(f"{layer.name}_input_{number}")
         return LeaveFloat(name=name, dtype=getattr(layer, "dtype_policy", None))
 
     def _is_rounded(self, call, number):
+        """Whether an input of a float layer comes from integers.
+
+        The converter would carry their range into the layer: to the mean of a
+        normalization, to the other inputs of a maximum.
+        """
+        at = self.calls[self.numbers[call.key]].producers[number]
+        while at not in self.ranges and id(self.calls[at].operation) not in self.floats:
+            at = self.calls[at].producers[0]
+        return at in self.ranges
+
+    def _has_own(self, call, number):
         """Whether an input of a concatenation has a range of its own.
 
         The converter would give it to the others, too, and cut what is beyond.

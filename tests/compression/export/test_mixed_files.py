@@ -1,11 +1,14 @@
 """Files of nets whose layers have different precisions."""
 
+from contextlib import nullcontext
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 from compression import export
+from compression.export.checks import check_file
 from compression.graph import read
 from compression.quantization import PrecisionPlan, quantize_aware, quantize_by_plan
 from tests.compression.small_nets import shaken
@@ -123,3 +126,44 @@ def test_floats_between_integers(between, tmp_path):
     run = export.load(path)
     apart = np.abs(run(images) - mixed.predict(images, verbose=0)) / run.gives.scale
     assert apart.max() < 2.5 and apart.mean() < 0.5  # codes
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        layers.GroupNormalization(2, name="float"),
+        layers.AveragePooling2D(2, name="float"),
+        layers.Softmax(name="float"),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_inside_a_float_layer_nothing_is_rounded(layer, tmp_path):
+    """LiteRT's converter would carry the range of what goes in to means and maxima."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Conv2D(4, 3, padding="same")(image)
+    model = keras.Model(image, layers.Flatten()(layers.Conv2D(3, 1)(layer(x))))
+    shaken(model, 3)
+    images = np.random.default_rng(0).normal(size=(32, 8, 8, 4)).astype("float32")
+    mixed = quantize_aware(model, calibration=[images], skip="float")
+    path = export.litert(mixed, tmp_path / "net.tflite", precision="int8")
+    run = export.load(path)
+    apart = np.abs(run(images) - mixed.predict(images, verbose=0)) / run.gives.scale
+    assert (apart > 0.4).mean() < 0.01  # 0.15 to 0.42 where something is rounded
+
+
+@pytest.mark.parametrize("rounds", [True, False])
+def test_a_model_that_rounds_may_round_the_other_way_in_its_file(rounds, tmp_path):
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.Input((4, 4, 2)), layers.Flatten()])
+    net.add(layers.Dense(3, name="logits"))
+    images = RNG.normal(size=(32, 4, 4, 2)).astype("float32")
+    if rounds:
+        net = quantize_aware(net, calibration=[images])
+    path = export.saved_model(net, tmp_path / "net")
+    largest = np.abs(net.predict(images, verbose=0)).max()
+    for shift, fine in ((0, True), (0.02, rounds), (0.5, False)):
+        net.get_layer("logits").bias.assign([0, shift * largest, 0])
+        found = nullcontext() if fine else pytest.raises(RuntimeError, match="off by")
+        with found:
+            check_file(path, net, images, exact=True, path=path)
