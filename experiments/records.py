@@ -1,12 +1,16 @@
-"""Committed records of runs, and the tables in texts, which are made from them.
+"""Committed records of runs, and what texts show of them: tables and pictures.
 
 A record is one JSON a run and seed, in the folder of the experiment:
 `recipes/NAME/results/RUN.seed0.json`. In a text, the lines between
-`<!-- table: RUN -->` and `<!-- end -->` are made from the records of RUN.
+`<!-- table: RUN -->` and `<!-- end -->` are made from the records of RUN, and so are
+those after `<!-- pictures: RUN -->`, whose files lie beside the records.
 """
 
 import json
+import os
 import re
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,29 @@ from experiments.files import read_json, read_text, write_json
 from experiments.runs.contents import Record
 from experiments.runs.fingerprints import rows_as_measured
 from experiments.runs.layout import RunFolder
+from experiments.tables import svg
+from experiments.tables.table import escape_markdown
 
 README = Path(__file__).resolve().parents[1] / "README.md"  # of a checkout
 WAY_OUT = "restore it, or write it again with `limbeck table --record RUN`"
-BLOCK = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (table|pictures): ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a run's records.
+
+    Attributes:
+        path: where it belongs, beside the records.
+        content: an SVG document.
+        alt: what it shows, in words and figures.
+    """
+
+    path: Path
+    content: str
+    alt: str
 
 
 def texts(root: Path = recipes.ROOT, readme: Path = README) -> list[Path]:
@@ -75,47 +98,110 @@ def table(run: str, root: Path = recipes.ROOT) -> str:
         ValueError: a record is damaged; or the records come from different commands,
             commits or recipes.
     """
-    paths = sorted(root.glob(f"*/results/{run}.seed*.json"))
-    if not paths:
-        raise FileNotFoundError(f"no record of {run} in {root}")
-    records = [read_json(path, Record, way_out=WAY_OUT) for path in paths]
+    _, records = _read(run, root)
     command = _common(records, run, "environment", "command")
     commit = _common(records, run, "environment", "commit")
     device = _common(records, run, "environment", "device")
     cpu = _common(records, run, "environment", "cpu")
     note = _common(records, run, "data", "note")
-    if any(r["recipe"] != records[0]["recipe"] for r in records):
-        raise ValueError(f"the records of {run} come from different recipes")
     source = f"commit {commit[:10]}" if commit else "an unknown commit"
-    rows = [row for r in records for row in r["rows"]]
     recipe = records[0]["recipe"].get("name")
-    try:
-        made = report.markdown_table(rows, recipe=recipe, note=note)
-    except ValueError as error:
-        raise ValueError(f"the records of {run} in {root}: {error}") from error
+    with _naming(run, root):
+        made = report.markdown_table(_rows(records), recipe=recipe, note=note)
     return f"`{command}`, {source}, {device} ({cpu}):\n\n{made.strip()}\n"
 
 
-def with_tables(text: str, root: Path = recipes.ROOT) -> str:
-    """`text` with every marked table made again from the records."""
-    return BLOCK.sub(lambda m: f"{m[1]}{table(m[2], root)}{m[3]}", text)
+def pictures(run: str, root: Path = recipes.ROOT) -> list[Picture]:
+    """The pictures of a run's records that its experiment draws, not yet written.
+
+    Args:
+        run: name of the run folder that was recorded.
+        root: the folder of all experiments' folders.
+
+    Raises:
+        FileNotFoundError: there is no such record.
+        ValueError: a record is damaged; the records come from different recipes; or
+            their experiment draws nothing.
+    """
+    folder, records = _read(run, root)
+    with _naming(run, root):
+        drawn = report.pictures(_rows(records), records[0]["recipe"].get("name"))
+    if not drawn:
+        raise ValueError(f"the experiment of {run} draws no pictures of its records")
+    return [
+        Picture(folder / f"{run}.{i}.svg", svg.document(one), svg.alt_of(one))
+        for i, one in enumerate(drawn, start=1)
+    ]
 
 
 def update(path: Path, *, check: bool, root: Path = recipes.ROOT) -> None:
-    """Make the tables of the text `path` again, or check that they are up to date.
+    """Make what the text `path` shows of records again, or check that it is up to date.
+
+    Of pictures what they say is checked, and that they are there: how they are drawn
+    depends on the fonts of a machine.
 
     Raises:
+        FileNotFoundError: there is no record; or with `check`, no picture.
         ValueError: with `check`, a table differs from its records.
     """
-    before = read_text(path)
-    after = with_tables(before, root)
+    before, drawn = read_text(path), []
+
+    def made(match):
+        begin, what, run, end = match.groups()
+        if what == "table":
+            return f"{begin}{table(run, root)}{end}"
+        found = pictures(run, root)
+        drawn.extend(found)
+        return begin + "\n".join(_shown(each, path.parent) for each in found) + end
+
+    after = BLOCK.sub(made, before)
     if check and before != after:
         raise ValueError(
             f"{path} differs from the records in {root}: run `limbeck table`"
         )
+    for picture in drawn:
+        if not check:
+            _write(picture.path, picture.content)
+        elif not picture.path.is_file():
+            raise FileNotFoundError(
+                f"{path} shows {picture.path}, which is not there: run `limbeck table`"
+            )
     if before != after:
-        with replacing(path) as beside:
-            beside.write_text(after, encoding="utf-8")
+        _write(path, after)
+
+
+def _shown(picture, folder):
+    place = Path(os.path.relpath(picture.path, folder)).as_posix()
+    return f"![{escape_markdown(picture.alt)}]({place})\n"
+
+
+def _write(path, text):
+    with replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def _read(run, root):
+    """The folder and the content of a run's records, which are of one recipe."""
+    paths = sorted(root.glob(f"*/results/{run}.seed*.json"))
+    if not paths:
+        raise FileNotFoundError(f"no record of {run} in {root}")
+    records = [read_json(path, Record, way_out=WAY_OUT) for path in paths]
+    if any(r["recipe"] != records[0]["recipe"] for r in records):
+        raise ValueError(f"the records of {run} come from different recipes")
+    return paths[0].parent, records
+
+
+def _rows(records):
+    return [row for r in records for row in r["rows"]]
+
+
+@contextmanager
+def _naming(run, root):
+    """Says whose rows are refused."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"the records of {run} in {root}: {error}") from error
 
 
 def _common(records: list[dict[str, Any]], run: str, part: str, key: str):

@@ -1,4 +1,4 @@
-"""`limbeck table`: the tables of Markdown files, made again from the records."""
+"""`limbeck table`: tables and pictures of Markdown files, made from the records."""
 
 from experiments.cli.options import path
 
@@ -12,9 +12,10 @@ limbeck table README.md --record runs/demo-mnist5k
 def add(commands):
     command = commands.add_parser(
         "table",
-        help="make the tables of Markdown files again from the committed records",
-        description="Without FILE: all texts whose tables come from the records, the "
-        "README and those of the experiments.",
+        help="make tables and pictures of Markdown files again from the records",
+        description="Without FILE: all texts whose tables and pictures come from the "
+        "records, the README and those of the experiments. A table stands after "
+        "`<!-- table: RUN -->`, pictures after `<!-- pictures: RUN -->`.",
         examples=EXAMPLES,
     )
     command.add_argument("file", metavar="FILE", type=path, nargs="?", help="(all)")

@@ -27,7 +27,7 @@ from experiments.runs.layout import RunFolder
 from experiments.tables.summary import stage_summaries
 from experiments.tables.table import as_markdown
 
-__all__ = ["compared", "markdown_table", "summary", "write"]
+__all__ = ["compared", "markdown_table", "pictures", "summary", "write"]
 
 TERMINAL = 110  # columns
 
@@ -107,3 +107,18 @@ def markdown_table(
         return "\n".join(map(as_markdown, paper.tables(summaries)))
     compared = teacher_of(summaries, teacher)
     return as_markdown(tables.stage_table(summaries, compared, notes=[note]))
+
+
+def pictures(rows: Sequence[Mapping[str, Any]], recipe: str | None) -> list[str]:
+    """The pictures that an experiment draws of a run's rows, as SVG; [] for none.
+
+    Args:
+        rows: as in `rows.jsonl`.
+        recipe: name of the recipe that was run.
+
+    Raises:
+        ValueError: a stage's rows mix nets or data.
+    """
+    summaries = stage_summaries(rows)
+    paper = papers.paper_of(recipe, summaries)
+    return paper.pictures(summaries) if paper else []

@@ -19,7 +19,7 @@ VARIABLES = {
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }
 TIP = "tip: "
-MARGINS = 42, 10, 36, 20  # points: left, right, bottom, top
+MARGINS = 42, 18, 36, 20  # points: left, right, bottom, top
 
 
 def colours(names: list[str]) -> dict[str, str]:
@@ -120,6 +120,24 @@ def inline_svg(figure, *, name: str, alt: str) -> str:
     for colour, variable in VARIABLES.items():
         text = text.replace(colour, f"var({variable}, {colour})")
     return text
+
+
+def alt_of(text: str) -> str:
+    """What a picture of `inline_svg` shows, in words."""
+    return ElementTree.fromstring(text).get("aria-label", "")
+
+
+def document(text: str) -> str:
+    """A picture of `inline_svg` as a file of its own, on paper, of its own size."""
+    for colour, variable in VARIABLES.items():
+        text = text.replace(f"var({variable}, {colour})", colour)
+    root = ElementTree.fromstring(text)
+    _, _, width, height = root.get("viewBox", "0 0 0 0").split()
+    root.set("width", width)
+    root.set("height", height)
+    paper = {"width": width, "height": height, "fill": PAPER}
+    root.insert(0, ElementTree.Element(f"{{{SVG}}}rect", paper))
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _drop_page_wide_style(root):

@@ -1,6 +1,7 @@
 """Records of runs, and the tables that are made from them."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 
@@ -73,6 +74,62 @@ def test_update_and_check(run, tmp_path):
     assert "old" not in text and "80.00" in text
 
 
+@pytest.fixture
+def drawn(run, tmp_path):
+    """The records of a run of which there is a picture: their folder, and a text."""
+    write_json(run / "recipe.json", {"name": "distill_methods"})
+    (run / "rows.jsonl").write_text(
+        "".join(
+            json.dumps(row(stage, 0, top1) | {"data": "cifar10"}) + "\n"
+            for stage, top1 in {"student": 0.7, "hints": 0.75}.items()
+        )
+    )
+    root, page = tmp_path / "recipes", tmp_path / "texts" / "page.md"
+    records.record(run, root)
+    page.parent.mkdir()
+    page.write_text("before\n<!-- pictures: small -->\nold\n<!-- end -->\nafter\n")
+    return root, page
+
+
+def test_pictures_lie_beside_the_records(drawn):
+    root, page = drawn
+    records.update(page, check=False, root=root)
+    text = page.read_text()
+    path = root / "distill_methods" / "results" / "small.1.svg"
+    place = "../recipes/distill_methods/results/small.1.svg"
+    assert f"each method: student 70.00, hints 75.00.]({place})\n<!-- end -->" in text
+    assert "old" not in text and text.startswith("before\n")
+    content = path.read_text(encoding="utf-8")
+    assert "hints" in content and "var(" not in content  # nobody styles a file
+    ElementTree.fromstring(content)
+    records.update(page, check=False, root=root)
+    assert (page.read_text(), path.read_text(encoding="utf-8")) == (text, content)
+
+
+def test_check_misses_a_picture_and_sees_other_figures(drawn):
+    root, page = drawn
+    records.update(page, check=False, root=root)
+    [picture] = root.glob("*/results/*.svg")
+    picture.write_text("drawn with other fonts")
+    records.update(page, check=True, root=root)
+    assert picture.read_text() == "drawn with other fonts"  # nothing is changed
+    picture.unlink()
+    with pytest.raises(FileNotFoundError, match="small.1.svg, which is not there: run"):
+        records.update(page, check=True, root=root)
+    assert not picture.exists()
+    page.write_text(page.read_text().replace("75.00", "76.00"))
+    with pytest.raises(ValueError, match="page.md differs from the records"):
+        records.update(page, check=True, root=root)
+
+
+def test_not_every_experiment_draws(run, tmp_path):
+    root, page = tmp_path / "recipes", tmp_path / "page.md"
+    records.record(run, root)
+    page.write_text("<!-- pictures: small -->\n<!-- end -->\n")
+    with pytest.raises(ValueError, match="experiment of small draws no pictures"):
+        records.update(page, check=False, root=root)
+
+
 def test_mixed_records_are_refused(run, tmp_path):
     path = records.record(run, tmp_path)[1]
     content = json.loads(path.read_text())
@@ -104,5 +161,8 @@ def test_every_experiment_has_a_text_and_the_tables_of_its_records():
     for path in recipes.ROOT.glob("*/results/*.json"):
         run = path.name.partition(".seed")[0]
         assert f"<!-- table: {run} -->" in shown
+    for path in recipes.ROOT.glob("*/results/*.svg"):
+        run = path.name.partition(".")[0]
+        assert f"<!-- pictures: {run} -->" in shown and path.name in shown
     for path in readmes:
         records.update(path, check=True)

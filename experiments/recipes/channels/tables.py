@@ -66,7 +66,8 @@ def pictures(summaries: Sequence[Summary]) -> list[str]:
         return []
     plot.set_xscale("log")
     plot.legend(frameon=False, fontsize=7)
-    svg.caption_axes(plot, x="multiply-accumulates", y="test top-1 %, mean")
+    svg.caption_axes(plot, x="multiply-accumulates (log)", y="test top-1 %, mean")
+    svg.readable_ticks(plot, "")
     alt = f"Test top-1 in percent, whole and with fewer channels. {'; '.join(said)}."
     return [svg.inline_svg(figure, name="channels", alt=alt)]
 

@@ -26,6 +26,7 @@ METHODS = {
     "contrast": "CRD (Tian 2020)",
     "review": "ReviewKD (Chen 2021)",
 }
+WIDTH, LEFT = 520, 110  # points; for the names
 NOTES = (
     LOSSY_COPY,
     "Top-1: of the exported LiteRT file on the test images, mean ± sample standard "
@@ -48,7 +49,8 @@ def pictures(summaries: Sequence[Summary]) -> list[str]:
     shown = [s for s in summaries if s.stage != TEACHER and s.values("top1")]
     if len(shown) < 2:
         return []
-    figure, plot = svg.axes(520, 260)
+    figure, plot = svg.axes(WIDTH, 260)
+    figure.subplots_adjust(left=LEFT / WIDTH)
     for height, summary in enumerate(reversed(shown)):
         top1 = [100 * value for value in summary.values("top1")]
         plot.plot(top1, [height] * len(top1), "o", ms=4, mfc="none", c=svg.SERIES[0])

@@ -95,7 +95,8 @@ def pictures(summaries: Sequence[Summary]) -> list[str]:
         said.append(f"{title} {listed}")
     plot.set_xscale("log")
     plot.legend(frameon=False, fontsize=7)
-    svg.caption_axes(plot, x="bytes of the file", y="test top-1 %, mean")
+    svg.caption_axes(plot, x="bytes of the file (log)", y="test top-1 %, mean")
+    svg.readable_ticks(plot, "B")
     alt = f"Test top-1 in percent against bytes. {'; '.join(said)}."
     return [svg.inline_svg(figure, name="quantization", alt=alt)]
 
