@@ -112,7 +112,7 @@ def table(run: str, root: Path = recipes.ROOT) -> str:
 
 
 def pictures(run: str, root: Path = recipes.ROOT) -> list[Picture]:
-    """The pictures of a run's records that its experiment draws, not yet written.
+    """The pictures of a run's records, not yet written.
 
     Args:
         run: name of the run folder that was recorded.
@@ -121,13 +121,13 @@ def pictures(run: str, root: Path = recipes.ROOT) -> list[Picture]:
     Raises:
         FileNotFoundError: there is no such record.
         ValueError: a record is damaged; the records come from different recipes; or
-            their experiment draws nothing.
+            there is nothing to draw.
     """
     folder, records = _read(run, root)
     with _naming(run, root):
         drawn = report.pictures(_rows(records), records[0]["recipe"].get("name"))
     if not drawn:
-        raise ValueError(f"the experiment of {run} draws no pictures of its records")
+        raise ValueError(f"there is no picture of the records of {run}")
     return [
         Picture(folder / f"{run}.{i}.svg", svg.document(one), svg.alt_of(one))
         for i, one in enumerate(drawn, start=1)
@@ -152,7 +152,7 @@ def update(path: Path, *, check: bool, root: Path = recipes.ROOT) -> None:
             return f"{begin}{table(run, root)}{end}"
         found = pictures(run, root)
         drawn.extend(found)
-        return begin + "\n".join(_shown(each, path.parent) for each in found) + end
+        return begin + "".join(_shown(each, path.parent) for each in found) + end
 
     after = BLOCK.sub(made, before)
     if check and before != after:

@@ -20,7 +20,15 @@ from typing import Any
 
 from compression.arguments import as_path
 from compression.atomic import replacing
-from experiments.report import markdown, page, papers, side_by_side, tables, terminal
+from experiments.report import (
+    markdown,
+    page,
+    papers,
+    pareto,
+    side_by_side,
+    tables,
+    terminal,
+)
 from experiments.report.comparison import teacher_of
 from experiments.report.folder import read
 from experiments.runs.layout import RunFolder
@@ -110,7 +118,9 @@ def markdown_table(
 
 
 def pictures(rows: Sequence[Mapping[str, Any]], recipe: str | None) -> list[str]:
-    """The pictures that an experiment draws of a run's rows, as SVG; [] for none.
+    """The pictures of a run's rows, as SVG: accuracy against size and latency.
+
+    Where the recipe belongs to an experiment with pictures of its own, these.
 
     Args:
         rows: as in `rows.jsonl`.
@@ -121,4 +131,4 @@ def pictures(rows: Sequence[Mapping[str, Any]], recipe: str | None) -> list[str]
     """
     summaries = stage_summaries(rows)
     paper = papers.paper_of(recipe, summaries)
-    return paper.pictures(summaries) if paper else []
+    return paper.pictures(summaries) if paper else pareto.pictures(summaries)

@@ -110,7 +110,7 @@ def _paper(run):
 
 def accuracy_against_costs(run: Run) -> str:
     """The plots of all stages and files, as HTML."""
-    pictures = [svg for cost in pareto.COSTS if (svg := pareto.picture(run, cost))]
+    pictures = pareto.pictures(run.summaries)
     title = "<h2>Accuracy against size and latency</h2>"
     if not pictures:
         return f"{title}\n<p>Fewer than two files were measured: no plot.</p>"

@@ -1,9 +1,11 @@
 """Accuracy against a cost: which files are worth their bytes, or their time."""
 
-from experiments.report.folder import Run
+from collections.abc import Sequence
+
 from experiments.tables import callouts, svg, units
 from experiments.tables.callouts import Callout
 from experiments.tables.pareto_front import staircase
+from experiments.tables.summary import Summary, file_summaries
 
 COSTS = {
     "bytes_zipped": ("size", "zipped bytes", "bytes of the zipped file (log)"),
@@ -12,17 +14,22 @@ COSTS = {
 SIZE = 440, 310  # points
 
 
-def picture(run: Run, cost: str) -> str:
+def pictures(summaries: Sequence[Summary]) -> list[str]:
+    """The plots for COSTS, less those for which fewer than two files were measured."""
+    return [svg for cost in COSTS if (svg := picture(summaries, cost))]
+
+
+def picture(summaries: Sequence[Summary], cost: str) -> str:
     """The plot for one of COSTS, "" if fewer than two files have been measured."""
     name, title, label = COSTS[cost]
     files = [
         (file, (file.mean(cost), 100 * file.mean("top1")))
-        for file in run.files
+        for file in file_summaries(summaries)
         if file.mean("top1") is not None and file.mean(cost)
     ]
     if len(files) < 2:
         return ""
-    colour = svg.colours([summary.stage for summary in run.summaries])
+    colour = svg.colours([summary.stage for summary in summaries])
     figure, plot = svg.axes(*SIZE)
     plot.set_xscale("log")
     best = staircase([point for _, point in files])
@@ -33,7 +40,7 @@ def picture(run: Run, cost: str) -> str:
         )
         drawn.set_gid(svg.tip(_told(file, point, cost)))
     names, points = [], [point for _, point in files]
-    for summary in run.summaries:
+    for summary in summaries:
         mean = summary.mean(cost), summary.mean("top1")
         if not mean[0] or mean[1] is None:
             continue

@@ -122,12 +122,21 @@ def test_check_misses_a_picture_and_sees_other_figures(drawn):
         records.update(page, check=True, root=root)
 
 
-def test_not_every_experiment_draws(run, tmp_path):
+def test_where_an_experiment_draws_nothing_costs_are_drawn(run, tmp_path):
     root, page = tmp_path / "recipes", tmp_path / "page.md"
-    records.record(run, root)
-    page.write_text("<!-- pictures: small -->\n<!-- end -->\n")
-    with pytest.raises(ValueError, match="experiment of small draws no pictures"):
-        records.update(page, check=False, root=root)
+    rows = [row(stage, 0, 0.9) | {"bytes_zipped": 100} for stage in ("teacher", "b")]
+    text = "".join(json.dumps(each) + "\n" for each in rows)
+    for count in (1, 2):  # files: of one alone there is no picture
+        (run / "rows.jsonl").write_text("".join(text.splitlines(True)[:count]))
+        for path in records.record(run, root):
+            assert path.name == "small.seed0.json"
+        page.write_text("<!-- pictures: small -->\n<!-- end -->\n")
+        if count == 1:
+            with pytest.raises(ValueError, match="no picture of the records of small"):
+                records.update(page, check=False, root=root)
+    records.update(page, check=False, root=root)
+    assert "![Accuracy against zipped bytes. teacher: 90.00 % at" in page.read_text()
+    assert len(list(root.glob("demo/results/small.*.svg"))) == 2
 
 
 def test_mixed_records_are_refused(run, tmp_path):

@@ -155,7 +155,7 @@ def test_stage_names_are_no_markup_in_pictures(make_run, put_rows, rows, write_r
     evil = "a<b>&$x$"
     measured = rows(["teacher", "distill"], [0])
     put_rows(run, [row | {"stage": evil + row["stage"]} for row in measured])
-    svg = pareto.picture(read(run), "bytes_zipped")
+    svg = pareto.picture(read(run).summaries, "bytes_zipped")
     texts = [each.text for each in ElementTree.fromstring(svg).iter() if each.text]
     assert f"{evil}teacher" in texts
     checked(report.write(run).read_text())
