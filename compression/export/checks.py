@@ -9,10 +9,10 @@ import keras
 import numpy as np
 
 from compression.arguments import require_number
+from compression.batches import floats_of
 from compression.export.runners import load, of_model
 from compression.graph import read
 from compression.layer_names import require_compilable_names
-from compression.quantization.calibration import images_of
 from compression.quantization.file_ranges import WIDE
 from compression.quantization.insertion import is_quantized
 from compression.weights import require_finite_weights, require_floats
@@ -99,7 +99,7 @@ def first_images(model: keras.Model, batches: Iterable | None) -> np.ndarray:
     shape = tuple(model.inputs[0].shape[1:])
     if batches is not None:
         for batch in batches:
-            return images_of(batch)[:PROBE_IMAGES]
+            return floats_of(batch)[:PROBE_IMAGES]
     return np.random.default_rng(0).normal(size=(PROBE_IMAGES, *shape)).astype("f4")
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from compression.answers import agreement, require_finite
 from compression.arguments import require_batches
+from compression.batches import floats_of
 from compression.export.outputs import as_logits
 from compression.export.runners import Runner
 from compression.measure import scores
@@ -20,7 +21,6 @@ from compression.measure.latency import Latency, latencies
 from compression.measure.macs import macs
 from compression.measure.parameters import parameters
 from compression.measure.sizes import encoded_size, model_sizes, size, zipped_size
-from compression.quantization.calibration import images_of
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _answers(runner, data, reference, threads, views):
     for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError("data must be batches (images, labels)")
-        images = images_of(batch)
+        images = floats_of(batch)
         if views is None:
             logits.append(runner(images))
         else:

@@ -11,19 +11,8 @@ from compression.arguments import (
     fits,
     require_batches,
     require_end,
-    shown,
 )
-
-
-def images_of(batch) -> np.ndarray:
-    """The images of a batch, which is images or a tuple (images, labels, ...)."""
-    images = batch[0] if isinstance(batch, (tuple, list)) else batch
-    try:
-        return np.asarray(images, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"a batch must be images or a tuple (images, labels), got {shown(batch)}"
-        ) from error
+from compression.batches import floats_of
 
 
 def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
@@ -31,7 +20,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
 
     Args:
         model: has one input.
-        batches: of images, or of tuples that begin with images.
+        batches: of images, of tuples that begin with images, or of {"image": images}.
 
     Raises:
         ValueError: there are none, or they are not of the model's size, not finite, or
@@ -40,7 +29,7 @@ def checked(model: keras.Model, batches: Iterable) -> Iterator[np.ndarray]:
     require_batches("calibration", batches)
     count, size = 0, 0
     expected = _image_shape(model)
-    for calls, batch in enumerate(map(images_of, batches)):
+    for calls, batch in enumerate(map(floats_of, batches)):
         if not fits(batch.shape[1:], expected):
             raise ValueError(
                 f"calibration must be batches of images {expected}, one has the shape "
@@ -66,7 +55,7 @@ def calibration_images(model: keras.Model, batches: Iterable) -> np.ndarray:
 
     Args:
         model: has one input.
-        batches: of images, or of tuples that begin with images.
+        batches: of images, of tuples that begin with images, or of {"image": images}.
 
     Raises:
         ValueError: as `checked`, or they take too much memory.

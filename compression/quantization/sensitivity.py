@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from compression.arguments import fits, require_batches, require_end, shown
-from compression.quantization.calibration import images_of
+from compression.batches import floats_of
 from compression.quantization.switched import INT4, INT8, SwitchedNet
 
 MOST_LABELLED = 2**32  # bytes of images in memory: 7,000 of 224 px
@@ -73,7 +73,7 @@ class Examples:
                 raise ValueError(
                     f"data must be batches (images, labels), got {shown(batch)}"
                 )
-            images.append(images_of(batch))
+            images.append(floats_of(batch))
             shape = images[-1].shape
             if expected is not None and not fits(shape[1:], expected):
                 raise ValueError(

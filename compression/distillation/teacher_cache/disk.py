@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from compression.arguments import require_number, shown
+from compression.batches import images_of
 from compression.distillation.arguments import listed, require_function, require_graph
 from compression.distillation.teacher_cache import fingerprint, folders
 from compression.distillation.teacher_cache.chunks import Array, Chunk, ChunkedArrays
@@ -331,7 +332,7 @@ def _cut(teacher, views, store, numbers) -> Iterator[tuple[dict, dict]]:
                     f"batches({view}, {first}) must go on to image {views.images - 1}, "
                     f"ended with {begin + waiting - 1}"
                 )
-            images = fingerprint.images_of(batch)
+            images = images_of(batch)
             at = [i for i in range(len(images)) if begin + waiting + i in wanted]
             if at:
                 found = fingerprint.fingerprints(images[at])

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from compression.arguments import shown
+from compression.batches import images_of
 
 IMAGES = 16  # at each end of a chunk
 TOLERANCE = 1e-5  # of an image's length; one grey level in one pixel is more
@@ -41,23 +41,6 @@ def first_images(batches: Iterable, count: int) -> np.ndarray:
         if missing <= 0:
             break
     return np.concatenate(images) if images else np.zeros((0, 1))
-
-
-def images_of(batch) -> np.ndarray:
-    """The images of a batch, which may be a tuple that begins with them.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    images = batch
-    if isinstance(batch, tuple | list) and len(batch):
-        images = batch[0]
-    images = np.asarray(images)
-    if not images.ndim or images.dtype == object:  # of a dict, say
-        raise ValueError(
-            f"a batch must be images or a tuple (images, ...), got {shown(batch)}"
-        )
-    return images
 
 
 @cache

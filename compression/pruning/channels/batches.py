@@ -8,9 +8,10 @@ import numpy as np
 from keras import ops, tree
 
 from compression.arguments import fits, require_batches, shown
+from compression.batches import images_of
 
 
-def images_of(name: str, data: Iterable | None, model: keras.Model) -> Iterator[Any]:
+def images_in(name: str, data: Iterable | None, model: keras.Model) -> Iterator[Any]:
     """The images of `data`, batch by batch; labels beside them are left out.
 
     Args:
@@ -32,7 +33,10 @@ def finite_images(batch: Any, model: keras.Model) -> Any:
     Raises:
         ValueError: they are not what the model takes, or a pixel is not finite.
     """
-    images = batch[0] if isinstance(batch, tuple) else batch
+    images = batch[0] if isinstance(batch, tuple) and batch else batch
+    inputs = getattr(model, "inputs", None) or ()
+    if len(inputs) == 1 and isinstance(batch, list | dict):
+        images = images_of(batch)
     shapes = []
     for each in tree.flatten(images):
         try:
@@ -48,7 +52,7 @@ def finite_images(batch: Any, model: keras.Model) -> Any:
                 "a batch of images has a pixel that is not finite: leave it out"
             )
         shapes.append(array.shape)
-    wanted = [tuple(each.shape[1:]) for each in getattr(model, "inputs", None) or ()]
+    wanted = [tuple(each.shape[1:]) for each in inputs]
     same = len(wanted) == len(shapes) and all(
         fits(shape[1:], each) for shape, each in zip(shapes, wanted, strict=True)
     )

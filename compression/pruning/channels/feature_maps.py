@@ -7,7 +7,7 @@ import numpy as np
 from keras import Layer, layers, ops
 
 from compression.graph import Source
-from compression.pruning.channels.batches import images_of
+from compression.pruning.channels.batches import images_in
 from compression.pruning.channels.groups import Coupling, Part
 from compression.pruning.channels.rules import READ
 from compression.pruning.channels.scores import relative, zeros
@@ -66,7 +66,7 @@ def hrank(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.n
     A map without two axes is one row: its rank is 1 unless it is all zeros.
     """
     maps, by_layer = made_maps(coupling), {}
-    for images in images_of("hrank", data, model):
+    for images in images_in("hrank", data, model):
         walk = Walk(coupling.graph, model, [images])
         for at in range(len(coupling.graph.calls)):
             [[tensor, *_]] = walk.step(at)
@@ -95,7 +95,7 @@ def wanda(model: keras.Model, coupling: Coupling, data: Iterable | None) -> np.n
     readers, squares = {}, {}
     for part, axis in coupling.axes(READ):
         readers.setdefault(id(part.layer), (part, axis))
-    for images in images_of("wanda", data, model):
+    for images in images_in("wanda", data, model):
         walk = Walk(coupling.graph, model, [images])
         for at, call in enumerate(coupling.graph.calls):
             if id(call.operation) in readers:

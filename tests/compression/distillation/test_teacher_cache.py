@@ -484,6 +484,7 @@ def test_images_in_another_order_each_time_are_refused(tmp_path):
     opened(tmp_path).close()
 
 
-def test_a_batch_that_is_a_dict_is_named(tmp_path):
+def test_a_batch_may_be_a_dict_with_images(tmp_path):
     with pytest.raises(ValueError, match="a batch must be images or a tuple"):
-        opened(tmp_path, seen=lambda view, first: [{"image": PIXELS[view, first:]}])
+        opened(tmp_path, seen=lambda view, first: [{"pixels": PIXELS[view, first:]}])
+    opened(tmp_path, seen=lambda view, at: [{"image": PIXELS[view, at:]}]).close()

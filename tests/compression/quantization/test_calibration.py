@@ -15,9 +15,10 @@ def net():
 
 def test_images_are_all_those_of_the_batches():
     first, second = np.zeros((3, 2, 2, 1)), np.ones((2, 2, 2, 1))
-    images = calibration_images(net(), iter([first, (second, np.zeros(2))]))
+    batches = [first, (second, np.zeros(2)), {"image": first[:1], "label": [0]}]
+    images = calibration_images(net(), iter(batches))
     assert images.dtype == np.float32
-    assert images[:, 0, 0, 0].tolist() == [0, 0, 0, 1, 1]
+    assert images[:, 0, 0, 0].tolist() == [0, 0, 0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(
@@ -25,7 +26,7 @@ def test_images_are_all_those_of_the_batches():
     [
         ([np.zeros((2, 2, 2, 3))], r"images \(2, 2, 1\), one has the shape \(2, 2, 2"),
         (np.zeros((5, 2, 2, 1)), r"an array of images is one batch: \[images\]"),
-        ([{"image": np.zeros((5, 2, 2, 1))}], "a batch must be images or a tuple"),
+        ([{"pixels": np.zeros((5, 2, 2, 1))}], "a batch must be images or a tuple"),
         (["images"], "a batch must be images or a tuple"),
         ([], "calibration holds no images"),
         ([np.zeros((0, 2, 2, 1))], "calibration holds no images"),

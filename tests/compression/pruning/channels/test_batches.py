@@ -48,6 +48,17 @@ def test_labels_that_are_none(labels, message):
         )
 
 
+@pytest.mark.parametrize(
+    "batch", [(IMAGES, LABELS), [IMAGES, LABELS], {"image": IMAGES, "label": LABELS}]
+)
+def test_images_are_found_in_every_kind_of_batch(batch):
+    model = net()
+    wanted = pruning.plan_channels(model, macs=0.5, saliency="hrank", data=[IMAGES])
+    plan = pruning.plan_channels(model, macs=0.5, saliency="hrank", data=[batch])
+    assert plan == wanted
+    pruning.reestimate_batch_norm(model, [batch])
+
+
 @pytest.mark.parametrize("name", ["taylor", "fisher"])
 def test_one_logit_ranks_as_two_logits_of_the_same_probabilities(name):
     """Softmax of (0, z) is the sigmoid of z; of one logit alone the loss would be 0."""
