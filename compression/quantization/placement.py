@@ -270,12 +270,8 @@ class _Placing:
         return following
 
     def _inside_floats(self, at, head):
-        """Whether a float tensor goes into float layers only: nothing rounds it.
-
-        A concatenation is none: LiteRT's converter makes it an integer one as soon as
-        one of the tensors is.
-        """
-        if self.kinds[head] != FLOAT or self._concatenates(at):
+        """Whether a float tensor goes into float layers only: nothing rounds it."""
+        if self.kinds[head] != FLOAT:
             return False
         waiting = [at]
         while waiting:
@@ -283,8 +279,6 @@ class _Placing:
             uses = {use for use, _ in self.graph.consumers[Source(at)]}
             kinds = {self.kinds[use] for use in uses}
             if at in self.ends or not uses or not kinds <= {FLOAT, KEPT}:
-                return False
-            if any(map(self._concatenates, uses)):
                 return False
             waiting += [use for use in uses if self.kinds[use] == KEPT]
         return True

@@ -140,6 +140,20 @@ def test_floats_that_are_rounded_and_concatenated(tmp_path):
     assert codes_apart(quantized, images, tmp_path / "net.tflite") < 3.5
 
 
+def test_nothing_rounds_what_goes_from_floats_to_floats(tmp_path):
+    def body(x):
+        bent = layers.ELU(name="bent")(conv()(x))
+        joined = layers.Concatenate(name="float_join")([x, bent])
+        return join(bent, layers.Conv2D(8, 1, name="conv")(joined), conv()(x))
+
+    images = RNG.uniform(size=(32, 8, 8, 3)).astype("float32")
+    skip = ("bent", "float_join", "conv")
+    quantized = quantize_aware(net(body), calibration=[images], skip=skip)
+    names = {layer.name for layer in quantized.layers}
+    assert not names & {"float_join_range", "float_join_range_float"}
+    assert codes_apart(quantized, images, tmp_path / "net.tflite") < 3.5
+
+
 def test_in_a_model_inside_the_model(tmp_path):
     inner = keras.Input((8, 8, 3))
     block = keras.Model(inner, cut_by_relu(inner), name="block")
