@@ -234,8 +234,9 @@ def test_other_precisions(policy, reassign):
     assert all(2 < each <= 16 for each in counts(model))
 
 
-@pytest.mark.backends
-@pytest.mark.parametrize("reassign", [False, True])
+@pytest.mark.parametrize(
+    "reassign", [False, pytest.param(True, marks=pytest.mark.backends)]
+)
 def test_sharing_inside_a_distiller(reassign):
     student = net()
     distiller = Distiller(

@@ -1,5 +1,7 @@
 """Weights that leave their cluster for a nearer one. Run again on JAX."""
 
+from itertools import product
+
 import keras
 import numpy as np
 import pytest
@@ -95,9 +97,14 @@ def test_repeated_it_ends_with_each_weight_at_the_nearest_mean(
         assert len(there) + zeros <= clusters or not (begun == 0).any()
 
 
-@pytest.mark.backends
-@pytest.mark.parametrize("scope", ["layer", "channel", "global"])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    ("jit_compile", "scope"),
+    [
+        *product([False, True], ["layer", "global"]),
+        (False, "channel"),
+        pytest.param(True, "channel", marks=pytest.mark.backends),
+    ],
+)
 def test_what_each_weight_learns_is_kept(scope, jit_compile):
     """A linear net, squared error, by numpy: latent weights learn by the gradients at
     the values that they share, and share that of the nearest mean."""

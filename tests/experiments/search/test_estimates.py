@@ -63,23 +63,36 @@ def test_four_bits_are_half_of_the_kernels(written):
     assert difference == pytest.approx(kernels / 2, abs=2)
 
 
-@pytest.mark.parametrize(("sparsity", "bits"), [(0.0, 8), (0.5, 4), (0.9, 8), (0.9, 4)])
-def test_zipped_bytes_are_near_those_of_the_file(sparsity, bits, tmp_path):
+HOW = {
+    "precision": "int8",
+    "calibration": [np.random.default_rng(0).normal(size=(4, 28, 28, 1))],
+}
+
+
+@pytest.fixture(scope="module")
+def like_trained(tmp_path_factory):
+    """A net, and what its int8 file costs."""
     keras.utils.set_random_seed(0)
     whole, random = net(0.25), np.random.default_rng(0)
     for kernel in whole.trainable_variables:  # as trained ones are distributed
         if len(kernel.shape) > 1:
             values = random.normal(size=kernel.shape)
             kernel.assign(values / np.sqrt(np.prod(kernel.shape[:-1])))
+    path = tmp_path_factory.mktemp("net") / "net.tflite"
+    export.litert(whole, path, **HOW)
+    size, zipped = measure.size(path), measure.zipped_size(path)
+    return whole, Cost(size, 1.0, measure.macs(whole), bytes_zipped=zipped)
+
+
+@pytest.mark.parametrize(("sparsity", "bits"), [(0.0, 8), (0.5, 4), (0.9, 8), (0.9, 4)])
+def test_zipped_bytes_are_near_those_of_the_file(
+    sparsity, bits, like_trained, tmp_path
+):
+    whole, cost = like_trained
     candidate = Candidate(bits=bits, sparsity=sparsity)
     made = candidate.untrained(whole, None)
     path = tmp_path / "net.tflite"
-    images = np.random.default_rng(0).normal(size=(4, 28, 28, 1))
-    how = {"precision": "int8", "calibration": [images]}
-    export.litert(whole, path, **how)
-    size, zipped = measure.size(path), measure.zipped_size(path)
-    cost = Cost(size, 1.0, measure.macs(whole), bytes_zipped=zipped)
-    export.litert(made, path, weight_bits=bits, **how)
+    export.litert(made, path, weight_bits=bits, **HOW)
     found = Estimates(whole, cost).of(made, candidate).bytes_zipped
     assert found == pytest.approx(measure.zipped_size(path), rel=0.2)
 
