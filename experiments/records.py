@@ -171,7 +171,7 @@ def update(path: Path, *, check: bool, root: Path = recipes.ROOT) -> None:
 
 
 def _shown(picture, folder):
-    place = Path(os.path.relpath(picture.path, folder)).as_posix()
+    place = Path(os.path.relpath(picture.path.resolve(), folder.resolve())).as_posix()
     return f"![{escape_markdown(picture.alt)}]({place})\n"
 
 
