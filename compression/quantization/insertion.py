@@ -222,7 +222,7 @@ class _Ranges:
         at = self.calls[self.numbers[call.key]].producers[number]
         while at not in self.ranges and id(self.calls[at].operation) not in self.floats:
             at = self.calls[at].producers[0]
-        return at in self.ranges
+        return at in self.ranges and self.ranges[at].rounds
 
     def _has_own(self, call, number):
         """Whether an input of a concatenation has a range of its own.

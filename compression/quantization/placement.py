@@ -101,7 +101,8 @@ class Range:
         same_as: number of the call whose range this tensor has, too.
         after_float: whether what comes before stays float32.
         positive: whether a ReLU has made the tensor.
-        rounds: False where the concatenation that follows rounds it, to its own range.
+        rounds: False where the concatenation that follows rounds it, to its own range,
+            and where floats stay floats.
     """
 
     fixed: tuple[float, float] | None = None
@@ -230,6 +231,8 @@ class _Placing:
                     ranges[at] = Range(after_float=True, rounds=False)
             elif not self._inside_floats(at, head):
                 ranges[at] = self._range(at, head, ranges)
+            elif not self._fuses_in_floats(at):
+                ranges[at] = Range(after_float=True, rounds=False)
         twins = {
             id(call.operation)
             for call, kind in zip(self.calls, self.kinds, strict=True)
@@ -282,6 +285,19 @@ class _Placing:
                 return False
             waiting += [use for use in uses if self.kinds[use] == KEPT]
         return True
+
+    def _fuses_in_floats(self, at):
+        """Whether it is, or may become, a part of one float operator.
+
+        Of others, LiteRT's converter carries ranges on that its integer kernels have,
+        as softmax's 0 to 1, into what joins or moves their values.
+        """
+        call = self.calls[at]
+        kind = _kind_if_any(call)
+        if kind == KERNEL:
+            name = activation_name(getattr(call.operation, "activation", None))
+            return name in ("linear", "relu", "relu6")
+        return kind in (NORM, FUSED)
 
     def _concatenates(self, at):
         return concatenates(self.calls[at].operation)

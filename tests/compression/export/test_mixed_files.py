@@ -152,6 +152,57 @@ def test_inside_a_float_layer_nothing_is_rounded(layer, tmp_path):
     assert (apart > 0.4).mean() < 0.01  # 0.15 to 0.42 where something is rounded
 
 
+class Shares(keras.Layer):
+    def call(self, x):
+        return keras.ops.softmax(x)
+
+
+@pytest.mark.parametrize(
+    ("bounded", "joined"),
+    [
+        (Shares(name="float"), layers.Concatenate(name="float_join")),
+        (layers.Activation("tanh", name="float"), layers.Maximum(name="float_join")),
+    ],
+    ids=["concatenation", "maximum"],
+)
+def test_floats_have_no_range_of_an_integer_kernel(bounded, joined, tmp_path):
+    """Softmax's, 0 to 1, cut all that it was concatenated with, also in float32."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((8, 8, 4), name="image")
+    x = layers.Conv2D(4, 3, padding="same", name="first")(image)
+    other = layers.Conv2D(4, 3, padding="same", name="float_conv")(x)
+    x = joined([bounded(x), other])
+    model = keras.Model(image, layers.Flatten()(layers.Conv2D(3, 1)(x)))
+    shaken(model, 3)
+    images = np.random.default_rng(0).normal(size=(32, 8, 8, 4)).astype("float32")
+    mixed = quantize_aware(model, calibration=[images], skip="float*")
+    path = export.litert(mixed, tmp_path / "net.tflite", precision="int8")
+    run = export.load(path)
+    apart = np.abs(run(images) - mixed.predict(images, verbose=0)) / run.gives.scale
+    assert (apart > 0.4).mean() < 0.02  # 0.25 of the maximum's, 0.97 of the other's
+
+
+def test_a_float_convolution_keeps_its_norm_and_relu(tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    image = x = keras.Input((8, 8, 4), name="image")
+    for layer in (
+        layers.Conv2D(4, 3, name="float"),
+        layers.BatchNormalization(name="float_norm"),
+        layers.ReLU(name="float_relu"),
+        layers.Conv2D(4, 3, name="float_next"),
+    ):
+        x = layer(x)
+    model = shaken(keras.Model(image, layers.Flatten()(layers.Conv2D(3, 1)(x))))
+    images = RNG.normal(size=(8, 8, 8, 4)).astype("float32")
+    mixed = quantize_aware(model, calibration=[images], skip="float*")
+    path = export.litert(mixed, tmp_path / "net.tflite", precision="int8")
+    found = [o["op_name"] for o in Interpreter(str(path))._get_ops_details()]
+    assert [name for name in found if name != "DELEGATE"] == [
+        *("DEQUANTIZE", "CONV_2D", "CONV_2D", "QUANTIZE", "CONV_2D", "RESHAPE")
+    ]
+
+
 @pytest.mark.parametrize("rounds", [True, False])
 def test_a_model_that_rounds_may_round_the_other_way_in_its_file(rounds, tmp_path):
     keras.utils.set_random_seed(0)
