@@ -124,13 +124,14 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     check_model(model, batch)
     require_ranges(model)
     require_no_look_up(model, precision)
-    if method is not None and is_quantized(model):
+    quantized = is_quantized(model)
+    if method is not None and quantized:
         raise ValueError(
             f"{model.name!r} is quantized already: its fake quantization has ranges "
             "and bits of its own; leave out calibration_method and weight_bits"
         )
     if engine != CONVERTER:
-        fake_quantized = method is not None or is_quantized(model)
+        fake_quantized = method is not None or quantized
         litert_quantizer.require(precision, fake_quantized=fake_quantized)
     if calibration is not None:
         calibration = calibration_images(model, calibration)
@@ -138,7 +139,8 @@ def litert(  # noqa: PLR0913, each is a choice of its own
     from compression.export.serving import Serving, float32_twin
 
     model = written = float32_twin(model)
-    method = method or _method_needed(model, precision, engine)
+    own = precision == "int8" and engine == CONVERTER and not quantized
+    method = method or (_method_needed(model) if own else None)
     for_converter = calibration
     if method is not None and calibration is not None:
         written = calibrate(
@@ -178,7 +180,7 @@ def litert(  # noqa: PLR0913, each is a choice of its own
             probe,
             exact=exact,
             path=path,
-            simulated=precision == "int8" and is_quantized(model),
+            simulated=precision == "int8" and quantized,
             way_out=way_out,
         )
         if calibrated:
@@ -227,10 +229,9 @@ def _method(method, weight_bits, precision, skip):
     return method
 
 
-def _method_needed(model, precision, engine):
-    """The method where ranges of the converter's own would be too narrow, or None."""
-    own = precision == "int8" and engine == CONVERTER and not is_quantized(model)
-    return "minmax" if own and narrowed_before_concatenations(model) else None
+def _method_needed(model):
+    """The method where ranges of the converter's own are too narrow, None elsewhere."""
+    return "minmax" if narrowed_before_concatenations(model) else None
 
 
 def _functions(serving):

@@ -112,6 +112,9 @@ class Range:
     rounds: bool = True
 
 
+FLOATS = Range(after_float=True, rounds=False)  # they stay apart from integers' ranges
+
+
 @dataclass(frozen=True)
 class Placement:
     """What to change in a net.
@@ -228,11 +231,11 @@ class _Placing:
             if self._only_concatenated(at, head):
                 concatenated.add(at)
                 if self.kinds[head] == FLOAT:
-                    ranges[at] = Range(after_float=True, rounds=False)
+                    ranges[at] = FLOATS
             elif not self._inside_floats(at, head):
                 ranges[at] = self._range(at, head, ranges)
             elif not self._fuses_in_floats(at):
-                ranges[at] = Range(after_float=True, rounds=False)
+                ranges[at] = FLOATS
         twins = {
             id(call.operation)
             for call, kind in zip(self.calls, self.kinds, strict=True)
@@ -295,7 +298,7 @@ class _Placing:
         call = self.calls[at]
         kind = _kind_if_any(call)
         if kind == KERNEL:
-            name = activation_name(getattr(call.operation, "activation", None))
+            name = activation_name(call.operation.activation)
             return name in ("linear", "relu", "relu6")
         return kind in (NORM, FUSED)
 

@@ -16,7 +16,7 @@ SIZE = 440, 310  # points
 
 def pictures(summaries: Sequence[Summary]) -> list[str]:
     """The plots for COSTS, less those for which fewer than two files were measured."""
-    return [svg for cost in COSTS if (svg := picture(summaries, cost))]
+    return [drawn for cost in COSTS if (drawn := picture(summaries, cost))]
 
 
 def picture(summaries: Sequence[Summary], cost: str) -> str:

@@ -19,6 +19,11 @@ def row(stage, seed, top1):
     }  # fmt: skip
 
 
+def write_rows(folder, rows):
+    text = "".join(json.dumps(each) + "\n" for each in rows)
+    (folder / "rows.jsonl").write_text(text)
+
+
 @pytest.fixture
 def run(tmp_path):
     folder = tmp_path / "small"
@@ -29,7 +34,7 @@ def run(tmp_path):
     )
     write_json(folder / "data.json", {"name": "digits", "note": "a lossy copy"})
     rows = [row("teacher", seed, top1) for seed, top1 in enumerate((0.9, 0.8, 0.7))]
-    (folder / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    write_rows(folder, rows)
     return folder
 
 
@@ -78,12 +83,8 @@ def test_update_and_check(run, tmp_path):
 def drawn(run, tmp_path):
     """The records of a run of which there is a picture: their folder, and a text."""
     write_json(run / "recipe.json", {"name": "distill_methods"})
-    (run / "rows.jsonl").write_text(
-        "".join(
-            json.dumps(row(stage, 0, top1) | {"data": "cifar10"}) + "\n"
-            for stage, top1 in {"student": 0.7, "hints": 0.75}.items()
-        )
-    )
+    rows = [row("student", 0, 0.7), row("hints", 0, 0.75)]
+    write_rows(run, [each | {"data": "cifar10"} for each in rows])
     root, page = tmp_path / "recipes", tmp_path / "texts" / "page.md"
     records.record(run, root)
     page.parent.mkdir()
@@ -125,9 +126,8 @@ def test_check_misses_a_picture_and_sees_other_figures(drawn):
 def test_where_an_experiment_draws_nothing_costs_are_drawn(run, tmp_path):
     root, page = tmp_path / "recipes", tmp_path / "page.md"
     rows = [row(stage, 0, 0.9) | {"bytes_zipped": 100} for stage in ("teacher", "b")]
-    text = "".join(json.dumps(each) + "\n" for each in rows)
     for count in (1, 2):  # files: of one alone there is no picture
-        (run / "rows.jsonl").write_text("".join(text.splitlines(True)[:count]))
+        write_rows(run, rows[:count])
         for path in records.record(run, root):
             assert path.name == "small.seed0.json"
         page.write_text("<!-- pictures: small -->\n<!-- end -->\n")
