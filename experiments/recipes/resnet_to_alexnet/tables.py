@@ -126,7 +126,7 @@ def pictures_of(summaries: Sequence[Summary], methods: Mapping[str, str]) -> lis
         picture
         for picture in (
             _picture(shown, "bytes", sent_bytes, "bytes that are sent (log)", "B"),
-            _picture(shown, "latency", _latency, "latency of one image, ms (log)", ""),
+            _picture(shown, "latency", _latency, "latency of one image, ms (log)"),
         )
         if picture
     ]
@@ -141,7 +141,7 @@ def _picture(
     name: str,
     cost: Callable[[Summary], float | None],
     caption: str,
-    unit: str,
+    unit: str | None = None,
 ) -> str | None:
     shown = [
         (summary, (cost(summary), 100 * summary.mean("top1")))
@@ -166,10 +166,14 @@ def _picture(
     svg.readable_ticks(plot, unit)
     callouts.annotate(figure, plot, names, points=[], line=best)
     alt = f"Test top-1 against {name}. " + "; ".join(
-        f"{summary.stage} {top1:.2f} % at {units.scaled(paid, unit)}"
+        f"{summary.stage} {top1:.2f} % at {_told(paid, unit)}"
         for summary, (paid, top1) in shown
     )
     return svg.inline_svg(figure, name=f"resnet_to_alexnet_{name}", alt=alt)
+
+
+def _told(paid, unit):
+    return f"{units.latency(paid)} ms" if unit is None else units.scaled(paid, unit)
 
 
 def _words(stage, methods):
