@@ -25,6 +25,9 @@ class Recipe:
             it: a name, "0..255", or (mean, std) of pixels from 0 to 1, a channel each,
             as published weights expect them; None: those of the train split.
         skip_bad_images: leave unreadable images of a folder out, instead of stopping.
+        train_images: how many of the train images there are, each class with its part,
+            and as large a part of the validation images, see `data/fewer.py`; None:
+            all.
         deterministic: TensorFlow's deterministic kernels: the same numbers, bit for
             bit, on the same machine with the same settings.
     """
@@ -36,6 +39,7 @@ class Recipe:
     image_size: int | None = None
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None | str = None
     skip_bad_images: bool = False
+    train_images: int | None = None
     deterministic: bool = True
 
     def __post_init__(self):

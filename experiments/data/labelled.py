@@ -32,16 +32,30 @@ def with_labels(data: Data, labels: float, *, seed: int) -> Data:
 
 def chosen_images(data: Data, labels: float, *, seed: int) -> np.ndarray:
     """Indices in the train split, sorted; arguments and errors of `with_labels`."""
-    labels = check_labels(data, labels)
-    train, classes = data.train.labels, len(data.class_names)
-    order = np.random.default_rng(seed).permutation(len(train))
-    by_class = [order[train[order] == label] for label in range(classes)]
-    counts = spread(np.array([len(images) for images in by_class]), labels)
+    count = check_labels(data, labels)
+    return stratified(data.train.labels, len(data.class_names), count, seed=seed)
+
+
+def stratified(
+    labels: np.ndarray, classes: int, count: int, *, seed: int
+) -> np.ndarray:
+    """Indices of `count` images, sorted, each class with its part.
+
+    Args:
+        labels: (n,) integers in [0, classes).
+        classes: how many there are.
+        count: of images, up to n, one a class at least.
+        seed: which ones.
+    """
+    order = np.random.default_rng(seed).permutation(len(labels))
+    by_class = [order[labels[order] == label] for label in range(classes)]
+    there = np.array([len(images) for images in by_class])
+    counts = spread(there, count)
     # A class that is rare is in it, too: at the cost of the largest one.
-    for label in np.flatnonzero(counts == 0):
+    for label in np.flatnonzero((counts == 0) & (there > 0)):
         counts[np.argmax(counts)] -= 1
         counts[label] = 1
-    picked = [images[:count] for images, count in zip(by_class, counts, strict=True)]
+    picked = [images[:part] for images, part in zip(by_class, counts, strict=True)]
     return np.sort(np.concatenate(picked))
 
 

@@ -57,7 +57,8 @@ def upgraded(recipe: Mapping[str, Any]) -> dict[str, Any]:
     stages = [upgraded_stage(stage) for stage in recipe.get("stages", [])]
     if "stages" not in recipe:
         return dict(recipe)
-    return _with_later({"normalisation": None, **recipe, "stages": stages})
+    later = {"normalisation": None, "train_images": None}
+    return _with_later({**later, **recipe, "stages": stages})
 
 
 def declarations(recipe: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

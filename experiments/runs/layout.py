@@ -258,6 +258,11 @@ class SearchFolder:
         return self.path / "clock.json"
 
     @property
+    def lessons(self) -> Path:
+        """On how many images short trainings learn."""
+        return self.path / "lessons.json"
+
+    @property
     def choice(self) -> Path:
         """Which candidate is trained in full, and for how long."""
         return self.path / "choice.json"

@@ -13,6 +13,7 @@ import keras
 from compression.arguments import as_path, shown
 from experiments import data as datasets
 from experiments.data import Data, normalisation
+from experiments.data.fewer import fewer
 from experiments.files import write_json
 from experiments.recipe import Recipe
 from experiments.runs import order
@@ -162,6 +163,8 @@ def prepared(
     names = dict.fromkeys((recipe.data, *(s.data for s in recipe.stages if s.data)))
     loaded = {name: _data(recipe, name) for name in names}  # each one once
     data = loaded[recipe.data]
+    if recipe.train_images is not None:
+        data = fewer(data, recipe.train_images)
     own = {stage.name: loaded[stage.data] for stage in recipe.stages if stage.data}
     _check(recipe, data, own)
     if any(_needs_cache(stage, folder, seed) for stage in chosen for seed in seeds):

@@ -5,6 +5,7 @@
     trials.py     candidates that were tried, kept in Optuna's study
     proxies.py    candidates, judged before any training
     short.py      the promising ones, trained for a short time
+    lessons.py    from how many images a training learns
     pace.py       how long a training will take
     chosen.py     which one is trained in full, and which file is taken in the end
     compress.py   all of it, in the time that it was given

@@ -37,7 +37,8 @@ UNTIL = 0.15  # of the time
 FITTING_UNTIL = 0.05  # likewise, to find out how large cuts may be
 BITS = (8, 4)  # of weights
 SPARSE = (0.0, 0.8)  # fractions of zeros with which is found out how much may stay
-MOST, FEWEST = 60, 12  # candidates
+LATE = 0.25  # likewise, while only a few are known
+MOST, FEW, FEWEST = 60, 12, 3  # candidates; the fewest are tried however late it is
 LEAST = 0.02  # of a budget that a cut leaves
 HALVINGS = 7
 OPEN_WIDTHS = (0.125, 0.25)  # where no limit says how large a student may be
@@ -88,7 +89,12 @@ def judge(  # noqa: PLR0913, what a search is made of
     def result_of(number, _, cost):
         return files.quick(nets[number]), cost
 
-    while len(trials) < MOST and (clock.left(UNTIL) > 0 or len(trials) < FEWEST):
+    def is_time():
+        known = len(trials)
+        until = LATE if known < FEW else UNTIL
+        return known < FEWEST or (known < MOST and clock.left(until) > 0)
+
+    while is_time():
         tried = trials.step(cost_of, result_of)
         clock.note()
         if tried is not None:

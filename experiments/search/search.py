@@ -30,6 +30,7 @@ from experiments.search.chosen import to_train
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
+from experiments.search.lessons import Lessons, Record
 from experiments.search.pace import Pace
 from experiments.search.request import Request
 from experiments.search.short import School
@@ -44,23 +45,30 @@ WHOLE = "whole"  # stage: the given model in integers
 FULL = "full"  # stage: the chosen candidate, trained in full
 POST, AWARE = "post", "aware"  # stages: its integers, found after or while training
 UNTIL = 0.95  # of the time, for trainings, at most; the rest is for measuring
-WRITINGS = 7  # all files of the recipe, measured, take as long as so many of the first
+WRITINGS = 7  # all files of the recipe take as long as so many of the first
+# How often the given model and what was trained go through all test images, files with
+# them, which are faster; and the latter through validation images.
+WHOLE_TESTS, TRAINED_TESTS, VALIDATIONS = 3, 4, 2
 AWARE_STEP = 1.5  # what a step with the rounding takes, in parts of a plain one
 LONGEST = 200  # epochs
 FEW = 5
 BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten all
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
-TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1, views=4)
+TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1)
 TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
 OTHER_FOLDER = "give another --out, or remove the folder"
 
 
-class Plan(TypedDict):
-    """search/choice.json: what is trained in full; no candidate: nothing is."""
-
+class _Plan(TypedDict):
     candidate: dict[str, Any] | None
     epochs: Count
     aware_epochs: Count
+
+
+class Plan(_Plan, total=False):
+    """search/choice.json: what is trained in full; no candidate: nothing is."""
+
+    lessons: Record  # earlier versions learned from all images, in so many views
 
 
 class Search:
@@ -79,6 +87,7 @@ class Search:
 
     def __init__(self, request: Request, folder: SearchFolder, storage: str | None):
         self.request, self.folder = request, folder
+        self._clock = Clock(folder.clock, 3600 * request.hours)
         self._storage = storage or folder.journal
         self._require_same()
         self.image_size = request.image_size or request.model.image_side
@@ -108,7 +117,6 @@ class Search:
         about = {CONTENT: self._content}
         write_json(self.folder.request, self.request.as_dict() | about)
         if not self.folder.choice.is_file():
-            self._clock = Clock(self.folder.clock, 3600 * self.request.hours)
             plan = self._plan(self._searched())
             write_json(self.folder.choice, plan)
         plan = read_json(self.folder.choice, Plan, way_out="remove it")
@@ -141,6 +149,7 @@ class Search:
             flush=True,
         )
         pace = Pace(self.model, self.data, TRAINING.batch_size, self.augment)
+        self._pace = pace
         cuts = self._trials("untrained")
         print("[search] cuts, judged before any training", flush=True)
         whole = self._whole_cost()
@@ -166,19 +175,20 @@ class Search:
             for candidate in _in_turns(*turns):
                 trials.add(short.settings_of(candidate))
         print("[search] short trainings, taught by the model", flush=True)
+        lessons = self._short_lessons()
         school = School(
             partial(self.request.model.built, self.data),
-            self.data,
+            lessons.images_of(self.data),
+            lessons,
             self.augment,
             TRAINING,
-            TEACHING,
+            lessons.taught(TEACHING),
             self.request.seed,
             stays_float(self.model),
         )
         short.train(
             trials, school, self.files, estimates, self.folder, self._clock, pace
         )
-        self._pace = pace
         if limits.used(whole) > 1:
             self._require_near(trials.tried, 1)
         return to_train(trials.tried, limits, self.reference)
@@ -205,29 +215,57 @@ class Search:
         """For how long the chosen candidate is trained."""
         if tried is None:
             return {"candidate": None, "epochs": 0, "aware_epochs": 0}
-        share = self._share(tried)
-        after = WRITINGS * self._writing
+        pace, share = self._pace, self._share(tried)
+        after = WRITINGS * self._writing + self._answering(share)
         left = max(min(self._clock.left(UNTIL), self._clock.left() - after), 0)
-        epochs = self._pace.epochs(share, (1 - short.AWARE_SHARE) * left)
-        # A graph with the rounding is twice as large: it starts as late again.
-        rounding = short.AWARE_SHARE * left - self._pace.starting
-        aware = self._pace.epochs(share, rounding / AWARE_STEP)
+        # With the rounding they go on, in a graph that is twice as large.
+        starts = len(tried.candidate.training(FULL, TRAINING, TEACHING))
+        later = 2 * pace.starting
+        # All of it is gone through once at least, and with the rounding once more.
+        whole = {"passes": 1 + AWARE_STEP, "starts": starts + 2}
+        lessons = pace.lessons(share, left, **whole)
+        step = AWARE_STEP * pace.epoch(share, lessons)
+        aware = max(1, int((short.AWARE_SHARE * left - later) / step))
+        epochs = pace.epochs(share, left - later - aware * step, lessons, starts)
+        length = f"{min(epochs, LONGEST)} epoch{'s' * (epochs > 1)}"
         print(
-            f"[search] worth a full training of {min(epochs, LONGEST)} epochs: "
-            f"{tried.candidate.words}",
+            f"[search] worth a full training of {length}: {tried.candidate.words}",
             flush=True,
         )
-        if epochs < FEW:
-            print(
-                f"[search] {epochs} of {LONGEST} epochs fit into the time left, "
-                "which are few to learn in: allow more hours for a better net",
-                flush=True,
-            )
+        self._tell_of_little_time(epochs, lessons)
         return {
             "candidate": tried.candidate.as_dict(),
             "epochs": min(epochs, LONGEST),
             "aware_epochs": min(aware, LONGEST // 4),
+            "lessons": lessons.as_dict(),
         }
+
+    def _tell_of_little_time(self, epochs, lessons):
+        few = f"{epochs} of {LONGEST} epochs fit into the time left, which are few"
+        if lessons.train_images is not None:
+            few = (
+                f"{lessons.train_images:,} of {self.data.train.size:,} train images "
+                "can be looked at in the time left, which are few"
+            )
+        if epochs < FEW or lessons.train_images is not None:
+            more = "allow more hours for a better net"
+            print(f"[search] {few} to learn in: {more}", flush=True)
+
+    def _short_lessons(self):
+        """What short trainings learn from, the same wherever a search goes on."""
+        file = self.folder.lessons
+        if file.is_file():
+            return Lessons.read(file)
+        lessons = short.lessons_for(self._pace, self._clock)
+        lessons.write(file)
+        return lessons
+
+    def _answering(self, share):
+        """Seconds in which all files and models answer test and validation images."""
+        tests = WHOLE_TESTS + TRAINED_TESTS * share
+        images = tests * self.whole_data.test.size
+        images += VALIDATIONS * share * self.data.validation.size
+        return images * self._pace.to_answer
 
     def _share(self, tried):
         """Of the model's time that the candidate trains: timed, as it is trained long.
@@ -239,6 +277,7 @@ class Search:
         return self._pace.share(net) * candidate.macs(macs, self.data) / macs
 
     def _recipe(self, plan: Plan) -> Recipe:
+        lessons = Lessons(**plan.get("lessons", {}))
         stages = [
             Load(GIVEN, self.request.model, exports=LITERT),
             Quantize(WHOLE, GIVEN, exports=INT8),
@@ -246,14 +285,15 @@ class Search:
         if plan["candidate"] is not None:
             candidate = Candidate(**plan["candidate"])
             settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
-            *before, full = candidate.training(FULL, settings, TEACHING)
+            teaching = lessons.taught(TEACHING)
+            *before, full = candidate.training(FULL, settings, teaching)
             aware = short.with_rounding(TRAINING, plan["aware_epochs"])
             stages += [
                 *before,
                 dataclasses.replace(full, exports=LITERT),
                 Quantize(POST, FULL, bits=candidate.bits, exports=INT8),
                 candidate.quantizing(
-                    AWARE, FULL, aware, TEACHING, stays_float(self.model)
+                    AWARE, FULL, aware, teaching, stays_float(self.model)
                 ),
             ]
         return Recipe(
@@ -264,6 +304,7 @@ class Search:
             image_size=self.image_size,
             normalisation=self.normalisation,
             skip_bad_images=self.request.skip_bad_images,
+            train_images=lessons.train_images,
         )
 
     def _normalised(self, data):

@@ -17,6 +17,7 @@ from experiments.search.candidate import BUDGETS, WIDTHS, Candidate
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
+from experiments.search.lessons import Lessons
 from experiments.search.pace import Pace
 from experiments.search.trials import Trials, Tried
 from experiments.stages.one import run_one
@@ -26,6 +27,7 @@ from experiments.training.settings import Training
 
 UNTIL = 0.5  # of the time
 TRAININGS = 8  # into which its share of the time is divided
+LONG_TRAININGS = 3  # that fit into it where already one epoch is longer
 LONGEST = 20  # epochs
 MOST = 80  # candidates, those that take too much counted
 LATE = 12  # likewise, after that time, while none has fitted
@@ -41,7 +43,8 @@ class School:
 
     Attributes:
         teacher: makes the given model anew.
-        data: a dataset; its test split is not looked at.
+        data: a dataset of which is learned; its test split is not looked at.
+        lessons: the part of all images that these are, and the views of each.
         augment: what train images go through.
         training: of the settings all but the epochs.
         teaching: how the given model teaches.
@@ -51,6 +54,7 @@ class School:
 
     teacher: Callable[[], keras.Model]
     data: Data
+    lessons: Lessons
     augment: Augment
     training: Training
     teaching: Teaching
@@ -103,11 +107,11 @@ def train(  # noqa: PLR0913, what a search is made of
     """
     model = school.teacher()
     whole = measure.macs(model)
-    each = max(clock.left(UNTIL), 0) / TRAININGS
+    each, lessons = time_for(clock) / TRAININGS, school.lessons
 
     for candidate, share, result in _before(trials, school.data, whole):
-        graphs = _graphs(candidate)
-        pace.observe(share, result.epochs, result.seconds, graphs=graphs)
+        how = {"starts": _starts(candidate, school), "lessons": lessons}
+        pace.observe(share, result.epochs, result.seconds, **how)
 
     def cost_of(number, candidate):
         if candidate.macs(0, school.data) > whole:
@@ -122,12 +126,14 @@ def train(  # noqa: PLR0913, what a search is made of
 
     def result_of(number, candidate, cost):
         share = candidate.macs(cost.macs, school.data) / whole
-        epochs = min(pace.epochs(share, each), LONGEST)
-        print(f"  {candidate.words}: {epochs} epochs", flush=True)
+        starts = _starts(candidate, school)
+        epochs = min(pace.epochs(share, each, lessons, starts), LONGEST)
+        length = f"{epochs} epoch{'s' * (epochs > 1)}"
+        print(f"  {candidate.words}: {length}", flush=True)
         start = clock.used
         home = trained(candidate, epochs, school, folder.trial(number).path)
         seconds = clock.used - start
-        pace.observe(share, epochs, seconds, graphs=_graphs(candidate))
+        pace.observe(share, epochs, seconds, starts=starts, lessons=lessons)
         path = folder.trial(number).exported("litert", "int8")
         now = files.write(export.load(home.model).model, candidate.bits, path)
         result = files.whole(path)
@@ -153,6 +159,16 @@ def train(  # noqa: PLR0913, what a search is made of
             return
 
 
+def time_for(clock: Clock) -> float:
+    """Seconds that are left for all short trainings."""
+    return max(clock.left(UNTIL), 0)
+
+
+def lessons_for(pace: Pace, clock: Clock) -> Lessons:
+    """From what short trainings learn, so that a few of them can be made."""
+    return pace.lessons(1.0, time_for(clock) / LONG_TRAININGS)
+
+
 def _before(trials, data, whole):
     """Of what a process trained that was killed: it, its share of MACs, and result."""
     for each in trials.tried:
@@ -161,9 +177,10 @@ def _before(trials, data, whole):
             yield each.candidate, share, each.result
 
 
-def _graphs(candidate):
-    """That are built to train it: one more with the rounding of 4 bits."""
-    return 1 if candidate.bits == 8 else 2
+def _starts(candidate, school):
+    """How many trainings make it, that with the rounding of 4 bits with them."""
+    stages = candidate.training("trained", school.settings(1), school.teaching)
+    return len(stages) + (candidate.bits != 8)
 
 
 def _is_wanting(trials):

@@ -8,6 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from experiments.data import load
+from experiments.data.fewer import fewer
 from experiments.data.labelled import with_labels
 from experiments.data.some_classes import of_classes, parsed
 
@@ -28,22 +29,26 @@ def test_classes_are_numbered_anew(digits):
     assert some.mean == pytest.approx([(some.train.images / 255).mean()])
 
 
-def test_a_stream_is_filtered(digits):
-    def streamed(split):
+def streamed(data):
+    """The same labels, in streams of names; None of the images."""
+
+    def decoded(name):
+        del name
+        return tf.zeros((8, 8, 1), tf.uint8)
+
+    def one(split):
         names = [f"{split.name} {i}".encode() for i in range(split.size)]
         rows = tf.data.Dataset.from_tensor_slices((names, split.labels))
         return dataclasses.replace(
             split, images=None, labels=None, stream=lambda: rows, decode=decoded
         )
 
-    def decoded(name):
-        del name
-        return tf.zeros((8, 8, 1), tf.uint8)
+    parts = ("train", "validation", "test")
+    return dataclasses.replace(data, **{p: one(getattr(data, p)) for p in parts})
 
-    whole = dataclasses.replace(
-        digits,
-        **{p: streamed(getattr(digits, p)) for p in ("train", "validation", "test")},
-    )
+
+def test_a_stream_is_filtered(digits):
+    whole = streamed(digits)
     some = of_classes(whole, "[7,2]")
     for part in ("train", "validation", "test"):
         labels = getattr(digits, part).labels
@@ -128,3 +133,32 @@ def test_a_folder_without_labels(tmp_path):
         load(f"unlabelled:{tmp_path / 'empty'}")
     with pytest.raises(FileNotFoundError, match="no folder of images"):
         load(f"unlabelled:{tmp_path / 'none'}")
+
+
+@pytest.mark.parametrize("count", [10, 23, 500, 1259])
+def test_fewer_images_have_all_classes(digits, count):
+    few = fewer(digits, count)
+    assert few.train.size == len(few.train.images) == count
+    part = round(digits.validation.size * count / digits.train.size)
+    assert few.validation.size == len(few.validation.labels) == max(part, 10)
+    assert few.test is digits.test and few.mean == digits.mean
+    for split in (few.train, few.validation):
+        counts = np.bincount(split.labels, minlength=10)
+        assert counts.min() >= max(1, 0.9 * split.size // 10 - 1)
+    there = {image.tobytes() for image in digits.train.images}
+    assert {image.tobytes() for image in few.train.images} <= there
+    np.testing.assert_array_equal(fewer(digits, count).train.images, few.train.images)
+
+
+def test_of_a_stream_the_first_are_taken(digits):
+    few = fewer(streamed(digits), 100)
+    names = [name.decode() for name, _ in few.train.stream().as_numpy_iterator()]
+    assert names == [f"train {i}" for i in range(100)] and few.train.size == 100
+    assert len(list(few.validation.stream())) == few.validation.size == 14
+
+
+@pytest.mark.parametrize("count", [9, 1260])
+def test_fewer_than_there_are(digits, count):
+    message = f"train_images must be from 10 .*digits.* to 1259 .* got {count}"
+    with pytest.raises(ValueError, match=message):
+        fewer(digits, count)

@@ -172,6 +172,17 @@ def test_the_home_folder_has_a_short_name(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_a_part_of_the_images_is_a_run_of_its_own(tmp_path):
+    some = dataclasses.replace(RECIPE, train_images=500)
+    with pytest.raises(ValueError, match="train_images must be from 10 .*, got 2000"):
+        prepare(dataclasses.replace(RECIPE, train_images=2000), tmp_path)
+    out = RunFolder(prepare(some, tmp_path / "run"))
+    data = out.read_data()
+    assert (data["train"], data["validation"], data["test"]) == (500, 71, 359)
+    with pytest.raises(ValueError, match="train_images: 500 there, None asked for"):
+        prepare(RECIPE, out.path)
+
+
 def test_a_net_whose_macs_nobody_knows_is_trained_and_measured(tmp_path):
     keras.Sequential(
         [

@@ -15,9 +15,10 @@ from experiments.data.pipeline import first_batches
 from experiments.deployment import Deployment
 from experiments.report import summary, write
 from experiments.runs.layout import RunFolder
-from experiments.search import proxies, short
+from experiments.search import pace, proxies, short
 from experiments.search.candidate import Candidate
 from experiments.search.compress import carry_out
+from experiments.search.lessons import Lessons
 from experiments.search.limits import Limits
 from experiments.search.pace import Pace
 from experiments.search.request import Request
@@ -120,6 +121,27 @@ def test_zipped_bytes_are_met_by_zeros(model_file, tmp_path, monkeypatch):
     assert zero / sum(kernel.size for kernel in kernels) > 0.65
     page = write(tmp_path / "run").read_text()
     assert "tried-zipped" in page
+
+
+@pytest.mark.slow
+def test_what_is_too_heavy_learns_from_fewer_images(
+    model_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(pace, "_seconds_per_image", lambda *_: 1.0)
+    asked, out = request(model_file, bytes=9_000), RunFolder(tmp_path / "run")
+    found = carry_out(asked, out.path)
+    assert found.file.stat().st_size == found.bytes <= 9_000
+    printed = capsys.readouterr().out
+    assert "512 of 1,259 train images can be looked at in the time left" in printed
+    assert "teacher cache: 1 view x 512 images" in printed
+    assert "teacher cache: 1 view x 1,259 images" not in printed
+    data = out.read_data()
+    assert (data["train"], data["validation"], data["test"]) == (512, 73, 359)
+    # Choices are made on all validation images, and it goes on with what it has.
+    assert Lessons.read(out.search.lessons) == Lessons(512, views=1)
+    taken = [row for row in out.search.read_found()["tried"] if row.get("taken")]
+    assert (taken[0]["top1"] * 179) % 1 == pytest.approx(0, abs=1e-6)
+    assert carry_out(asked, out.path).test_top1 == found.test_top1
 
 
 @pytest.mark.slow

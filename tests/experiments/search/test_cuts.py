@@ -1,5 +1,7 @@
 """Cuts that are tried first: those that just fit."""
 
+import pytest
+
 import architectures
 from compression import measure
 from experiments import data as datasets
@@ -38,3 +40,38 @@ def test_there_are_none_without_limits_and_few_without_time(tmp_path):
     for limits, kinds in ((Limits(max_drop=1.0), set()), (Limits(macs=2000), {"macs"})):
         found = proxies.just_fitting(model, data, estimates, clock, limits)
         assert {each.budget for each in found} == kinds
+
+
+class Slow:
+    """Trials, and the clock by which each takes a part of the time that is given."""
+
+    limits = Limits()
+
+    def __init__(self, part):
+        self._part, self._tried = part, 0
+
+    def __len__(self):
+        return self._tried
+
+    def add(self, settings):
+        raise AssertionError(f"no limit on files: {settings} need not fit")
+
+    def step(self, *_):
+        self._tried += 1
+
+    def left(self, until):
+        return until - self._part * self._tried
+
+    def note(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("part", "count"),
+    [(0.001, 60), (0.01, 15), (0.0145, 12), (0.05, 5), (0.2, 3)],
+    ids=["fast", "till its time", "a few at least", "till later", "three at least"],
+)
+def test_cuts_are_tried_in_their_part_of_the_time(part, count):
+    slow = Slow(part)
+    proxies.judge(slow, None, None, None, None, slow)
+    assert len(slow) == count
