@@ -54,14 +54,19 @@ class Pace:
         found = self._shortest_start
         return STARTING if math.isinf(found) else max(STARTING, found)
 
-    def share(self, model: keras.Model) -> float:
-        """Of a smaller net, as `seconds` takes it, by a step of its own.
+    def share(self, model: keras.Model, times: float = 1.0) -> float:
+        """Of a smaller net, as `epoch` takes it, by a step of its own.
 
         Odd numbers of channels, as a cut leaves them, take more time than their
-        multiply-accumulates say.
+        multiply-accumulates say. Below 0 where the step is shorter than what is taken
+        not to shrink.
+
+        Args:
+            model: the net.
+            times: how many of its steps are meant.
         """
-        step = _seconds_per_image(model, self._data, self._batch_size)
-        return max(step / self.per_image - FIXED, 0.0) / (1 - FIXED)
+        step = times * _seconds_per_image(model, self._data, self._batch_size)
+        return (step / self.per_image - FIXED) / (1 - FIXED)
 
     def lessons(
         self, share: float, seconds: float, *, passes: float = 1.0, starts: int = 1
@@ -79,7 +84,7 @@ class Pace:
             starts: how many trainings there are.
         """
         learning = max(seconds - starts * self.starting, starts * STARTING)
-        for views in (VIEWS, 1):
+        for views in (VIEWS, VIEWS // 2, 1):
             all_images = Lessons(None, views)
             needed = self.teaching(all_images) + views * passes * self.epoch(share)
             if needed <= learning:

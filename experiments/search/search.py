@@ -274,7 +274,7 @@ class Search:
         """
         candidate, macs = tried.candidate, tried.cost.macs
         net = candidate.untrained(self.model, self.data, repaired=False)
-        return self._pace.share(net) * candidate.macs(macs, self.data) / macs
+        return self._pace.share(net, candidate.macs(macs, self.data) / macs)
 
     def _recipe(self, plan: Plan) -> Recipe:
         lessons = Lessons(**plan.get("lessons", {}))

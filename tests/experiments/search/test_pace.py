@@ -73,7 +73,9 @@ def test_a_net_takes_the_time_that_its_own_step_takes(digits_pace, monkeypatch):
     assert share == pytest.approx(0.5)
     assert digits_pace.epoch(share) == pytest.approx(0.6 * EPOCH)
     monkeypatch.setattr(pace, "_seconds_per_image", lambda *_: 0.1e-3)
-    assert digits_pace.share(None) == 0.0
+    assert digits_pace.epoch(digits_pace.share(None)) == pytest.approx(0.1 * EPOCH)
+    share = digits_pace.share(None, times=3.0)
+    assert digits_pace.epoch(share) == pytest.approx(0.3 * EPOCH)
 
 
 def test_the_teacher_speaks_once(digits_pace):
@@ -92,7 +94,7 @@ def test_where_there_is_time_all_images_are_learned_from(digits_pace):
     digits_pace.per_image = 0.1
     epoch = 100 * EPOCH
     assert digits_pace.lessons(1.0, STARTING + 4.1 * epoch) == Lessons()
-    assert digits_pace.lessons(1.0, STARTING + 3.9 * epoch) == Lessons(views=1)
+    assert digits_pace.lessons(1.0, STARTING + 3.9 * epoch) == Lessons(views=2)
     assert digits_pace.lessons(1.0, STARTING + 1.01 * epoch) == Lessons(views=1)
     how = {"passes": 2.5, "starts": 2}
     assert digits_pace.lessons(1.0, 2 * STARTING + 2.6 * epoch, **how).views == 1
