@@ -44,7 +44,12 @@ class Pace:
         self._shortest_start = math.inf
         self._expected = self._took = 0.0  # seconds of all epochs that ran
         self._heard: set[Lessons] = set()
+        start = time.perf_counter()
         self.per_image = _seconds_per_image(model, data, batch_size)
+        # What is cut of a deep model starts as late as the model itself.
+        self.building = (
+            time.perf_counter() - start - STEPS * batch_size * self.per_image
+        )
         self.to_answer = seconds_to_answer(model, data)
         self.to_read = _seconds_to_read(data, batch_size, augment)
 
@@ -53,6 +58,19 @@ class Pace:
         """Seconds until a training's first step."""
         found = self._shortest_start
         return STARTING if math.isinf(found) else max(STARTING, found)
+
+    def starts(self, count: int, *, given: bool) -> float:
+        """Seconds until the first steps of so many trainings, all together.
+
+        Args:
+            count: of trainings, one after the other.
+            given: whether it is the given model that trains, perhaps cut.
+        """
+        return count * (max(self.starting, self.building) if given else self.starting)
+
+    def has_learned_more(self, lessons: Lessons) -> bool:
+        """Whether an earlier training has learned from more images than these."""
+        return any(self._part(heard) > self._part(lessons) for heard in self._heard)
 
     def share(self, model: keras.Model, times: float = 1.0) -> float:
         """Of a smaller net, as `epoch` takes it, by a step of its own.
@@ -78,7 +96,7 @@ class Pace:
         no longer than starting is not made shorter.
 
         Args:
-            share: as `seconds` takes it.
+            share: as `epoch` takes it.
             seconds: of all trainings together.
             passes: through the images that they make, in epochs, at least.
             starts: how many trainings there are.
@@ -159,7 +177,7 @@ class Pace:
         expected = epochs * self._expected_epoch(share, lessons)
         seconds -= self.teaching(lessons)
         self.hear(lessons)
-        took = seconds - starts * self.starting
+        took = max(seconds - starts * self.starting, 0.0)
         if max(expected, took / LONG) <= STARTING:
             start = (seconds - expected * self._factor) / starts
             self._shortest_start = min(self._shortest_start, start)

@@ -71,6 +71,9 @@ class Plan(_Plan, total=False):
     lessons: Record  # earlier versions learned from all images, in so many views
 
 
+NOTHING: Plan = {"candidate": None, "epochs": 0, "aware_epochs": 0}
+
+
 class Search:
     """A search in its folder.
 
@@ -214,7 +217,7 @@ class Search:
     def _plan(self, tried: Tried | None) -> Plan:
         """For how long the chosen candidate is trained."""
         if tried is None:
-            return {"candidate": None, "epochs": 0, "aware_epochs": 0}
+            return NOTHING
         pace, share = self._pace, self._share(tried)
         after = WRITINGS * self._writing + self._answering(share)
         left = max(min(self._clock.left(UNTIL), self._clock.left() - after), 0)
@@ -224,6 +227,13 @@ class Search:
         # All of it is gone through once at least, and with the rounding once more.
         whole = {"passes": 1 + AWARE_STEP, "starts": starts + 2}
         lessons = pace.lessons(share, left, **whole)
+        if pace.has_learned_more(lessons):
+            print(
+                "[search] no time is left for a full training, the short ones stand: "
+                "allow more hours for a better net",
+                flush=True,
+            )
+            return NOTHING
         step = AWARE_STEP * pace.epoch(share, lessons)
         aware = max(1, int((short.AWARE_SHARE * left - later) / step))
         epochs = pace.epochs(share, left - later - aware * step, lessons, starts)

@@ -103,7 +103,8 @@ def train(  # noqa: PLR0913, what a search is made of
     """Train candidates until their share of the time is used.
 
     Afterwards a few are tried until one has fitted: to know no file that does would be
-    worse than to be late, and what takes too much is soon known to.
+    worse than to be late, and what takes too much is soon known to. Once one has, what
+    would only start after that time is not tried.
     """
     model = school.teacher()
     whole = measure.macs(model)
@@ -127,6 +128,9 @@ def train(  # noqa: PLR0913, what a search is made of
     def result_of(number, candidate, cost):
         share = candidate.macs(cost.macs, school.data) / whole
         starts = _starts(candidate, school)
+        late = pace.starts(starts, given=candidate.net is None) - time_for(clock)
+        if late > each and not _is_wanting(trials):
+            raise ValueError(f"{candidate.words} starts too late")
         epochs = min(pace.epochs(share, each, lessons, starts), LONGEST)
         length = f"{epochs} epoch{'s' * (epochs > 1)}"
         print(f"  {candidate.words}: {length}", flush=True)

@@ -145,6 +145,21 @@ def test_what_is_too_heavy_learns_from_fewer_images(
 
 
 @pytest.mark.slow
+def test_without_time_for_a_full_training_the_short_ones_stand(
+    model_file, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(Pace, "has_learned_more", lambda *_: True)
+    out = RunFolder(tmp_path / "run")
+    found = carry_out(request(model_file, bytes=9_000), out.path)
+    assert "no time is left for a full training" in capsys.readouterr().out
+    assert found.file.stat().st_size == found.bytes <= 9_000
+    [taken] = [row for row in out.search.read_found()["tried"] if row.get("taken")]
+    assert taken["how"] == "short training"
+    assert {path.name for path in out.path.glob("stages/*/*")} >= {"model", "whole"}
+    assert not out.stage("full", 0).path.exists()
+
+
+@pytest.mark.slow
 def test_the_report_shows_what_was_tried(model_file, out):
     page = write(out).read_text()
     assert "What was tried" in page and "the most accurate of" in page

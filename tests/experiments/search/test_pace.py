@@ -123,6 +123,19 @@ def test_what_the_teacher_has_said_is_learned_again(digits_pace):
     assert digits_pace.lessons(1.0, seconds) == Lessons(1150, views=1)
 
 
+def test_less_than_before_is_not_worth_it(digits_pace):
+    digits_pace.hear(Lessons(600, views=1))
+    assert digits_pace.has_learned_more(Lessons(512, views=1))
+    assert not digits_pace.has_learned_more(Lessons(600, views=1))
+    assert not digits_pace.has_learned_more(Lessons())
+
+
+def test_what_is_cut_starts_as_late_as_the_model(digits_pace):
+    digits_pace.building = 4 * STARTING
+    assert digits_pace.starts(2, given=True) == 8 * STARTING
+    assert digits_pace.starts(2, given=False) == 2 * STARTING
+
+
 def test_what_is_soon_learned_is_learned_whole(digits_pace):
     assert EPOCH < STARTING
     assert digits_pace.lessons(1.0, 0.0) == Lessons()
