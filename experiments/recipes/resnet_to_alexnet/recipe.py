@@ -1,6 +1,6 @@
 """A ResNet-56 teaches AlexNet-style students of several widths, on CIFAR-10 as JPEG.
 
-    limbeck reproduce resnet_to_alexnet           # two CPU cores, about three hours
+    limbeck reproduce resnet_to_alexnet           # two CPU cores, some four hours
     limbeck reproduce resnet_to_alexnet --full    # 200 epochs: for a GPU
 
 What is compared stands in `protocol.py`. The teacher has published weights, tuned on
