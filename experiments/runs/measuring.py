@@ -9,7 +9,6 @@ import numpy as np
 from compression import export, measure
 from compression.answers import two_classes
 from compression.atomic import naming
-from compression.distillation.teacher_cache.identity import identity
 from compression.graph import all_layers
 from compression.measure.macs import total_macs
 from experiments.data import Data, pipeline
@@ -53,7 +52,6 @@ def measured_rows(
     latencies = measure.latencies(runners)
     before = measured_before(run, {stage.name for stage in stages if stage.once})
     rows, logits, answers, filters, kernels = [], {}, {}, {}, {}
-    known: dict[str, np.ndarray] = {}
     for stage, home in stages.items():
         model = export.load(home.model)
         filters[stage.name] = first_filters(model.model)
@@ -67,11 +65,7 @@ def measured_rows(
             answers[stage.name] = before.answers[prints[stage.exports[0]]]
             found = {form: before.files[each] for form, each in prints.items()}
         else:
-            # Integers come of a net that stands there once more: it is asked once.
-            same = identity(model.model, "asked about the test images")
-            if same not in known:
-                known[same] = measure.logits(model, test)
-            logits[stage.name] = known[same]
+            logits[stage.name] = measure.logits(model, test)
             answers[stage.name] = _answers(stage, own, logits[stage.name], test)
             found = {
                 form: _measured(runner, form, test, logits[stage.name], few)
