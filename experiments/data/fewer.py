@@ -22,8 +22,12 @@ def fewer(data: Data, train_images: int, *, seed: int = 0) -> Data:
         ValueError: there are not so many, or fewer are asked for than there are
             classes.
     """
-    check_train_images(data, train_images)
     classes, held_out = len(data.class_names), data.validation.size
+    if not classes <= train_images <= data.train.size:
+        raise ValueError(
+            f"train_images must be from {classes} (one a class of {data.name}) to "
+            f"{data.train.size} (its train images), got {train_images}"
+        )
     part = round(held_out * train_images / data.train.size)
     held_out = min(held_out, max(part, classes))
     return dataclasses.replace(
@@ -31,21 +35,6 @@ def fewer(data: Data, train_images: int, *, seed: int = 0) -> Data:
         train=_part(data.train, train_images, classes, seed),
         validation=_part(data.validation, held_out, classes, seed),
     )
-
-
-def check_train_images(data: Data, count: int) -> None:
-    """Raises ValueError unless `data` has so many train images, one a class at least.
-
-    Args:
-        data: from `load`.
-        count: how many are asked for.
-    """
-    classes = len(data.class_names)
-    if not classes <= count <= data.train.size:
-        raise ValueError(
-            f"train_images must be from {classes} (one a class of {data.name}) to "
-            f"{data.train.size} (its train images), got {count}"
-        )
 
 
 def _part(split: Split, count: int, classes: int, seed: int) -> Split:

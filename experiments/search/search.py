@@ -272,6 +272,7 @@ class Search:
 
     def _answering(self, share):
         """Seconds in which all files and models answer test and validation images."""
+        share = max(share, 0.0)
         tests = WHOLE_TESTS + TRAINED_TESTS * share
         images = tests * self.whole_data.test.size
         images += VALIDATIONS * share * self.data.validation.size
