@@ -117,6 +117,10 @@ def train(  # noqa: PLR0913, what a search is made of
     def cost_of(number, candidate):
         if candidate.macs(0, school.data) > whole:
             raise ValueError(f"{candidate.words} learns longer than the given model")
+        # Before its file is written, which takes time, too.
+        late = pace.starts(_starts(candidate, school), given=candidate.net is None)
+        if late - time_for(clock) > each and not _is_wanting(trials):
+            raise ValueError(f"{candidate.words} starts too late")
         net = candidate.untrained(model, school.data, repaired=False)
         estimated = estimates.of(net, candidate)
         path = folder.trial(number).exported("litert", "int8")
@@ -128,9 +132,6 @@ def train(  # noqa: PLR0913, what a search is made of
     def result_of(number, candidate, cost):
         share = candidate.macs(cost.macs, school.data) / whole
         starts = _starts(candidate, school)
-        late = pace.starts(starts, given=candidate.net is None) - time_for(clock)
-        if late > each and not _is_wanting(trials):
-            raise ValueError(f"{candidate.words} starts too late")
         epochs = min(pace.epochs(share, each, lessons, starts), LONGEST)
         length = f"{epochs} epoch{'s' * (epochs > 1)}"
         print(f"  {candidate.words}: {length}", flush=True)
