@@ -39,6 +39,8 @@ class ByHand:
         student: how that one learns, and learns on.
         augment: what training images go through.
         normalisation: of pixels, as `Recipe` has it.
+        round_to: a cut keeps multiples of so many channels: processors train odd
+            numbers of them at half the speed.
     """
 
     start: Net | Application
@@ -50,6 +52,7 @@ class ByHand:
     student: Training | None = None
     augment: Augment = field(default_factory=lambda: Augment(pad=4))
     normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    round_to: int = 1
 
     def recipe(self, name: str) -> Recipe:
         """All of it as an experiment, in which int8 files are measured."""
@@ -59,6 +62,7 @@ class ByHand:
         ]
         for macs in self.cuts:
             how = {"macs": macs, "saliency": "l1", "scope": "local", "exports": ()}
+            how["round_to"] = self.round_to
             cut = f"cut{100 * macs:g}"
             stages.append(Channels(cut, GIVEN, self.after, **how))
             stages.append(Quantize(f"{cut}_int8", cut, exports=INT8))
