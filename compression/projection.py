@@ -33,8 +33,10 @@ class Projection(keras.callbacks.Callback):
 
     Other callbacks may set weights when training ends, as
     `EarlyStopping(restore_best_weights=True)` does: whatever their order, weights are
-    projected once more after all of them. Where an exception ends the training there
-    is no end to be told of; the next `fit` of the model finds it free again.
+    projected once more after all of them. `SwapEMAWeights` sets averages while it
+    trains, too, to validate or save them: these are projected as soon as they are in.
+    Where an exception ends the training there is no end to be told of; the next `fit`
+    of the model finds it free again.
 
     Args:
         select: keeps the variables for which it is true; all kernels of convolutions
@@ -56,7 +58,7 @@ class Projection(keras.callbacks.Callback):
         self._updated: int | None = None  # the step of the last `update`
         self._owned = []
         self._callbacks: keras.callbacks.CallbackList | None = None
-        self._last = _Last(self)
+        self._last, self._swapped = _Last(self), _Swapped(self)
 
     def initial_state(self, variable):
         """The state with which `variable` enters training."""
@@ -99,6 +101,9 @@ class Projection(keras.callbacks.Callback):
         self._steps_done, self._updated = 0, None
         if self._callbacks is not None and self._last not in self._callbacks.callbacks:
             _insert_last(self._callbacks.callbacks, self._last)
+            self._callbacks.callbacks = list(
+                _with_swapped(self._callbacks.callbacks, self._swapped)
+            )
         optimizer = self.model.optimizer
         if not optimizer.built:
             optimizer.build(self.model.trainable_variables)
@@ -224,6 +229,40 @@ class _Last(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         self.projection.after_all_callbacks()
+
+
+class _Swapped(keras.callbacks.Callback):
+    """Comes after `SwapEMAWeights`: the averages of weights are on no set.
+
+    At the beginning of an epoch, or after a test, it is its own weights, or averages
+    that were projected, that the net gets back.
+    """
+
+    def __init__(self, projection):
+        super().__init__()
+        self.projection = projection
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._put_back()
+
+    def on_test_begin(self, logs=None):
+        self._put_back()
+
+    def on_predict_begin(self, logs=None):
+        self._put_back()
+
+    def _put_back(self):
+        [first, *_] = self.projection.variables
+        if _holds(self.projection, first.constraint):  # not in some later training
+            self.projection.put_back()
+
+
+def _with_swapped(callbacks, swapped):
+    """All of them, as a new list: the old one is being gone through."""
+    for callback in callbacks:
+        yield callback
+        if isinstance(callback, keras.callbacks.SwapEMAWeights):
+            yield swapped
 
 
 def _insert_last(callbacks, last):

@@ -280,6 +280,8 @@ class Distiller(keras.Model):
                 require_classes(labels, "label_loss")
             if logits.shape[-1] == 1:  # Keras's losses would broadcast (batch,)
                 labels = ops.reshape(labels, (-1, 1))
+            # As Keras calls it, for whom half a precision is too little of a loss.
+            logits = ops.cast(logits, self.label_loss.dtype)
             values = self.label_loss.call(labels, logits)
             if len(values.shape) != 1:
                 raise ValueError(

@@ -20,11 +20,13 @@ from compression.graph import Call, read
 from compression.layer_kinds import CONVOLUTIONS, DEPTHWISE, SEPARABLE, TRANSPOSED
 from compression.measure.products import (
     KNOWN_LAYERS,
+    attention_macs,
     einsum_macs,
     layer_products,
     matmul_macs,
 )
 from compression.measure.scores import runner_of
+from compression.measure.unseen_products import multiplies_unseen
 from compression.weights import learned_variables
 
 # Layers whose weights of rank two or more are not multiplied by channels: no MACs.
@@ -39,8 +41,10 @@ ELEMENTWISE = (
 )
 # Operations that are no layers and multiply activations, or hide others that do.
 MULTIPLYING_OPERATIONS = {
-    "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "Function", "Inner",
-    "SeparableConv", "Tensordot", "Vdot",
+    "AssociativeScan", "Cond", "Conv", "ConvTranspose", "Corrcoef", "Correlate",
+    "DepthwiseConv", "Dot", "ForiLoop", "Function", "Inner", "Inv", "JVP", "Lstsq",
+    "Map", "Pinv", "Scan", "SeparableConv", "Solve", "SolveTriangular", "Switch",
+    "Tensordot", "Vdot", "VectorizedMap", "WhileLoop",
 }  # fmt: skip
 
 
@@ -108,7 +112,8 @@ def macs(model_or_path: keras.Model | Runner | str | Path) -> int:
     Zeros are multiplied like any other weight. A layer that a model calls twice counts
     twice; models inside the model are walked too. A layer of a kind unknown here may
     count for itself: a method `count_macs(input_shape, output_shape) -> int`, shapes
-    with the batch axis.
+    with the batch axis. One without kernels counts nothing; that it multiplies what it
+    is given all the same is seen on the TensorFlow backend alone.
 
     Raises:
         ValueError: a layer or an operator is not known here, the message names it; or
@@ -152,6 +157,8 @@ def _macs_of(call: Call) -> int:
         return _of_known_sizes(
             operation, layer_products, operation, call.args, call.kwargs
         )
+    if multiplies_unseen(call):
+        raise ValueError(_unknown(operation))
     return _of_layer(operation, input_shape, output_shape)
 
 
@@ -177,7 +184,11 @@ def _of_layer(layer, input_shape, output_shape):
     flat = all(len(w.shape) < 2 for w in layer.weights)
     if isinstance(layer, ELEMENTWISE) or flat:
         return 0
-    raise ValueError(
+    raise ValueError(_unknown(layer))
+
+
+def _unknown(layer):
+    return (
         f"the MACs of layer {layer.name!r} ({type(layer).__name__}) are not known: "
         "give it a method count_macs(input_shape, output_shape)"
     )
@@ -190,6 +201,9 @@ def _positions(layer, shape):
 
 def _of_operation(call, output_shape):
     operation, kind = call.operation, type(call.operation).__name__
+    if kind == "DotProductAttention":
+        query, key = map(_shape, call.args[:2])
+        return _of_known_sizes(operation, attention_macs, query, key)
     if kind == "Matmul":
         depth = _shape(call.args[0])[-1]
         return _of_known_sizes(operation, matmul_macs, depth, output_shape)

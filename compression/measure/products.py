@@ -75,6 +75,19 @@ def _heads(layer, query, value, key):
     return total + math.prod(query.shape[1:-1]) * seen * heads * size
 
 
+def attention_macs(query: Sequence, key: Sequence) -> int:
+    """Of `keras.ops.dot_product_attention`, for one image: its two products.
+
+    Args:
+        query: the shape (batch, positions, heads, size).
+        key: likewise, of what is looked at; that of the values, too.
+
+    Raises:
+        TypeError: a size is open.
+    """
+    return 2 * math.prod(query[1:]) * key[1]
+
+
 def matmul_macs(depth: int, output: Sequence) -> int:
     """Of matrices (batch, ..., m, k) and (..., k, n), for one image.
 

@@ -83,8 +83,11 @@ class DynamicSurgery(Prune):
 
     def on_train_batch_begin(self, batch, logs=None):
         super().on_train_batch_begin(batch, logs)
-        for moved in self._moved.values():
-            moved.assign(ops.zeros_like(moved.value))
+        for variable, state in zip(self.variables, self.states, strict=True):
+            # As after a step that does nothing: loss scaling skips some.
+            masked = ops.equal(state.value, 0)
+            still = ops.where(masked, ops.zeros_like(variable.value), variable.value)
+            self._moved[id(state)].assign(still)
 
     def on_train_batch_end(self, batch, logs=None):
         super().on_train_batch_end(batch, logs)

@@ -32,8 +32,12 @@ class LearntLayer(keras.Layer):
     """
 
     def __init__(self, layer: keras.Layer, examples: int, **options):
-        options = {"name": layer.name, "dtype": layer.dtype_policy} | options
-        super().__init__(**options)
+        own = {
+            "name": layer.name,
+            "dtype": layer.dtype_policy,
+            "activity_regularizer": layer.activity_regularizer,  # what comes out, now
+        }
+        super().__init__(**(own | options))
         self.layer = layer
         self.examples = examples
 

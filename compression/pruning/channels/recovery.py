@@ -68,7 +68,8 @@ def reconstruct(
     "Channel pruning for accelerating very deep neural networks", 2017, section 3.1,
     https://arxiv.org/abs/1707.06168), before the activation. Dense and ungrouped 2D
     convolutions that are called once and read at most 8,192 numbers for an output are
-    fitted; other weights stay.
+    fitted; other weights stay. So do zeros, those of a pruned net; values that weights
+    share do not: share them afterwards.
 
     Args:
         smaller: of `remove_channels(model, plan)`, changed in place.
@@ -190,11 +191,24 @@ def _fit(layer, cut, outputs, seen, draw, ridge):  # noqa: PLR0913
         squares -= count * np.outer(inputs, inputs)
         products -= count * np.outer(inputs, missing)
     held = ridge * max(np.trace(squares) / size, 1e-12)
-    change = np.linalg.solve(squares + held * np.eye(size), products)
+    change = _solved(squares + held * np.eye(size), products, free=new != 0)
     cut.kernel.assign((new + change).reshape(cut.kernel.shape))
     if cut.bias is not None:
         bias = ops.convert_to_numpy(layer.bias)[outputs]
         cut.bias.assign(bias + missing - inputs @ change)
+
+
+def _solved(squares, products, free):
+    """X with squares @ X = products, or the nearest that is 0 where none is free."""
+    if free.all():
+        return np.linalg.solve(squares, products)
+    found = np.zeros_like(products)
+    for output in range(products.shape[1]):
+        inputs = np.flatnonzero(free[:, output])
+        found[inputs, output] = np.linalg.solve(
+            squares[np.ix_(inputs, inputs)], products[inputs, output]
+        )
+    return found
 
 
 def _matrix(kernel):

@@ -272,6 +272,18 @@ def _pass(passage):
     return Flow(passage.channels)
 
 
+def _dropout(passage):
+    """A `noise_shape` may count the channels."""
+    shape = passage.layer.noise_shape
+    if shape is None or shape[-1] in (None, 1):
+        return _pass(passage)
+    channels = passage.channels
+    return Flow(
+        channels,
+        options=lambda keep: {"noise_shape": (*shape[:-1], len(keep(channels)))},
+    )
+
+
 def _activation(passage):
     if _mixes(passage.layer.activation):
         return _keep(passage)
@@ -449,6 +461,7 @@ RULES = (  # the first that fits
     (layers.PReLU, _scales),
     (layers.Activation, _activation),
     (layers.Rescaling, _rescaling),
+    ((layers.Dropout, layers.AlphaDropout), _dropout),
     (layers.Reshape, _reshape),
     (layers.Flatten, _flatten),
     (layers.Permute, _permute),
@@ -485,8 +498,7 @@ RULES = (  # the first that fits
             "ActivityRegularization", "Resizing", "ZeroPadding", "Cropping",
             "UpSampling", "MaxPooling", "AveragePooling", "GlobalMaxPooling",
             "GlobalAveragePooling", "AdaptiveMaxPooling", "AdaptiveAveragePooling",
-            "Dropout", "SpatialDropout", "GaussianDropout", "GaussianNoise",
-            "AlphaDropout",
+            "SpatialDropout", "GaussianDropout", "GaussianNoise",
         ),
         _pass,
     ),

@@ -25,7 +25,9 @@ class SparseChannels(keras.callbacks.Callback):
     `Distiller` it is the student that is shrunk. Frozen weights stay as they are.
     Steps of a schedule are counted from the first epoch, so that
     `fit(initial_epoch=...)` goes on where it stood. Where `steps_per_execution` is
-    more than one, the weights are shrunk after each execution, for all of its steps.
+    more than one, the weights are shrunk after each execution, for all of its updates.
+    Batches without an update, whose gradients are accumulated or overflow, shrink
+    nothing.
 
     Args:
         penalty: `Slimming`, `GroupLasso` or `GrowingL2`.
@@ -78,21 +80,27 @@ class SparseChannels(keras.callbacks.Callback):
             self.penalty.amounts(coupling)[free],
         )
         self._shrink = _compiled(self._shrink_eagerly)
+        self._updates = self._updates_so_far()
 
     def on_epoch_begin(self, epoch, logs=None):
         steps = self.params.get("steps")
         self._epoch_start = self._steps_done if steps is None else epoch * steps
-        self._batches = 0
 
     def on_train_batch_end(self, batch, logs=None):
         if hasattr(self.model, "jax_state_sync"):
             self.model.jax_state_sync()
-        count = batch + 1 - self._batches
-        self._batches = batch + 1
         self._steps_done = self._epoch_start + batch + 1
+        before, self._updates = self._updates, self._updates_so_far()
+        count = self._updates - before
+        if count == 0:
+            return
         rate = ops.convert_to_tensor(self.model.optimizer.learning_rate, "float32")
         step = ops.convert_to_tensor(self._epoch_start + batch, "float32")
         self._shrink(rate * count, step)
+
+    def _updates_so_far(self):
+        """Of the optimizer: where gradients are accumulated, of several batches one."""
+        return int(ops.convert_to_numpy(self.model.optimizer.iterations))
 
     def _shrink_eagerly(self, rate, step):
         self.penalty.shrink(self._weights, self._units, rate, step)

@@ -115,3 +115,18 @@ def test_a_loss_that_is_no_value_for_each_example_is_refused():
 
     with pytest.raises(ValueError, match=r"label_loss 'whole'.*each example"):
         logged(Whole(name="whole"))
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_is_too_little_for_it(policy):
+    """A confident net's loss, 1.8e-5, would be 0 in half precision."""
+    image = keras.Input((2,))
+    outputs = layers.Activation("linear", dtype=policy, name="logits")(image)
+    made = Distiller(
+        keras.Model(image, outputs), losses=[SoftTargets()], label_weight=1.0
+    )
+    made.compile("sgd")
+    logits = np.float32([[11, 0]])
+    x = {"image": logits, "teacher_logits": logits}
+    logs = made.evaluate(x, np.array([0]), verbose=0, return_dict=True)
+    assert logs["label_loss"] == pytest.approx(np.log1p(np.exp(-11)), rel=1e-2)

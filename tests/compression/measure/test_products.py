@@ -121,3 +121,9 @@ def test_einsum_by_hand(equation, shapes, macs):
 def test_other_equations_are_refused(equation, operands):
     with pytest.raises(ValueError, match=f"two operands .* got '{equation}'"):
         einsum_macs(equation, [(2, 2)] * operands)
+
+
+def test_attention_of_operations_by_hand():
+    query, key = keras.Input((16, 2, 4)), keras.Input((5, 2, 4))
+    model = keras.Model([query, key], ops.dot_product_attention(query, key, key))
+    assert measure.macs(model) == 2 * 16 * 5 * 2 * 4

@@ -176,3 +176,19 @@ def test_refuses():
         fitted(net(), 1, LearntSparsity())
     with pytest.raises(ValueError, match="warmup must not be negative, got -1"):
         LearntSparsity(-1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_comes_out_stays_regularised(method):
+    image = keras.Input((5,))
+    penalised = layers.Dense(4, activity_regularizer=keras.regularizers.L1(1.0))
+    model = keras.Model(image, layers.Dense(2)(penalised(image)))
+    x = RNG.normal(size=(3, 5)).astype("float32")
+    learning = method(model, examples=64)
+    learning = keras.models.clone_model(learning)  # made again of its config
+    learning.set_weights(method(model, examples=64).get_weights())
+    model(x)
+    learning(x)
+    wanted = np.abs(model.layers[1](x)).sum() / 3
+    assert float(model.losses[0]) == pytest.approx(wanted, rel=1e-5)
+    assert len(learning.losses) == 3  # and the penalties of two layers

@@ -279,6 +279,32 @@ def test_restored_and_saved_nets_have_the_final_sparsity(at, tmp_path):
     assert sum(zeros(kept)) == round(0.95 * sum(SIZES))
 
 
+@pytest.mark.skipif(ON_JAX, reason="Keras 3.15 cannot fit twice with use_ema on JAX")
+@pytest.mark.parametrize("on_epoch", [False, True])
+@pytest.mark.parametrize("at", [0, 1])
+def test_averages_that_are_validated_and_saved_have_the_sparsity(
+    at, on_epoch, tmp_path
+):
+    seen = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            seen.append(sum(zeros(self.model)))
+
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=on_epoch)
+    file = tmp_path / "last.keras"
+    callbacks = [swap, Watch(), keras.callbacks.ModelCheckpoint(file)]
+    callbacks.insert(at, Prune(ConstantSparsity(0.75, begin=1)))
+    averaging = keras.optimizers.Adam(1e-2, use_ema=True, ema_momentum=0.5)
+    model = compiled(net(), averaging)
+    held_out = IMAGES[:8], LABELS[:8]
+    fit(model, *callbacks, epochs=2, validation_data=held_out)
+    wanted = round(0.75 * sum(SIZES))
+    assert seen[-1] == wanted
+    assert sum(zeros(model)) == wanted
+    assert sum(zeros(keras.saving.load_model(file))) == wanted
+
+
 class Restore(keras.callbacks.Callback):
     """Whatever sets weights at the end of training."""
 

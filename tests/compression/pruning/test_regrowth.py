@@ -204,3 +204,19 @@ def test_restored_weights_keep_the_mask_that_they_had(make, at):
     assert ((best.last == 0) != (found == 0)).any()  # masks have moved since
     np.testing.assert_array_equal(found, best.kernel)
     assert np.count_nonzero(found) == 10
+
+
+@pytest.mark.skipif(ON_JAX, reason="surgery does not train on JAX")
+def test_steps_that_loss_scaling_skips_move_nothing():
+    """A mask that is due right after one is made of the weights as they are."""
+    surgery = DynamicSurgery(ConstantSparsity(0.5), every=1)
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, use_bias=False)])
+    before = model.layers[0].kernel.numpy()
+    overflowing = keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.SGD(RATE), initial_scale=float("inf")
+    )
+    model.compile(overflowing, squared)
+    model.fit(X, Y, batch_size=4, callbacks=[surgery], verbose=0)
+    kept = before * largest(before, 10)
+    np.testing.assert_array_equal(model.layers[0].kernel, kept)

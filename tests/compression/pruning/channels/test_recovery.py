@@ -122,3 +122,24 @@ def test_statistics_are_the_average_over_batches():
         np.testing.assert_array_equal(old, new)
     with pytest.raises(ValueError, match="got no batch"):
         pruning.reestimate_batch_norm(model, [])
+
+
+def test_zeros_of_a_pruned_net_stay():
+    model = shaken(on_images(layers.Conv2D(6, 3, name="a"), layers.Conv2D(3, 3)))
+    pruning.Prune(pruning.ConstantSparsity(0.6)).cut(model, 0.6)
+    plan = pruning.plan_channels(model, macs=0.5)
+    smaller = pruning.remove_channels(model, plan)
+    before = [np.array(w) for w in smaller.weights]
+    pruning.reconstruct(smaller, model, plan, images())
+
+    old, new = before[2], smaller.weights[2]
+
+    assert (old == 0).any()
+    np.testing.assert_array_equal(np.array(new) == 0, old == 0)
+    assert not np.allclose(new, old)
+    # What is free is fitted: nearer to the whole net than before.
+    [image, *_] = images()
+    wanted, fitted = np.array(model(image)), np.array(smaller(image))
+    for weight, value in zip(smaller.weights, before, strict=True):
+        weight.assign(value)
+    assert np.square(fitted - wanted).sum() < np.square(smaller(image) - wanted).sum()

@@ -206,3 +206,27 @@ def test_numbers_must_be_positive(penalty, options):
 def test_growing_l2_needs_a_plan():
     with pytest.raises(ValueError, match="plan must be what plan_channels returns"):
         pruning.GrowingL2(0.5)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "updates"),
+    [
+        (lambda: keras.optimizers.SGD(RATE, gradient_accumulation_steps=4), 2),
+        (
+            lambda: keras.optimizers.LossScaleOptimizer(
+                keras.optimizers.SGD(RATE), initial_scale=float("inf")
+            ),
+            0,
+        ),
+    ],
+)
+def test_batches_without_an_update_shrink_nothing(optimizer, updates):
+    model = net()
+    model.get_layer("n").gamma.assign([0.5, -0.4, -2.0])
+    model.compile(optimizer(), loss=lambda y, z: 0.0 * z[..., 0])
+    slimming = pruning.SparseChannels(pruning.Slimming(0.5))
+    images = np.zeros((8, *model.input_shape[1:]), "float32")
+    model.fit(images, np.zeros(8), batch_size=1, verbose=0, callbacks=[slimming])
+    less = updates * RATE * 0.5
+    wanted = [0.5 - less, -0.4 + less, -2.0 + less]
+    np.testing.assert_allclose(model.get_layer("n").gamma, wanted, rtol=1e-5)

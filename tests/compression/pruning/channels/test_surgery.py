@@ -155,3 +155,15 @@ def test_a_sequential_becomes_a_functional_net():
     smaller = pruning.remove_channels(shaken(model), plan)
     assert smaller.get_layer("a").filters == 1
     assert smaller.count_params() == 9 * 4 + 1 + 36 * 2 + 2
+
+
+@pytest.mark.parametrize("kind", [layers.Dropout, layers.AlphaDropout])
+def test_a_noise_shape_that_counts_channels_is_cut(kind):
+    image = keras.Input((6, 6, 2))
+    x = layers.Conv2D(4, 3, name="a")(image)
+    x = kind(0.5, noise_shape=(None, 1, 1, 4), name="drop")(x)
+    model = keras.Model(image, layers.Conv2D(2, 4, name="logits")(x))
+    plan = pruning.ChannelPlan("net", {"a": 4}, {"a": (1, 3)})
+    smaller = pruning.remove_channels(model, plan)
+    assert tuple(smaller.get_layer("drop").noise_shape) == (None, 1, 1, 2)
+    smaller(np.ones((1, 6, 6, 2)), training=True)
