@@ -163,8 +163,7 @@ def _images_and_labels(path, stored, names):
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise ValueError(
             f"{label_name} in {path} must be one whole number for each image, got "
-            f"{labels.dtype} {labels.shape}: of one-hot rows save "
-            f"{label_name}.argmax(1)"
+            f"{labels.dtype} {labels.shape}{_as_whole_numbers(label_name, labels)}"
         )
     if len(labels) != len(images):
         raise ValueError(
@@ -172,6 +171,23 @@ def _images_and_labels(path, stored, names):
             f"labels in {label_name}"
         )
     return images, labels.astype(np.int64)
+
+
+def _as_whole_numbers(name, labels):
+    """The way from such labels to whole numbers, in words that end a message."""
+    kind = labels.dtype.kind
+    if labels.ndim == 2 and kind in "iufb":
+        return f": of one-hot rows save {name}.argmax(1)"
+    if labels.ndim != 1:
+        return ""
+    if kind in "US":
+        return (
+            f": save np.unique({name}, return_inverse=True)[1], and as {CLASS_NAMES} "
+            f"np.unique({name})"
+        )
+    if kind == "b" or (kind == "f" and np.array_equal(labels, np.floor(labels))):
+        return f": save {name}.astype(int)"
+    return ""
 
 
 def _class_names(path, stored, labels):

@@ -46,14 +46,15 @@ def find_images(folder: Path) -> ImageFiles:
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: a part has a class that the train part lacks, or two sub-folders
-            are the same part.
+            are the same part; or one is a part and another is neither a part nor,
+            then, a class.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"no folder of images at {folder}")
     folder = folder.absolute()
     left_out = _LeftOut(folder)
     children = _folders(folder, left_out)
-    parts = _parts(children)
+    parts = _parts(folder, children)
     if parts is None:
         homes = [(None, child) for child in children]
     else:
@@ -117,15 +118,46 @@ class _LeftOut:
         )
 
 
-def _parts(children):
+def _parts(folder, children):
     """Sub-folder -> its part, of a folder that is split already; None of any other."""
-    parts = {child: PARTS.get(child.name.lower()) for child in children}
-    if None in parts.values() or "train" not in parts.values() or len(parts) < 2:
-        return None
-    classes_inside = all(
-        any(inner.is_dir() for inner in child.iterdir()) for child in children
+    inside = {
+        child: _folders(child, _LeftOut(child))
+        for child in children
+        if child.name.lower() in PARTS
+    }
+    parts = {child: PARTS[child.name.lower()] for child in inside if inside[child]}
+    whole = len(parts) == len(children) >= 2 and "train" in parts.values()
+    if not whole:  # a class may be called "test": classes have no classes in them
+        divided = [child for child in parts if any(map(_has_images, inside[child]))]
+        if divided:
+            raise ValueError(_half_split(folder, children, divided))
+    return parts if whole else None
+
+
+def _has_images(folder):
+    return any(True for _ in _images(folder, _LeftOut(folder)))
+
+
+def _half_split(folder, children, divided):
+    """What is wrong with a folder some of whose sub-folders are parts, and ways out."""
+    parts = {child: PARTS[child.name.lower()] for child in divided}
+    odd = [readable(child.name) for child in children if child not in parts]
+    names = " and ".join(readable(child.name) for child in divided)
+    trains = [child for child in divided if parts[child] == "train"]
+    ways = [f"give {odd[0]} a sub-folder for each class, too"] if odd else []
+    if odd and trains and len(divided) > 1:
+        ways.append(f"move {odd[0]} away")
+    chosen = (trains or divided)[0]
+    ways.append(f"give folder:{readable(chosen)} alone, which is cut in three")
+    if not trains:
+        ways.append(f"rename {names}, if that is a class")
+    lacks = f"and {odd[0]} has not" if odd else "and there is no other part"
+    if not odd and not trains:
+        lacks = "and there is no train"
+    return (
+        f"{readable(folder)} is split into parts: {names} has a sub-folder for each "
+        f"class, {lacks}: {', or '.join(ways)}"
     )
-    return parts if classes_inside else None
 
 
 def _check_parts(folder, parts, homes):

@@ -148,7 +148,7 @@ def _short_sides(paths: list[Path]) -> np.ndarray:
                 width, height = image.size
         except Image.DecompressionBombError:
             return TOO_LARGE
-        except (OSError, SyntaxError, ValueError):
+        except Exception:  # a reader of Pillow's for some format raises what it likes
             return UNREADABLE
         return min(width, height) if width * height <= MOST_PIXELS else TOO_LARGE
 

@@ -28,9 +28,9 @@ def find_listed(path: Path) -> ImageFiles:
 
     Raises:
         FileNotFoundError: there is no such list.
-        ValueError: a row lacks a path, a label or a part, or has other columns; or
-            a part has a class that the train part lacks, or an image stands there
-            twice; names the line.
+        ValueError: a row lacks a path, a label or a part, or has more columns than
+            the header, or the first row, has; or a part has a class that the train
+            part lacks, or an image stands there twice; names the line.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no list of images at {path}")
@@ -66,8 +66,9 @@ def _rows(path):
     if not lines:
         raise ValueError(f"{path} lists no images")
     where, left_out = _header(lines[0][1])
+    width = len(lines[0][1])
+    _check_widths(path, lines, width)
     if where is None:
-        width = len(lines[0][1])
         if width not in (2, 3):
             raise ValueError(
                 f"{path} must have the columns path,label or path,label,split, got "
@@ -92,6 +93,17 @@ def _header(row):
         return None, ()
     others = [row[i] for i in range(len(row)) if i not in where.values()]
     return where, (f"{len(others)} columns: {', '.join(others[:3])}",) if others else ()
+
+
+def _check_widths(path, lines, width):
+    """What stands behind the last column would be lost, and be no one's label."""
+    for line, row in lines:
+        if any(row[width:]):
+            raise ValueError(
+                f"{path}, line {line} has {len(row)} columns, line {lines[0][0]} has "
+                f"{width}: put a text with a comma in it in quotes, as in "
+                '"a, b.png",label; a third column needs the header path,label,split'
+            )
 
 
 def _row(path, line, row, where):

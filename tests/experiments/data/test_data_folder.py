@@ -151,6 +151,26 @@ def test_unreadable_image_is_named(folder):
     assert data.train.size + data.validation.size + data.test.size == 18
 
 
+def of_unknown_layout():
+    """A DDS file, for which Pillow's reader raises a NotImplementedError."""
+    header = bytearray(128)
+    header[:8] = b"DDS " + (124).to_bytes(4, "little")
+    header[76:84] = (32).to_bytes(4, "little") + (0x80).to_bytes(4, "little")
+    return bytes(header)
+
+
+@pytest.mark.parametrize("kind", ["folder", "unlabelled"])
+def test_whatever_pillow_raises_an_image_is_unreadable(folder, kind):
+    odd = folder / "oak" / "0.jpg"
+    odd.write_bytes(of_unknown_layout())
+    with pytest.raises(NotImplementedError):  # the case that is meant
+        Image.open(odd)
+    with pytest.raises(ValueError, match=r"cannot read the image .*oak/0\.jpg; --skip"):
+        load(f"{kind}:{folder}")
+    data = load(f"{kind}:{folder}", skip_bad_images=True)
+    assert data.bad_images == (str(odd),)
+
+
 def test_missing_folder():
     with pytest.raises(FileNotFoundError, match="no folder of images at /no/such"):
         load("folder:/no/such")

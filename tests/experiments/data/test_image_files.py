@@ -74,6 +74,35 @@ def test_classes_called_train_and_test_are_classes(tmp_path):
     assert taken(find_images(tmp_path)) == [("test", "2.jpg"), ("train", "1.jpg")]
 
 
+def test_classes_by_the_name_of_a_part_beside_others(tmp_path):
+    touch(tmp_path, "train/1.jpg", "train/.seen/2.jpg", "plane/3.jpg", "car/x/4.jpg")
+    (tmp_path / "train" / "empty").mkdir()
+    assert taken(find_images(tmp_path)) == [
+        ("car", "4.jpg"), ("plane", "3.jpg"), ("train", "1.jpg")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["test/1.png"], r"and test has not: give test a sub-folder .*/train al"),
+        (["test/cat/1.png", "unused/cat/1.png"], "unused has not: .*move unused away"),
+        (["cat/1.png"], "and cat has not: .*or give folder:.*/train alone, which is"),
+        ([], "train has a sub-folder .*no other part: give folder:.*/train alone"),
+    ],
+)
+def test_a_folder_of_which_only_some_is_a_part_is_refused(tmp_path, names, message):
+    touch(tmp_path, "train/cat/1.png", "train/dog/2.png", *names)
+    with pytest.raises(ValueError, match=f"{tmp_path} is split into .*{message}"):
+        find_images(tmp_path)
+
+
+def test_parts_without_train_are_refused(tmp_path):
+    touch(tmp_path, "val/cat/1.png", "test/cat/2.png")
+    with pytest.raises(ValueError, match="test and val .*no train: .*/test al.* ren"):
+        find_images(tmp_path)
+
+
 def test_parts_that_do_not_fit_are_refused(tmp_path):
     touch(tmp_path, "train/ash/1.jpg", "train/oak/1.jpg", "test/yew/1.jpg")
     with pytest.raises(ValueError, match=r"test/yew is a class of the test .*'oak'"):

@@ -85,6 +85,9 @@ def test_a_bad_image_is_named_or_left_out(listed, tmp_path):
         ("jpg/A0.png;a\n", "got 1 in line 1"),
         ("jpg/A0.png,a\njpg/A1.png\n", "line 2 has no label"),
         ("path,label\n,a\n", "line 2 has no path"),
+        ("a.png,a\nb, c.png,b\n", "line 2 has 3 columns, line 1 has 2: put .* quotes"),
+        ("path,label\na.png,a,val\n", "line 2 has 3 .*needs the header path,label,sp"),
+        ("a.png,a,train\nb.png,b,c,train\n", "line 2 has 4 columns, line 1 has 3"),
         ("a.png,a,train\na.png,a,test\n", "lists .*a.png twice, in lines 1 and 2"),
         ("jpg/a.png,a\njpg/x/../a.png,b\n", "twice, in lines 1 and 2"),
         ("a.png,a,trian\n", r"'trian' \(did you mean train\?\); choose from train, v"),
@@ -101,6 +104,11 @@ def test_what_is_refused(text, message, listed):
     path = listed(text)
     with pytest.raises(ValueError, match=message):
         load(f"csv:{path}")
+
+
+def test_empty_columns_at_the_end_are_no_columns(listed):
+    path = listed('path,label\n"a, b.png",a,,\nc.png,b\n')
+    assert [image.name for image in find_listed(path).paths] == ["a, b.png", "c.png"]
 
 
 def test_no_list_and_no_text(tmp_path):
