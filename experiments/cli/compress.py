@@ -143,14 +143,15 @@ def _macs(options):
     from experiments.stages.images import of_size
 
     model = export.load_model(options.model)
-    if None in model.input_shape[1:]:
+    shape = export.of_model(model, options.model).input_shape
+    if None in shape:
         side = options.image_size
         if side is None:
             raise ValueError(
                 f"{options.model} leaves the size of images open, and with it its "
                 "MACs: give --image-size"
             )
-        model = of_size(model, (side, side, model.input_shape[-1]))
+        model = of_size(model, (side, side, shape[-1]))
     return int(options.macs * measure.macs(model))
 
 

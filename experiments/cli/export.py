@@ -10,6 +10,7 @@ from experiments.cli.options import (
     names,
     path,
     points,
+    require_file,
     start_tensorflow,
     typed,
 )
@@ -107,6 +108,8 @@ def run(options):
         ".tflite": (_write_litert, _check_litert),
     }.get(options.out.suffix, (_write_saved_model, _check_saved_model))
     check(options)
+    if writer is not _write_saved_model:
+        require_file(options.out)
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
 

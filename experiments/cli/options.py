@@ -203,6 +203,18 @@ def require_free(*files: Path) -> None:
             raise PermissionError(errno.EACCES, "cannot be written to", str(folder))
 
 
+def require_file(file: Path) -> None:
+    """Check, before any work is done, that this is the name of a file.
+
+    Raises:
+        IsADirectoryError: it is a folder.
+    """
+    if file.is_dir():
+        raise IsADirectoryError(
+            errno.EISDIR, "is a folder: give the name of a file", str(file)
+        )
+
+
 def path(text: str) -> Path:
     """A path; `~` is the home folder, also where no shell saw to it."""
     try:

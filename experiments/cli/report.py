@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from experiments.cli.options import path
+from experiments.cli.options import path, require_file
 
 EXAMPLES = """
 limbeck report runs/demo-mnist5k
@@ -48,6 +48,8 @@ def show(folder: Path) -> None:
 
 
 def _compare(folders, out):
+    if out is not None:
+        require_file(out)
     from experiments import report
 
     print(report.compared(folders, out), end="")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from compression.nearest import did_you_mean
+from experiments.data.colours import other_colours
 from experiments.data.guessing import by_luck, one_answer
 from experiments.data.splits import Data
 
@@ -158,9 +159,10 @@ def statistics(asked: str, data: Data) -> Statistics:
     found = FIXED.get(asked) or _numbers(asked)
     channels = data.image_shape[-1]
     if any(len(part) not in (1, channels) for part in found):
+        count = max(map(len, found))
         raise ValueError(
-            f"normalisation {asked} is of {max(map(len, found))} channels, images of "
-            f"{data.name} have {channels}"
+            f"normalisation {asked} is of {count} channels, images of {data.name} have "
+            f"{channels}{other_colours(data.name, count)}"
         )
     mean, std = (part * channels if len(part) == 1 else part for part in found)
     return Statistics(mean, std)

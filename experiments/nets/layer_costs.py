@@ -43,12 +43,17 @@ def choice_in_words(found: Mixed) -> str:
     """Which bits were chosen, and what that is worth."""
     counts = Counter(found.plan.layers.values())
     layers = ", ".join(f"{n} in {p}" for p, n in sorted(counts.items()))
-    share = 1 - found.weight_bytes / found.int8_bytes if found.int8_bytes else 0.0
+    share = found.weight_bytes / found.int8_bytes - 1 if found.int8_bytes else 0.0
     return (
         f"layers: {layers}; {found.checks} plans were tried\n"
-        f"weights: {found.weight_bytes:,} bytes, {share:.1%} less than "
+        f"weights: {found.weight_bytes:,} bytes, {_than(share)} "
         f"{found.int8_bytes:,} in int8; {found.float_bytes:,} in float32"
     )
+
+
+def _than(share):
+    """Layers that stay float32 may make it more than int8 throughout."""
+    return f"{abs(share):.1%} {'more' if share > 0 else 'less'} than"
 
 
 def draw(net: str, rows: Sequence[LayerCost], path: Path) -> None:

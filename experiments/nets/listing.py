@@ -13,6 +13,7 @@ import keras
 import architectures
 from architectures.catalogue import BUILDERS
 from compression import export
+from compression.graph import read
 from compression.measure import LayerCall, layer_calls
 from compression.measure.macs import total_macs
 from compression.one_line import first_line
@@ -156,10 +157,11 @@ def from_file(path: str, input_shape: tuple[int, ...] | None) -> keras.Model:
     """The model in a .keras or .limbeck file; of that size, where it leaves it open.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such model, or it takes no such
-            images.
+        FileNotFoundError, ValueError: there is no such model, or it has no graph or
+            takes no such images.
     """
     model = export.load_model(path)
+    read(model)  # without a graph, no layer has a size
     if input_shape is None:
         if any(None in image.shape[1:] for image in model.inputs):
             raise ValueError(

@@ -53,13 +53,7 @@ def _picture(counts, names, stage, at):
     side = CELL * len(names)
     left, top = 6.2 * max(map(len, map(_short, names))) + 12, 22
     width, height = left + side + 4, top + side + left
-    figure, plot = svg.axes(width, height)
-    figure.subplots_adjust(
-        left=left / width,
-        right=1 - 4 / width,
-        top=1 - top / height,
-        bottom=1 - (top + side) / height,
-    )
+    figure, plot = svg.axes(width, height, (left, 4, left, top))
     plot.grid(False)
     plot.set(xlim=(0, len(names)), ylim=(len(names), 0))
     plot.spines[:].set_visible(False)

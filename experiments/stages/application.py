@@ -11,6 +11,8 @@ import numpy as np
 from compression.nearest import did_you_mean
 from compression.one_line import in_one_line
 from experiments.data import Data
+from experiments.data.colours import other_colours
+from experiments.data.image_input import RGB
 from experiments.data.normalisation import AS_STORED, CAFFE, of_application, statistics
 from experiments.stages.heads import with_head
 
@@ -64,10 +66,12 @@ class Application:
 
         Raises:
             ValueError: the net cannot take such images or options, or its weights
-                expect pixels that are normalised otherwise.
+                are of images of other colours or expect pixels that are normalised
+                otherwise.
             OSError: the weights cannot be fetched.
         """
         if self.weights:
+            self._require_colours(data)
             self._require_normalisation(data)
         try:
             body = getattr(keras.applications, self.name)(
@@ -105,6 +109,14 @@ class Application:
     def _expected(self):
         preprocesses = self.options.get("include_preprocessing", True)
         return of_application(self.name, preprocesses=bool(preprocesses))
+
+    def _require_colours(self, data):
+        channels = data.image_shape[-1]
+        if channels != RGB:
+            raise ValueError(
+                f"{self.name} with the weights of ImageNet takes images of {RGB} "
+                f"channels, {data.name} has {channels}{other_colours(data.name, RGB)}"
+            )
 
     def _require_normalisation(self, data):
         name = self._expected

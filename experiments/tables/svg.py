@@ -19,7 +19,8 @@ VARIABLES = {
     **{colour: f"--series-{i}" for i, colour in enumerate(SERIES)},
 }
 TIP = "tip: "
-MARGINS = 42, 18, 36, 20  # points: left, right, bottom, top
+# Points: left, right, bottom, top; equal in all pictures, whose axes line up.
+MARGINS = 42, 18, 36, 20
 
 
 def colours(names: list[str]) -> dict[str, str]:
@@ -27,12 +28,16 @@ def colours(names: list[str]) -> dict[str, str]:
     return {name: SERIES[i % len(SERIES)] for i, name in enumerate(names)}
 
 
-def axes(width: float, height: float):
+def axes(
+    width: float,
+    height: float,
+    margins: tuple[float, float, float, float] = MARGINS,
+):
     """A figure of that many points, and its axes, without a frame."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
-    left, right, bottom, top = MARGINS  # equal in all pictures: their axes line up
+    left, right, bottom, top = margins
     figure.subplots_adjust(
         left=left / width,
         right=1 - right / width,

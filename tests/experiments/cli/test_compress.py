@@ -38,6 +38,12 @@ def test_macs_of_a_net_that_leaves_its_size_open(tmp_path, refusal):
     assert "no better than guessing" in refusal(*words, "--image-size", "8")
 
 
+def test_macs_of_a_net_that_was_never_built(tmp_path, refusal):
+    keras.Sequential([keras.layers.Dense(3)]).save(file := tmp_path / "net.keras")
+    line = refusal("compress", file, "--data", "digits", "--macs", "0.5")
+    assert "model must be built and have one input, got Sequential" in line
+
+
 @pytest.mark.parametrize("limit", ["40 parsecs", "-1k", "nothing"])
 def test_a_limit_that_is_none(limit, model_file, refusal):
     words = ("compress", model_file, "--data", "mnist5k", f"--bytes={limit}")

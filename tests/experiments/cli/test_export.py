@@ -383,6 +383,14 @@ def test_images_are_not_cut_to_the_channels_of_a_net_that_has_them_first(
     assert "takes images (1, 8, 8), channels first, and images have them last" in line
 
 
+@pytest.mark.parametrize("kind", [".tflite", ".limbeck", ".h"])
+def test_a_folder_is_not_written_as_a_file(kind, refusal, tmp_path, model_file):
+    out = tmp_path / f"folder{kind}"
+    out.mkdir()
+    model = "net.tflite" if kind == ".h" else model_file
+    assert "is a folder: give the name of a file" in refusal("export", model, out)
+
+
 @pytest.mark.parametrize("verb", ["export", "measure"])
 def test_a_file_of_keras_former_format_has_a_way_out(verb, refusal, tmp_path):
     (tmp_path / "net.h5").touch()

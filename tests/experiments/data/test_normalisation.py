@@ -207,7 +207,7 @@ def test_what_is_refused(asked, message):
 
 
 def test_imagenets_needs_colours():
-    with pytest.raises(ValueError, match="imagenet is of 3 channels, .* have 1"):
+    with pytest.raises(ValueError, match="is of 3 channels, .* have 1: .*as rgb:"):
         normalisation.normalised(greys(12, channels=1), "imagenet")
 
 

@@ -179,6 +179,28 @@ def test_what_a_file_cannot_be_is_refused(own, arguments, problem, capsys):
     assert problem in line
 
 
+@keras.saving.register_keras_serializable("tests")
+class OwnCall(keras.Model):
+    """Subclassed: it has layers, and no graph."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.dense = layers.Dense(2)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@pytest.mark.parametrize("more", [[], ["--input-shape", "4"], ["--json"]])
+@pytest.mark.parametrize("kind", [OwnCall, keras.Sequential])
+def test_a_net_without_a_graph_is_refused(kind, more, tmp_path, capsys):
+    model = OwnCall() if kind is OwnCall else keras.Sequential([layers.Dense(2)])
+    model.save(tmp_path / "net.keras")
+    assert cli.main(["nets", str(tmp_path / "net.keras"), *more]) == 2
+    [line] = capsys.readouterr().err.strip().splitlines()
+    assert f"needs a built functional or Sequential model, got {kind.__name__}" in line
+
+
 def test_options_of_a_net_of_keras_stand_in_brackets(capsys):
     text = "keras.applications:MobileNetV2"
     for arguments in (["--set", "alpha=1"], ["--input-shape", "8,8,3"]):

@@ -28,6 +28,12 @@ def test_a_square_a_pair_that_says_what_it_is(make_run):
     assert svg.get("aria-label").startswith("int8: 3 of 100 answers are wrong. 1 of 0")
 
 
+def test_two_classes_of_one_letter_have_room(make_run):
+    """Less than the margins of other pictures."""
+    picture = confusion._picture(np.array([[3, 1], [0, 4]]), ("0", "1"), "int8", 0)
+    assert "1 image of 0: 1 (25.0 %)" in picture
+
+
 def test_of_many_classes_the_commonest_mistakes(make_run):
     run = make_run(seeds=(0,), class_names=[f"kind {i}" for i in range(200)])
     html = confusion.section(read(run), "int8")

@@ -245,6 +245,13 @@ def test_a_net_that_keras_ships():
         assert bare.normalisation == expected
 
 
+def test_grey_images_have_a_way_to_weights_of_colours():
+    net = Application("MobileNetV2", weights="imagenet")
+    data = normalised(load("digits"), net.normalisation)
+    with pytest.raises(ValueError, match="3 channels, digits has 1: .* as rgb:digits"):
+        net.built(data)
+
+
 @pytest.mark.parametrize("name", ["VGG16", "ResNet50"])
 def test_nets_that_expect_blue_before_red_get_red_first(name, monkeypatch):
     """The weights are random ones here, which stand for ImageNet's."""
