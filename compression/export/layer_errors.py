@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from compression.export.tensors import Tensor, of_details
-from compression.graph import all_layers
+from compression.graph import all_layers, last_call
 from compression.quantization.calibration import samples
 from compression.quiet import quiet
 
@@ -144,7 +144,7 @@ def _layer_of(name, model):
     layer, here of "relu1" and "conv1".
     """
     if name.startswith(OUTPUT):
-        return model.output_names[0]
+        return last_call(model).operation.name
     layers = {layer.name: layer for layer in all_layers(model)}
     found = []
     for word in re.split("[/;]", name):

@@ -182,8 +182,9 @@ def _refuse_max_drop(options):
 def _write_litert(options):
     from compression import export
     from experiments.data import pipeline
+    from experiments.stages.images import of_any_batch
 
-    model = export.load_model(options.model)
+    model = of_any_batch(export.load_model(options.model), str(options.model))
     data = calibration = None
     if options.data:
         runner = export.of_model(model, options.model)
@@ -206,8 +207,9 @@ def _write_litert(options):
 
 def _write_saved_model(options):
     from compression import export
+    from experiments.stages.images import of_any_batch
 
-    model = export.load_model(options.model)
+    model = of_any_batch(export.load_model(options.model), str(options.model))
     export.saved_model(model, options.out, weights=options.precision or "float32")
     model_data.write_deployment(options)
 

@@ -79,6 +79,7 @@ def load_for(
         image_size=None if size is None else round(larger * size),
         skip_bad_images=options.skip_bad_images,
     )
+    _require_sides(runner, data)
     if channels not in (None, data.image_shape[-1]):
         raise ValueError(
             f"{runner.path} takes images of {channels} channels, {data.name} has "
@@ -114,10 +115,12 @@ def _side(runner, options, larger):
     size = options.image_size
     if None not in sides:
         if len(set(sides)) != 1:
-            raise ValueError(
-                f"{runner.path} takes images of {' x '.join(map(str, sides))} px: data "
-                "are cut to squares only"
-            )
+            if size is not None or larger != 1:
+                raise ValueError(
+                    f"{runner.path} takes images of {_by(sides)} px, no squares: leave "
+                    f"out {'--crops' if size is None else '--image-size'}"
+                )
+            return None
         if size not in (None, sides[0]):
             raise ValueError(
                 f"{runner.path} takes images of {sides[0]} px: leave out --image-size "
@@ -130,6 +133,22 @@ def _side(runner, options, larger):
             "--image-size"
         )
     return size
+
+
+def _require_sides(runner, data):
+    """Images are cut to squares; those of arrays come as they are, and may fit."""
+    *sides, _ = _shape(runner)
+    given = data.image_shape[:2]
+    if None not in sides and len(set(sides)) > 1 and tuple(sides) != tuple(given):
+        raise ValueError(
+            f"{runner.path} takes images of {_by(sides)} px, those of {data.name} are "
+            f"{_by(given)}: images are cut to squares only, but arrays (npz:PATH) are "
+            "taken as they are"
+        )
+
+
+def _by(sides):
+    return " x ".join(map(str, sides))
 
 
 def write_deployment(options: Namespace, data: "Data | None" = None) -> None:

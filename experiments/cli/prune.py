@@ -126,8 +126,11 @@ def run(options):
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export
+    from experiments.stages.images import of_any_batch
 
     model = export.load_model(options.model)
+    if not options.explain and (options.bytes or options.latency):  # of a file of it
+        model = of_any_batch(model, str(options.model))
     if options.explain:
         _explain(model, options.draw)
     else:

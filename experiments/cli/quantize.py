@@ -108,8 +108,9 @@ def run(options):
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export, quantization
+    from experiments.stages.images import of_any_batch
 
-    model = export.load_model(options.model)
+    model = of_any_batch(export.load_model(options.model), str(options.model))
     if options.engine not in (None, *export.ENGINES):
         raise ValueError(
             f"no engine called {options.engine!r}; choose from "

@@ -112,6 +112,7 @@ def _of_file(file, options, size, same_classes, must_know):
     from experiments import deployment
     from experiments.data import load, normalisation
     from experiments.data.image_input import require_image_input
+    from experiments.stages.images import of_size, require_images
 
     known = deployment.of_file(Path(file.path))
     if known is not None:
@@ -126,6 +127,8 @@ def _of_file(file, options, size, same_classes, must_know):
     if len(inputs) == 1:
         require_image_input(str(file.path), inputs[0].shape[1:], model)
     data = load(options.data, image_size=size, skip_bad_images=options.skip_bad_images)
+    if len(inputs) == 1:
+        require_images(of_size(model, data.image_shape), data, file.path)
     found = normalisation.for_model(model, data)
     _note(file, found.name, found.reason)
     if found.is_guessing:

@@ -14,7 +14,7 @@ from experiments import deployment
 from experiments.data import Data
 from experiments.runs.fingerprints import of_file
 from experiments.stages.heads import two_logits
-from experiments.stages.images import of_size, require_images
+from experiments.stages.images import of_any_batch, of_size, require_images
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,17 @@ class File:
 
     @property
     def image_side(self) -> int | None:
-        """Pixels a side of the images that the model takes; None: any."""
+        """Pixels a side of the images that the model takes.
+
+        None: any, or no squares: only arrays (npz:PATH) are such, and they stay so.
+        """
         model = export.load_model(self.path)
         if not has_graph(model) or takes_channels_first(model):
             return None
         shape = model.input_shape
-        return shape[1] if isinstance(shape, tuple) and len(shape) == 4 else None
+        if not isinstance(shape, tuple) or len(shape) != 4 or shape[1] != shape[2]:
+            return None
+        return shape[1]
 
     def built(self, data: Data) -> keras.Model:
         """The model in the file, for the images and classes of `data`.
@@ -112,7 +117,7 @@ class File:
         model = export.load(self.path).model
         if model is None:
             raise ValueError(f"{self.path} is no .keras file: give one to start from")
-        model = of_size(model, data.image_shape)
+        model = of_size(of_any_batch(model, self.path), data.image_shape)
         require_images(model, data, self.path)
         return model
 

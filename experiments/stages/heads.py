@@ -44,7 +44,7 @@ def backbone(model: keras.Model, head: str | None = None) -> keras.Model:
             f"the head of {model.name!r} is given {tuple(features.shape)}: choose a "
             "layer that is given maps or one vector an image"
         )
-    return keras.Model(model.input, features, name=model.name)
+    return keras.Model(model.inputs[0], features, name=model.name)
 
 
 def with_head(features: keras.Model, classes: int) -> keras.Model:

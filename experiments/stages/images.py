@@ -29,14 +29,52 @@ def of_size(model: keras.Model, image_shape: Sequence[int]) -> keras.Model:
     ):
         return model
 
+    return _with_input(model, (image.shape[0], *image_shape))
+
+
+def of_any_batch(model: keras.Model, what: str) -> keras.Model:
+    """`model` for any number of images at once, where it takes one number alone.
+
+    Any other is given back as it is.
+
+    Args:
+        model: of images, or any other.
+        what: the model in words.
+
+    Raises:
+        ValueError: it computes something that holds for this number alone.
+    """
+    if not has_graph(model) or len(model.inputs) != 1:
+        return model
+    batch, *takes = model.inputs[0].shape
+    if batch is None:
+        return model
+    try:
+        opened = _with_input(model, (None, *takes))
+        is_open = all(output.shape[0] is None for output in opened.outputs)
+    except Exception:  # a layer's own, for which a batch has a size
+        is_open = False
+    if not is_open:
+        raise ValueError(
+            f"{what} takes {batch} images at once and no other number, and computes by "
+            "that number: build it with keras.Input(shape), without batch_size, give "
+            "it these weights, and save that"
+        )
+    return opened
+
+
+def _with_input(model, batch_shape):
+    """The same net with another shape of its only input."""
+    [image] = model.inputs
+
     def replace(call):
         if call.outputs[0] is not image:
             return None
         return keras.layers.InputLayer(
-            tuple(image_shape), dtype=image.dtype, name=call.operation.name
+            batch_shape=batch_shape, dtype=image.dtype, name=call.operation.name
         )
 
-    return rebuild(model, replace, flatten=True)  # inside a model, sizes stay open
+    return rebuild(model, replace, flatten=True)  # inside a model, its own stay
 
 
 def require_images(model: keras.Model, data: Data, what: str) -> None:
@@ -59,7 +97,10 @@ def require_images(model: keras.Model, data: Data, what: str) -> None:
     elif None in takes:
         way_out = "save it with a fixed image size"
     elif takes[0] != takes[1]:
-        way_out = "images are cut to squares only"
+        way_out = (
+            "images are cut to squares only, but arrays (npz:PATH) are taken as they "
+            "are"
+        )
     raise ValueError(
         f"{what} takes images of {takes}, those of {data.name} are {given}: {way_out}"
     )

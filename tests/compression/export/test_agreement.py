@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from compression import export
-from compression.export.layer_errors import _error, worst_layers
+from compression.export.layer_errors import OUTPUT, _error, _layer_of, worst_layers
 from tests.compression.small_nets import shaken, small_net
 
 IMAGES = np.random.default_rng(0).normal(size=(64, 6, 6, 3)).astype(np.float32)
@@ -61,6 +61,11 @@ def test_a_file_that_agrees_is_only_logged(tmp_path, caplog):
         warnings.simplefilter("error", UserWarning)
         export.litert(model, tmp_path / "net.tflite", **INT8)
     assert "model's answer for" in caplog.text
+
+
+def test_the_output_of_a_sequential_is_its_last_layers():
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(2, name="answer")])
+    assert _layer_of(f"{OUTPUT}:0", model) == "answer"
 
 
 def test_the_error_of_a_channel_by_hand():

@@ -14,6 +14,7 @@ from experiments import deployment
 from experiments.cli import export, measure
 from experiments.cli import main as cli
 from experiments.deployment import Deployment
+from experiments.stages.file import File
 
 
 def commands(examples):
@@ -306,6 +307,39 @@ def test_data_that_no_net_like_this_takes(  # noqa: PLR0913, two fixtures
     net = keras.Model(image, keras.layers.Dense(10)(layer(image)))
     net.save(file := tmp_path / "net.keras")
     assert message in refusal("measure", file, "--data", "digits", *words)
+
+
+def test_a_net_for_one_number_of_images_is_written_for_any(tmp_path, capsys):
+    image = keras.Input((8, 8, 1), batch_size=32)
+    net = keras.Model(image, keras.layers.Dense(10)(keras.layers.Flatten()(image)))
+    net.save(file := tmp_path / "net.keras")
+    for out in ("net.tflite", "saved_model"):
+        assert cli.main(["export", str(file), str(tmp_path / out)]) == 0
+    out = str(tmp_path / "b.tflite")
+    assert (
+        cli.main(["quantize", str(file), "--precision", "dynamic", "--out", out]) == 0
+    )
+    capsys.readouterr()
+
+
+def test_arrays_of_oblongs_suit_a_net_of_such(tmp_path, capsys, refusal):
+    """Images of files are cut to squares, arrays are not."""
+    image = keras.Input((6, 9, 1))
+    net = keras.Model(image, keras.layers.Dense(2)(keras.layers.Flatten()(image)))
+    net.save(file := tmp_path / "net.keras")
+    assert File(str(file)).image_side is None
+    x = np.random.default_rng(0).integers(0, 256, (40, 6, 9)).astype(np.uint8)
+    np.savez(tmp_path / "data.npz", x=x, y=np.arange(40) % 2)
+    words = ["--data", f"npz:{tmp_path / 'data.npz'}"]
+    row, _ = measured(capsys, file, *words)
+    assert row["examples"] == 8
+    for more in (["--image-size", "6"], ["--crops", "ten"]):
+        line = refusal("measure", file, *words, *more)
+        assert f"images of 6 x 9 px, no squares: leave out {more[0]}" in line
+    line = refusal("measure", file, "--data", "digits")
+    assert "of 6 x 9 px, those of digits are 8 x 8: images are cut to squares" in line
+    line = refusal("train", file, "--data", "digits", "--out", tmp_path / "run")
+    assert "are (8, 8, 1): images are cut to squares only, but arrays" in line
 
 
 def test_ten_crops_of_larger_images_are_averaged(

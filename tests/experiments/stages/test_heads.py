@@ -23,7 +23,13 @@ def nested(width=5):
     return keras.Model(outer, layers.Dense(4, name="answer")(body(outer)), name="mine")
 
 
-@pytest.mark.parametrize("make", [lambda: small("lenet5"), nested])
+def stacked():
+    """A `Sequential`, which has no `input` before it was called."""
+    body = [keras.Input((8, 8, 1)), layers.Conv2D(3, 3), layers.Flatten()]
+    return keras.Sequential([*body, layers.Dense(4)], name="mine")
+
+
+@pytest.mark.parametrize("make", [lambda: small("lenet5"), nested, stacked])
 def test_an_old_head_on_the_backbone_gives_the_old_answer(make):
     model = make()
     again = with_head(backbone(model), 4)
