@@ -67,6 +67,8 @@ PASSING = {
     *("RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomCrop"),
     *("RandomContrast", "RandomBrightness", "GaussianNoise", "Dropout", "Reshape"),
 }
+# A name, numbers in a text, or (mean, std); None: TRAIN. As `Recipe` has it.
+Asked = str | tuple[tuple[float, ...], tuple[float, ...]] | None
 LONG = re.compile(r"\d+\.\d{5,}")  # numbers that messages round
 WIDEST = 20.0  # numbers that a net calculates with, after it has scaled its pixels
 
@@ -264,6 +266,29 @@ def of_graph(model: "keras.Model") -> tuple[str | None, str]:
     return name, reason if name else ""
 
 
+def are_alike(one: Asked, other: Asked) -> bool:
+    """Whether two normalisations give a net the same numbers, whatever the images.
+
+    Args:
+        one, other: as `Recipe.normalisation` has it.
+    """
+    one, other = (_in_numbers(each) for each in (one, other))
+    if one is None or other is None:  # of train images, at which nobody has looked
+        return one is other
+    (mean, std), (other_mean, other_std) = one, other
+    return bool(
+        np.allclose(mean, other_mean, atol=1e-3)
+        and np.allclose(std, other_std, rtol=0.01, atol=0)
+    )
+
+
+def in_words(asked: Asked) -> str:
+    """A normalisation, as `Recipe.normalisation` has it, for a message."""
+    if asked is None or isinstance(asked, str):
+        return asked or TRAIN
+    return "/".join(",".join(f"{value:.4g}" for value in part) for part in asked)
+
+
 def of_application(name: str, *, preprocesses: bool = True) -> str | None:
     """What ImageNet weights of that net of `keras.applications` expect.
 
@@ -285,6 +310,12 @@ def of_application(name: str, *, preprocesses: bool = True) -> str | None:
     # The longest family's name that fits: MobileNetV3 before MobileNet.
     families = [family for family in FAMILIES if name.startswith(family)]
     return FAMILIES[max(families, key=len)] if families else None
+
+
+def _in_numbers(asked):
+    if asked is None or asked == TRAIN:
+        return None
+    return FIXED.get(asked) or _numbers(asked) if isinstance(asked, str) else asked
 
 
 def _numbers(text):

@@ -141,6 +141,50 @@ def test_a_teacher_by_name_is_trained(asked):
     assert not recipe.stage("teacher").once
 
 
+def scaling(path):
+    """A .keras file that scales pixels of 0 to 255 itself."""
+    scale = keras.layers.Rescaling(1 / 255, name="to_one")
+    body = [keras.Input((8, 8, 1)), scale, keras.layers.Flatten()]
+    keras.Sequential([*body, keras.layers.Dense(10)]).save(path)
+    return str(path)
+
+
+def test_a_student_that_scales_its_pixels_is_not_given_scaled_ones(
+    asked, tmp_path, capsys, refusal
+):
+    student = scaling(tmp_path / "student.keras")
+    words = ("distill", "--data", "digits", "--teacher", "resnet20", "--student")
+    line = refusal(*words, student)
+    assert "student.keras takes pixels of 0..255 and scales them itself" in line
+    assert "as train, as its teacher does: they would be scaled twice; save it" in line
+    line = refusal(*words, "keras.applications:MobileNetV3Small")
+    assert line.endswith("MobileNetV3Small(include_preprocessing=False)")
+    one(asked, *words, student, "--normalisation", "0..255")
+    assert capsys.readouterr().err == ""
+    one(asked, *words, student, "--normalisation", "0..1")
+    assert "warning: the student" in (err := capsys.readouterr().err)
+    assert "0..1, as its teacher does: they would be scaled twice" in err
+
+
+def test_a_student_that_has_learned_from_other_pixels_is_a_warning(
+    asked, tmp_path, capsys
+):
+    student = saved(tmp_path / "student.keras")
+    known = Deployment((8, 8, 1), (0.1,), (0.3,), tuple("0123456789"))
+    known.write(tmp_path / "student.deploy.json")
+    words = ("distill", "--data", "digits", "--student", str(student), "--teacher")
+    one(asked, *words, "resnet20")
+    assert "learned from pixels normalised as 0.1/0.3, and" in capsys.readouterr().err
+    one(asked, *words, str(student))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_student_without_scaling_of_a_teacher_that_scales_is_a_warning(asked, capsys):
+    words = ("distill", "--data", "folder:photos", "--student", "resnet20", "--teacher")
+    one(asked, *words, "keras.applications:MobileNetV3Small")
+    assert "resnet20 is given pixels from 0 to 255, as its" in capsys.readouterr().err
+
+
 def test_the_weight_of_the_teacher_s_loss_is_tried(asked):
     words = ("--teacher", "resnet20", "--student", "lenet5", "--data", "mnist5k")
     recipe, _ = one(asked, "distill", *words, "--trials", "3", "--epochs", "10")

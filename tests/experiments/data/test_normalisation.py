@@ -65,6 +65,30 @@ def test_what_is_asked_for_is_taken_and_still_tried():
     assert right.scores["0,0,0/1"].top1 == 1.0 and not right.is_guessing
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ("0..255", ((0.0,), (1 / 255,)), True),
+        ("0..255", ((0.0, 0.0, 0.0), (1 / 255,) * 3), True),
+        ("0..1", "0/1", True),
+        ("0..1", "0..255", False),
+        ("imagenet", ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), True),
+        ("imagenet", "-1..1", False),
+        (None, "train", True),
+        (None, "0..1", False),
+        (((0.13,), (0.31,)), "train", False),
+    ],
+)
+def test_normalisations_by_another_name(one, other, alike):
+    assert normalisation.are_alike(one, other) is alike
+    assert normalisation.are_alike(other, one) is alike
+
+
+def test_normalisations_in_words():
+    words = map(normalisation.in_words, (None, "0..1", ((0.1306,), (0.30811,))))
+    assert list(words) == ["train", "0..1", "0.1306/0.3081"]
+
+
 def test_a_model_that_is_guessing_is_told_so():
     data = greys()
     rng = np.random.default_rng(0)
