@@ -2,11 +2,12 @@
 
 Every stage writes `deploy.json` beside its files, and `limbeck export` writes
 `NAME.deploy.json` beside NAME.tflite. It is all that whoever writes an app must know;
-`deploy.py` and, for files of int8, `deploy.c` beside it use it.
+`deploy.py` and, for files of int8, `deploy.c` beside it use it. Whose a record is says
+`experiments/whose.py`.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -14,15 +15,15 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from compression.atomic import replacing
-from experiments import examples
+from experiments import examples, whose
 from experiments.examples.c_program import c_program
 from experiments.files import read_json, write_json
 from experiments.schema import Count, Finite, Positive, require
+from experiments.whose import WAY_OUT
 
 if TYPE_CHECKING:
     from experiments.data import Data, Split
 
-NAME = "deploy.json"
 INPUT = "float32 (pixels / 255 - mean) / std, RGB or grey, rows first"
 OUTPUT = "{}, one for each class"
 LOGITS, PROBABILITIES = "logits", "probabilities"
@@ -35,7 +36,6 @@ CODE = (
     "input = factor[channel] * pixel + offset[channel], pixel from 0 to 255, rounded "
     "to the nearest integer (of two the even one) and cut to lowest and highest"
 )
-WAY_OUT = "restore it, or delete it to do without"
 ARCHIVED_AGAIN = "archive the net again with what suits it"
 
 
@@ -82,23 +82,29 @@ class Deployment:
         """What `export.archive` takes of it, by name."""
         return {name: getattr(self, name) for name in ("class_names", "mean", "std")}
 
-    def write(self, path: Path, exported: Sequence[Path] = ()) -> None:
+    def write(
+        self,
+        path: Path,
+        exported: Sequence[Path] = (),
+        kept: Mapping[str, Any] | None = None,
+    ) -> None:
         """Write it as JSON, with what it says of each file, and programs beside it.
 
         Args:
             path: of the JSON file.
-            exported: .tflite files and SavedModel folders, in the folder of `path`.
+            exported: files and SavedModel folders, in the folder of `path`.
+            kept: what is said of other files there already; they have their programs.
         """
         files = {file.name: self._file(file) for file in exported}
-        names = {file["output"]["name"] for file in files.values()}
-        given = PROBABILITIES if PROBABILITIES in names else LOGITS
+        of_all = {**(kept or {}), **files}
+        given = PROBABILITIES if _gives_probabilities(of_all.values()) else LOGITS
         record = {
             "input": INPUT,
             **dataclasses.asdict(self),
             "channels": "RGB" if self.image_shape[-1] == 3 else "grey",
             "resizing": RESIZING,
             "output": OUTPUT.format(given),
-            "files": files,
+            "files": of_all,
         }
         write_json(path, record)
         lite = [name for name in files if name.endswith(".tflite")]
@@ -113,9 +119,40 @@ class Deployment:
                 break
 
     def write_beside(self, exported: Path) -> None:
-        """Write it where `beside` finds it for this file or folder."""
-        lite = exported.suffix == ".tflite" and exported.is_file()
-        self.write(_own(exported), [exported] if lite or exported.is_dir() else [])
+        """Write it where `beside` finds it for this file or folder.
+
+        Raises:
+            ValueError: as `require_beside`; or the file is damaged. Nothing is written.
+        """
+        self.require_beside(exported)
+        record = whose.own(exported)
+        self.write(record, [exported], whose.others(record, exported))
+
+    def require_beside(self, path: Path) -> None:
+        """Check, before `path` is written, that this can stand beside it.
+
+        Raises:
+            ValueError: a record there is of another file, too, of which it says
+                something else.
+        """
+        record = whose.own(path)
+        others = [
+            record.parent / name
+            for name, entry in whose.others(record, path).items()
+            if whose.is_as_listed(record.parent / name, entry)
+        ]
+        if others and not self._says_the_same(read(record)):
+            raise ValueError(
+                f"{path} must have another name than {others[0]}: {record} says what "
+                "images and classes that has, and those of the new file are others; "
+                "give another name, or remove what is there"
+            )
+
+    def _says_the_same(self, other):
+        return all(
+            tuple(getattr(self, field.name)) == tuple(getattr(other, field.name))
+            for field in dataclasses.fields(Deployment)
+        )
 
     def _file(self, path):
         """What the record says of one exported file."""
@@ -123,6 +160,8 @@ class Deployment:
         from experiments.runs.fingerprints import of_file
 
         found: dict[str, Any] = {"sha256": of_file(path)}
+        if path.suffix != ".tflite" and not path.is_dir():
+            return found  # a Keras model, which takes `input`
         scale, zero_point, range_ = 1.0, 0, None
         if path.suffix == ".tflite":
             runner = export.load(path)
@@ -180,42 +219,32 @@ def beside(path: Path) -> Deployment | None:
     """What lies beside an exported file or a .keras file; None if nothing does.
 
     Raises:
-        ValueError: what lies there cannot be read; names it.
+        ValueError: what lies there cannot be read, or is of another file of that name;
+            names it.
     """
-    for record in (_own(path), path.parent / NAME):
-        if record.is_file():
-            return read(record)
-    return None
-
-
-def forget_replaced(exported: Path) -> Path | None:
-    """Remove the record beside a new file if it is of another one that stood there.
-
-    Returns:
-        Its path, if it was removed.
-    """
-    from experiments.runs.fingerprints import of_file
-
-    own = _own(exported)
-    if not own.is_file():
-        return None
-    files = read_json(own, dict, way_out=WAY_OUT).get("files")
-    about = files.get(exported.name) if isinstance(files, dict) else None
-    if not isinstance(about, dict) or about.get("sha256") == of_file(exported):
-        return None
-    own.unlink()
-    return own
+    record = whose.found(path)
+    return None if record is None else read(record)
 
 
 def of_file(path: Path) -> Deployment | None:
-    """What lies beside a file; else what an archive says itself; None if none does.
+    """What an archive says itself; else what lies beside a file; None if none does.
 
     Raises:
-        ValueError: one of them cannot be read; names it.
+        ValueError: one of them cannot be read, or what lies beside is of another file
+            of that name; names it.
     """
-    known = beside(path)
-    if known is not None or path.suffix != ".limbeck":
-        return known
+    said = _of_archive(path) if path.suffix == ".limbeck" else None
+    if said is None:
+        return beside(path)
+    if None in said.image_shape:
+        # The net leaves sizes open: a record that agrees knows those of its images.
+        known = beside(path)
+        if known and dataclasses.replace(known, image_shape=said.image_shape) == said:
+            return known
+    return said
+
+
+def _of_archive(path):
     from compression import export
 
     contents = export.read_archive(path, weights=False)
@@ -275,8 +304,10 @@ def _output_of(folder: Path) -> str:
     return name
 
 
-def _own(path: Path) -> Path:
-    return path.with_name(f"{path.stem if path.suffix else path.name}.{NAME}")
+def _gives_probabilities(files):
+    """Whether one of them does, of what a record says of files."""
+    ends = [file.get("output") for file in files if isinstance(file, dict)]
+    return any(isinstance(x, dict) and x.get("name") == PROBABILITIES for x in ends)
 
 
 def _write_text(path: Path, text: str) -> None:

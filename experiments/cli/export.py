@@ -191,6 +191,7 @@ def _write_litert(options):
         data = model_data.load_for(runner, options, labelled=False)
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
+    known = model_data.known_of(options, data)
     with agreement_on_stderr():
         export.litert(
             model,
@@ -202,7 +203,7 @@ def _write_litert(options):
             weight_bits=8 if options.weight_bits is None else options.weight_bits,
             skip=names(options.skip) or (),
         )
-    model_data.write_deployment(options, data)
+    model_data.write_deployment(options.out, known)
 
 
 def _write_saved_model(options):
@@ -210,8 +211,9 @@ def _write_saved_model(options):
     from experiments.stages.images import of_any_batch
 
     model = of_any_batch(export.load_model(options.model), str(options.model))
+    known = model_data.known_of(options)
     export.saved_model(model, options.out, weights=options.precision or "float32")
-    model_data.write_deployment(options)
+    model_data.write_deployment(options.out, known)
 
 
 def _write_archive(options):
@@ -232,6 +234,8 @@ def _write_archive(options):
             "log": lambda line: print(f"  {line}", file=sys.stderr),
         }
     export.archive(model, options.out, **about)
+    if not about.get("class_names"):  # else it says itself what its images are
+        model_data.write_deployment(options.out, None)
     if others:
         unseen.judge(model, options.out, others, options.max_drop, "", sys.stderr)
 

@@ -2,6 +2,7 @@
 
 import sys
 from argparse import Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli.options import (
@@ -15,6 +16,7 @@ from experiments.cli.options import (
 if TYPE_CHECKING:  # they need Keras
     from compression.export.runners import Runner
     from experiments.data import Data
+    from experiments.deployment import Deployment
 
 
 def add_options(command, use: str) -> None:
@@ -151,39 +153,53 @@ def _by(sides):
     return " x ".join(map(str, sides))
 
 
-def write_deployment(options: Namespace, data: "Data | None" = None) -> None:
-    """Write beside `options.out` what an app must know of it.
+def known_of(options: Namespace, data: "Data | None" = None) -> "Deployment | None":
+    """What an app must know of `options.out`, asked before that is written.
 
     Args:
-        options: of the verb, with `model` and `out`, which is written.
-        data: as `load_for` gave them, if the file was made by them; None: what is
-            known of the model is known of the file.
-    """
-    from experiments import deployment
+        options: of the verb, with `model` and `out`.
+        data: as `load_for` gave them, if the file is made by them; None: what is known
+            of the model is known of the file.
 
-    known = deployment.of_file(options.model)
+    Raises:
+        ValueError: what is known of the model cannot be read, or something else is
+            known of another file whose name has the same stem as that of `out`.
+    """
+    from experiments.deployment import Deployment, of_file
+
+    known = of_file(options.model)
     if data is not None and data.class_names:  # as was asked for, or found out
-        known = deployment.Deployment.of(data)
+        known = Deployment.of(data)
     if known is not None:
-        known.write_beside(options.out)
-    elif former := deployment.forget_replaced(options.out):
+        known.require_beside(options.out)
+    return known
+
+
+def write_deployment(out: Path, known: "Deployment | None") -> None:
+    """Write beside a new file `out` what is known of it; None: nothing."""
+    from experiments import whose
+
+    if known is not None:
+        known.write_beside(out)
+    elif record := whose.forget_replaced(out):
+        state = "says no more of it" if record.exists() else "is removed"
         print(
-            f"limbeck: {former} was of the file that {options.out} has replaced, and "
-            "is removed; nothing says how this one's pixels are normalised",
+            f"limbeck: {record} was of the file that {out} has replaced, and {state}; "
+            "nothing says how this one's pixels are normalised",
             file=sys.stderr,
         )
 
 
 def _found_out(runner, data, asked, size):
     """`data` as a file may want them that nothing says anything of."""
-    from experiments import deployment
     from experiments.data import normalisation
+    from experiments.whose import NAME
 
     found = normalisation.for_model(runner, data, asked, size=size)
     count = len(data.class_names)
     matched = f"its {count} classes are matched by position, and " if count else ""
     print(
-        f"limbeck: there is no {deployment.NAME} beside {runner.path}: {matched}"
+        f"limbeck: there is no {NAME} of it beside {runner.path}: {matched}"
         f"pixels are normalised as {found.name} ({found.reason})",
         file=sys.stderr,
     )

@@ -207,6 +207,7 @@ def _cut(model, options):
     data = batches = None
     if options.data:
         data, batches = _data(model, options)
+    known = model_data.known_of(options, data)
     if options.plan:
         plan = pruning.load_plan(options.plan)
     else:
@@ -228,7 +229,7 @@ def _cut(model, options):
     with replacing(options.out) as file:
         smaller.save(file)
     plan.save(_plan_beside(options.out))
-    model_data.write_deployment(options, data)
+    model_data.write_deployment(options.out, known)
     _print_counts(model, smaller)
     print(f"{options.out}\n{_plan_beside(options.out)}")
 

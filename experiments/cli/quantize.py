@@ -125,10 +125,16 @@ def run(options):
         data = model_data.load_for(runner, options, labelled=bool(measures))
     if options.explain:
         _explain(model, data, options)
-    elif plan or options.max_drop is not None:
+        return
+    known = model_data.known_of(options, data)
+    if plan or options.max_drop is not None:
         _write_by_plan(model, data, plan, options)
     else:
         _write(model, data, options)
+    model_data.write_deployment(options.out, known)
+    print(f"{options.out.stat().st_size:,} bytes\n{options.out}")
+    if options.max_drop is not None:
+        print(_plan_beside(options.out))
 
 
 def _check_explaining(options):
@@ -238,7 +244,6 @@ def _write(model, data, options):
             float_ends=options.float_ends,
             **({"engine": options.engine} if options.engine else {}),
         )
-    _finish(options, data)
 
 
 def _write_by_plan(model, data, plan, options):
@@ -281,14 +286,6 @@ def _write_by_plan(model, data, plan, options):
         )
     elif others:
         unseen.judge(model, options.out, others, options.max_drop, ", or more --images")
-    _finish(options, data)
-    if not options.plan:
-        print(_plan_beside(options.out))
-
-
-def _finish(options, data):
-    model_data.write_deployment(options, data)
-    print(f"{options.out.stat().st_size:,} bytes\n{options.out}")
 
 
 def _train(data):

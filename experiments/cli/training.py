@@ -95,6 +95,7 @@ def done(
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export
     from experiments.data.augment import Augment
+    from experiments.deployment import Deployment
     from experiments.runs.layout import StageFolder
     from experiments.stages.file import File
     from experiments.stages.one import check_one, run_one
@@ -109,6 +110,7 @@ def done(
         raise ValueError(f"--seed must not be negative, got {seed}")
     before = export.load_model(options.model)
     data = model_data.load_for(export.of_model(before, options.model), options)
+    Deployment.of(data).require_beside(options.out)
     kind = kinds()[engine(options)]
     stage = kind(
         kind.__name__.lower(), File(str(options.model)), Training(**chosen), **settings

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments import deployment
+from experiments import whose
 from experiments.files import from_json, read_json, read_text
 from experiments.runs import contents
 
@@ -68,7 +68,7 @@ class StageFolder:
     @property
     def deploy(self) -> Path:
         """What whoever ships the files must know of input and output."""
-        return self.path / deployment.NAME
+        return self.path / whose.NAME
 
     @property
     def about(self) -> Path:

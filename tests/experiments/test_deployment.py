@@ -38,11 +38,10 @@ def test_a_files_own_record_comes_first(tmp_path):
     assert deployment.beside(tmp_path / "net.tflite") is None
     MINE.write(tmp_path / "deploy.json")
     other = dataclasses.replace(MINE, mean=(0.0,))
-    other.write_beside(tmp_path / "net.int8.tflite")
-    assert deployment.beside(tmp_path / "net.int8.tflite") == other
-    assert deployment.beside(tmp_path / "net.tflite") == MINE
-    other.write_beside(tmp_path / "saved_model")
-    assert deployment.beside(tmp_path / "saved_model") == other
+    (tmp_path / "net.int8.keras").touch()
+    other.write_beside(tmp_path / "net.int8.keras")
+    assert deployment.beside(tmp_path / "net.int8.keras") == other
+    assert deployment.beside(tmp_path / "net.keras") == MINE
 
 
 def test_an_archive_holds_its_own(tmp_path):
@@ -50,11 +49,114 @@ def test_an_archive_holds_its_own(tmp_path):
     net = keras.Sequential(parts)
     path = export.archive(net, tmp_path / "net.limbeck")
     assert deployment.of_file(path) is None
-    about = {name: getattr(MINE, name) for name in ("class_names", "mean", "std")}
-    assert deployment.of_file(export.archive(net, path, **about)) == MINE
     other = dataclasses.replace(MINE, mean=(0.0,))
-    other.write(tmp_path / "deploy.json")  # what lies beside comes first
+    other.write_beside(path)
     assert deployment.of_file(path) == other
+    about = {name: getattr(MINE, name) for name in ("class_names", "mean", "std")}
+    export.archive(net, path, **about)
+    assert deployment.of_file(path) == MINE  # whatever is said beside it
+    other.write(tmp_path / "net.deploy.json")
+    assert deployment.of_file(path) == MINE
+
+
+def test_sizes_that_an_archive_leaves_open_are_those_of_a_record_that_agrees(tmp_path):
+    net = keras.Sequential([keras.Input((None, None, 1)), keras.layers.Flatten()])
+    about = {name: getattr(MINE, name) for name in ("class_names", "mean", "std")}
+    path = tmp_path / "net.limbeck"
+    path.write_bytes(to_archive(net, **about))
+    MINE.write(tmp_path / "deploy.json")
+    assert deployment.of_file(path) == MINE
+    dataclasses.replace(MINE, mean=(0.0,)).write(tmp_path / "deploy.json")
+    open_sizes = dataclasses.replace(MINE, image_shape=(None, None, 1))
+    assert deployment.of_file(path) == open_sizes
+
+
+OTHER = dataclasses.replace(MINE, mean=(0.0,))
+
+
+def written(path, content, record=None):
+    """A file, which nothing here reads, perhaps with its record."""
+    path.write_text(content)
+    if record is not None:
+        record.write_beside(path)
+    return path
+
+
+def listed(path):
+    return json.loads(path.read_text())["files"]
+
+
+def test_entries_that_somebody_altered_are_kept(tmp_path):
+    net = written(tmp_path / "net.keras", "a")
+    for name in ("net.limbeck", "net.tflite"):
+        (tmp_path / name).touch()
+    odd = {"net.limbeck": None, "net.tflite": {"output": 7}}
+    MINE.write(tmp_path / "net.deploy.json", kept=odd)
+    MINE.write_beside(net)
+    expected = odd | {"net.keras": {"sha256": of_file(net)}}
+    assert listed(tmp_path / "net.deploy.json") == expected
+
+
+def test_files_of_one_stem_share_a_record_that_says_the_same(tmp_path):
+    keras_file = written(tmp_path / "net.keras", "a", MINE)
+    archive = written(tmp_path / "net.limbeck", "b", MINE)
+    record = tmp_path / "net.deploy.json"
+    shas = {path.name: {"sha256": of_file(path)} for path in (keras_file, archive)}
+    assert listed(record) == shas
+    archive.unlink()
+    written(keras_file, "c", MINE)
+    assert listed(record) == {"net.keras": {"sha256": of_file(keras_file)}}
+    # What it says changes with the only file that it is of.
+    written(keras_file, "d", OTHER)
+    assert deployment.beside(keras_file) == OTHER
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_record_of_another_file_is_not_overwritten(tmp_path, named):
+    there = written(tmp_path / "net.keras", "a", MINE)
+    record = tmp_path / "net.deploy.json"
+    if not named:  # as earlier versions wrote it
+        record.write_text(json.dumps(json.loads(record.read_text()) | {"files": {}}))
+    before = record.read_text()
+    new = tmp_path / "net.limbeck"
+    message = r"net.limbeck must have another name than .*net.keras: .*net.deploy.json "
+    with pytest.raises(ValueError, match=message):
+        OTHER.require_beside(new)  # before anything is written
+    with pytest.raises(ValueError, match=message):
+        written(new, "b", OTHER)
+    assert record.read_text() == before
+    MINE.write_beside(new)
+    assert listed(record).keys() == {"net.keras", "net.limbeck"}
+    new.unlink()
+    there.write_text("it is another file now")
+    OTHER.require_beside(new)
+
+
+def test_the_programs_of_a_file_stay_when_another_joins_its_record(shipped, tmp_path):
+    real = tmp_path / "net.tflite"
+    shutil.copy(shipped[0] / "model.int8.tflite", real)
+    COLOURS.write_beside(real)
+    [about] = listed(tmp_path / "net.deploy.json").values()
+    programs = [tmp_path / "net.deploy.py", tmp_path / "net.deploy.c"]
+    before = [path.read_text() for path in programs]
+    written(tmp_path / "net.keras", "a", COLOURS)
+    assert listed(tmp_path / "net.deploy.json")["net.tflite"] == about
+    assert [path.read_text() for path in programs] == before
+
+
+def test_folders_with_dots_in_their_names_have_records_of_their_own(shipped, tmp_path):
+    one, two = tmp_path / "model.v1", tmp_path / "model.v2"
+    for folder in (one, two):
+        shutil.copytree(shipped[0] / "model.float32.savedmodel", folder)
+    other = dataclasses.replace(COLOURS, mean=(0.0,) * 3)
+    COLOURS.write_beside(one)
+    other.write_beside(two)
+    assert deployment.beside(one) == COLOURS and deployment.beside(two) == other
+    assert (tmp_path / "model.v1.deploy.json").is_file()
+    # Earlier versions wrote one of model.v1, or of the other, there.
+    (tmp_path / "model.v1.deploy.json").rename(tmp_path / "model.deploy.json")
+    (tmp_path / "model.v2.deploy.json").unlink()
+    assert deployment.beside(one) == COLOURS and deployment.beside(two) is None
 
 
 @pytest.mark.parametrize(
@@ -256,6 +358,10 @@ def test_one_probability_is_of_the_second_class_above_a_half(
     file = export.litert(net, tmp_path / "net.tflite")
     two = Deployment((4, 4, 1), (0.5,), (0.5,), ("no", "yes"))
     two.write_beside(file)
+    record = json.loads((tmp_path / "net.deploy.json").read_text())
+    assert record["output"] == "probabilities, one for each class"
+    net.save(tmp_path / "net.keras")
+    two.write_beside(tmp_path / "net.keras")
     record = json.loads((tmp_path / "net.deploy.json").read_text())
     assert record["output"] == "probabilities, one for each class"
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "black.png")

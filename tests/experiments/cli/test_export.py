@@ -226,7 +226,10 @@ def test_without_a_record_positions_are_taken_with_a_word(
     alone = tmp_path / "alone.keras"
     alone.write_bytes(grey_net.read_bytes())
     _, err = measured(capsys, alone, "--data", f"folder:{photos('a', 'b', 'c')}")
-    assert "no deploy.json beside" in err and "3 classes are matched by position" in err
+    assert (
+        "no deploy.json of it beside" in err
+        and "3 classes are matched by position" in err
+    )
 
 
 def test_a_file_is_measured_with_the_pixels_that_it_was_made_by(
@@ -246,6 +249,68 @@ def test_a_file_is_measured_with_the_pixels_that_it_was_made_by(
     assert cli.main(["export", str(alone), str(file)]) == 0
     assert "phone.deploy.json was of the file that" in capsys.readouterr().err
     assert deployment.beside(file) is None
+
+
+def known_net(path, mean):
+    """Two files: of a net for `photos`, and what it was trained on."""
+    image = keras.Input((28, 28, 3))
+    x = keras.layers.GlobalAveragePooling2D()(image)
+    keras.Model(image, keras.layers.Dense(3)(x)).save(path)
+    Deployment((28, 28, 3), (mean,) * 3, (0.25,) * 3, tuple("abc")).write_beside(path)
+    return path
+
+
+def test_a_file_is_not_read_by_the_record_of_one_that_stood_there(
+    grey_net, photos, tmp_path, capsys, refusal
+):
+    phone, other = tmp_path / "phone.tflite", tmp_path / "other.tflite"
+    assert cli.main(["export", str(grey_net), str(phone)]) == 0
+    net = known_net(tmp_path / "net.keras", 0.1)
+    assert cli.main(["export", str(net), str(other)]) == 0
+    phone.write_bytes(other.read_bytes())
+    capsys.readouterr()
+    data = ("--data", f"folder:{photos(*'abc')}")
+    line = refusal("measure", phone, *data)
+    assert "phone.deploy.json is of another phone.tflite, by its sha256" in line
+    (tmp_path / "phone.deploy.json").unlink()
+    assert "no deploy.json of it beside" in measured(capsys, phone, *data)[1]
+
+
+def test_a_record_of_another_file_is_refused_before_anything_is_written(
+    grey_net, tmp_path, monkeypatch, refusal
+):
+    known_net(tmp_path / "net.keras", 0.1)
+    before = (tmp_path / "net.deploy.json").read_text()
+
+    def never(*_, **__):
+        raise AssertionError("the work was begun")
+
+    monkeypatch.setattr("compression.export.litert", never)
+    monkeypatch.setattr("compression.export.saved_model", never)
+    for out in (tmp_path / "net.tflite", tmp_path / "net"):
+        line = refusal("export", grey_net, out)
+        assert f"{out} must have another name than {tmp_path / 'net.keras'}" in line
+    assert (tmp_path / "net.deploy.json").read_text() == before
+
+
+def test_a_file_without_a_record_gets_none_from_its_neighbour(
+    grey_net, photos, tmp_path, capsys
+):
+    net = known_net(tmp_path / "net.keras", 0.1)
+    alone = tmp_path / "alone.keras"
+    alone.write_bytes(grey_net.read_bytes())
+    for name in ("net", "net.tflite", "net.limbeck"):
+        assert cli.main(["export", str(alone), str(tmp_path / name)]) == 0
+        assert deployment.of_file(tmp_path / name) is None
+    assert deployment.of_file(net).mean == (0.1,) * 3
+    # One that knows nothing takes the place of an archive that a record was of.
+    (tmp_path / "net.limbeck").write_bytes(b"x")
+    deployment.of_file(net).write_beside(tmp_path / "net.limbeck")
+    capsys.readouterr()
+    assert cli.main(["export", str(alone), str(tmp_path / "net.limbeck")]) == 0
+    assert "net.limbeck has replaced, and says no more of it" in capsys.readouterr().err
+    assert deployment.of_file(tmp_path / "net.limbeck") is None
+    assert deployment.of_file(net).mean == (0.1,) * 3
 
 
 def test_an_archive_is_rounded_whatever_the_model_ends_in(

@@ -1,5 +1,6 @@
 """`limbeck prune`: groups explained and drawn, a smaller file and its plan written."""
 
+import dataclasses
 import json
 import math
 
@@ -30,10 +31,9 @@ def test_groups_are_explained_and_drawn(model_file, tmp_path, capsys):
 
 
 def test_a_smaller_file_and_its_plan(model_file, tmp_path, capsys, refusal):
-    Deployment((28, 28, 1), (0.1,), (0.3,), tuple("0123456789")).write_beside(
-        net := tmp_path / "net.keras"
-    )
+    net = tmp_path / "net.keras"
     net.write_bytes(model_file.read_bytes())
+    Deployment((28, 28, 1), (0.1,), (0.3,), tuple("0123456789")).write_beside(net)
     out, plan_file = tmp_path / "smaller.keras", tmp_path / "smaller.plan.json"
     words = ["prune", net, "--macs", 0.5, "--parameters", 0.6, "--out", out]
     assert cli.main(list(map(str, words))) == 0
@@ -72,6 +72,25 @@ def test_an_archives_own_words_stay_with_the_smaller_file(tmp_path):
     words = ["prune", file, "--parameters", 0.6, "--out", tmp_path / "b.keras"]
     assert cli.main(list(map(str, words))) == 0
     assert deployment.beside(tmp_path / "b.keras").class_names == ("a", "b")
+
+
+def test_a_record_of_another_file_is_not_inherited_nor_overwritten(tmp_path, refusal):
+    """Whose name is the new file's but for the ending."""
+    image = keras.Input((6, 6, 1))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(8, 3)(image))
+    net = keras.Model(image, keras.layers.Dense(2)(x))
+    net.save(alone := tmp_path / "alone.keras")
+    (other := tmp_path / "b.limbeck").touch()
+    known = Deployment((6, 6, 1), (0.1,), (0.3,), ("a", "b"))
+    known.write_beside(other)
+    words = ["--parameters", 0.6, "--out", out := tmp_path / "b.keras"]
+    assert cli.main(list(map(str, ["prune", alone, *words]))) == 0
+    assert deployment.beside(out) is None and deployment.beside(other) == known
+    out.unlink()
+    (tmp_path / "b.plan.json").unlink()
+    dataclasses.replace(known, mean=(0.2,)).write_beside(alone)
+    line = refusal("prune", alone, *words)
+    assert f"{out} must have another name than {other}" in line and not out.exists()
 
 
 def test_images_rank_and_repair(model_file, tmp_path, monkeypatch):

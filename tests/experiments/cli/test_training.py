@@ -70,6 +70,14 @@ def test_a_kernel_gets_few_values(engine, net, tmp_path, capsys):
     ]
 
 
+def test_a_record_of_another_file_is_seen_before_the_training(net, tmp_path, refusal):
+    (other := tmp_path / "shared.limbeck").touch()
+    Deployment((8, 8, 1), (0.1,), (0.4,), tuple("0123456789")).write_beside(other)
+    words = ("--clusters", 4, "--out", out := tmp_path / "shared.keras")
+    line = refusal("cluster", net, *DATA, *ONCE, *words)
+    assert f"{out} must have another name than {other}" in line and not out.exists()
+
+
 def test_weights_are_reassigned(net, tmp_path):
     found = []
     for words in ((), ("--reassign",)):
