@@ -53,7 +53,7 @@ def test_a_file_that_took_the_place_of_another_has_no_record(tmp_path, name):
 
 
 def test_a_record_of_other_files_is_none(tmp_path):
-    net, other = made(tmp_path / "net.tflite"), made(tmp_path / "net.keras")
+    net, other = made(tmp_path / "net.tflite"), made(tmp_path / "net.keras", "b")
     record = record_of(tmp_path, of(net))
     assert whose.found(other) is None
     stage = record_of(tmp_path, of(net), "deploy.json")
@@ -113,7 +113,7 @@ def test_what_is_replaced_is_forgotten_and_nothing_else(tmp_path):
 
 def test_a_new_file_has_not_the_record_that_another_had_before(tmp_path):
     """One that lists nothing, as earlier versions wrote beside .keras files."""
-    old, new = made(tmp_path / "net.keras"), made(tmp_path / "net.tflite")
+    old, new = made(tmp_path / "net.keras"), made(tmp_path / "net.tflite", "b")
     record = record_of(tmp_path, {})
     assert whose.forget_replaced(new) is None
     assert files_in(record) == of(old)
