@@ -34,20 +34,9 @@ def found(path: Path) -> Path | None:
     Raises:
         ValueError: the record is of another file of that name, or cannot be read.
     """
-    record = own(path)
-    if record.is_file():
-        about = listed(record)
-        if not about or path.name in about or _is_one_of(path, about):
-            _require_as_listed(record, path)
-            return record
-    record = former(path)
-    if record.is_file() and path.name in listed(record):
+    record = _of(path)
+    if record is not None:
         _require_as_listed(record, path)
-        return record
-    record = path.parent / NAME
-    if not record.is_file():
-        return None
-    _require_as_listed(record, path)
     return record
 
 
@@ -116,9 +105,23 @@ def is_as_listed(path: Path, entry: Any) -> bool:
     return _sha256(entry) is None or _is_the_same(path, entry)
 
 
+def _of(path):
+    """The record that is of a file of this name, or is of all files there."""
+    if (record := own(path)).is_file():
+        about = listed(record)
+        if not about or path.name in about or _is_one_of(path, about):
+            return record
+    if (record := former(path)).is_file() and path.name in listed(record):
+        return record
+    record = path.parent / NAME
+    return record if record.is_file() else None
+
+
 def _is_one_of(path, about):
     """Whether it is one of the files that are listed, renamed with its record."""
-    return any(_is_the_same(path, entry) for entry in about.values())
+    from experiments.runs.fingerprints import of_file
+
+    return of_file(path) in map(_sha256, about.values())
 
 
 def _is_the_same(path, entry):

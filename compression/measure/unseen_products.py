@@ -4,13 +4,9 @@ import keras
 from keras import layers, tree
 
 from compression.graph import Call, all_layers
+from compression.measure.saved_model_folder import COUNTED, UNKNOWN
 
-# Operators of TensorFlow that sum products.
-PRODUCTS = {
-    "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Conv2D", "Conv3D",
-    "Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNative", "Einsum",
-    "MatMul", "SparseMatMul", "XlaConvV2", "XlaDotV2",
-}  # fmt: skip
+PRODUCTS = {*COUNTED, *UNKNOWN, "SparseMatMul"}  # operators that sum them
 OURS = "limbeck>"  # how the names under which our layers are registered begin
 
 

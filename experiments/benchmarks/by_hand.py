@@ -61,10 +61,18 @@ class ByHand:
             Quantize("int8", GIVEN, exports=INT8, once=True),
         ]
         for macs in self.cuts:
-            how = {"macs": macs, "saliency": "l1", "scope": "local", "exports": ()}
-            how["round_to"] = self.round_to
             cut = f"cut{100 * macs:g}"
-            stages.append(Channels(cut, GIVEN, self.after, **how))
+            uniform = Channels(
+                cut,
+                GIVEN,
+                self.after,
+                macs=macs,
+                saliency="l1",
+                scope="local",
+                round_to=self.round_to,
+                exports=(),
+            )
+            stages.append(uniform)
             stages.append(Quantize(f"{cut}_int8", cut, exports=INT8))
         if self.width is not None:
             stages += self._the_demos_way()

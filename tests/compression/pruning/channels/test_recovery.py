@@ -131,9 +131,7 @@ def test_zeros_of_a_pruned_net_stay():
     smaller = pruning.remove_channels(model, plan)
     before = [np.array(w) for w in smaller.weights]
     pruning.reconstruct(smaller, model, plan, images())
-
     old, new = before[2], smaller.weights[2]
-
     assert (old == 0).any()
     np.testing.assert_array_equal(np.array(new) == 0, old == 0)
     assert not np.allclose(new, old)
