@@ -15,6 +15,7 @@ from experiments.data.pipeline import first_batches
 from experiments.search.limits import Limits
 from experiments.stages.channels import Channels
 from experiments.stages.distill import Distill
+from experiments.stages.file import File
 from experiments.stages.net import Net
 from experiments.stages.prune import Prune, zeros
 from experiments.stages.quantize_aware import QuantizeAware
@@ -135,6 +136,15 @@ class Candidate:
             before = (*before[:-1], replace(before[-1], exports=()))
         prune = Prune(name, start, settings, teaching, sparsity=self.sparsity)
         return (*before, prune)
+
+    def going_on(
+        self, name: str, start: File, settings: Training, teaching: Teaching
+    ) -> TrainingStage:
+        """The stage of that name that goes on training what `training` made of it."""
+        if self.sparsity:
+            how = {"sparsity": self.sparsity, "until": 0.0}
+            return Prune(name, start, settings, teaching, **how)
+        return Distill(name, start, settings, teaching)
 
     def _dense(self, name, settings, teaching):
         how: dict[str, Any] = {"training": settings, "teaching": teaching}

@@ -68,9 +68,9 @@ class Pace:
         """
         return count * (max(self.starting, self.building) if given else self.starting)
 
-    def has_learned_more(self, lessons: Lessons) -> bool:
-        """Whether an earlier training has learned from more images than these."""
-        return any(self._part(heard) > self._part(lessons) for heard in self._heard)
+    def mostly_starts(self, seconds: float, starts: int) -> bool:
+        """Whether so many trainings in so short a time would hardly learn."""
+        return seconds < starts * (self.starting + STARTING / 2)
 
     def share(self, model: keras.Model, times: float = 1.0) -> float:
         """Of a smaller net, as `epoch` takes it, by a step of its own.

@@ -36,6 +36,7 @@ from experiments.search.request import Request
 from experiments.search.short import School
 from experiments.search.trials import Trials, Tried
 from experiments.stages.base import Export
+from experiments.stages.file import File
 from experiments.stages.load import Load
 from experiments.stages.quantize import Quantize
 from experiments.stages.teaching import Teaching
@@ -69,6 +70,7 @@ class Plan(_Plan, total=False):
     """search/choice.json: what is trained in full; no candidate: nothing is."""
 
     lessons: Record  # earlier versions learned from all images, in so many views
+    trial: Count  # that goes on; without it the training begins anew
 
 
 NOTHING: Plan = {"candidate": None, "epochs": 0, "aware_epochs": 0}
@@ -215,34 +217,34 @@ class Search:
         return cost
 
     def _plan(self, tried: Tried | None) -> Plan:
-        """For how long the chosen candidate is trained."""
+        """For how long the chosen candidate is trained, and from where on."""
         if tried is None:
             return NOTHING
-        pace, share = self._pace, self._share(tried)
+        starts = len(tried.candidate.training(FULL, TRAINING, TEACHING))
+        plan = self._planned(tried, self._share(tried), starts)
+        if _is_short(plan) and short.kept(self.folder, tried.number).is_file():
+            # What it has learned already is worth more than to begin anew.
+            plan = self._planned(tried, self._share(tried, goes_on=True), 1)
+            if plan["candidate"] is not None:
+                plan["trial"] = tried.number
+        self._tell(plan, tried)
+        return plan
+
+    def _planned(self, tried, share, starts) -> Plan:
+        """A training in the time that is left, of so many stages before rounding."""
+        pace = self._pace
         after = WRITINGS * self._writing + self._answering(share)
         left = max(min(self._clock.left(UNTIL), self._clock.left() - after), 0)
         # With the rounding they go on, in a graph that is twice as large.
-        starts = len(tried.candidate.training(FULL, TRAINING, TEACHING))
-        later = 2 * pace.starting
+        all_starts, later = starts + 2, 2 * pace.starting
         # All of it is gone through once at least, and with the rounding once more.
-        whole = {"passes": 1 + AWARE_STEP, "starts": starts + 2}
+        whole = {"passes": 1 + AWARE_STEP, "starts": all_starts}
         lessons = pace.lessons(share, left, **whole)
-        if pace.has_learned_more(lessons):
-            print(
-                "[search] no time is left for a full training, the short ones stand: "
-                "allow more hours for a better net",
-                flush=True,
-            )
+        if lessons.train_images is not None and pace.mostly_starts(left, all_starts):
             return NOTHING
         step = AWARE_STEP * pace.epoch(share, lessons)
         aware = max(1, int((short.AWARE_SHARE * left - later) / step))
         epochs = pace.epochs(share, left - later - aware * step, lessons, starts)
-        length = f"{min(epochs, LONGEST)} epoch{'s' * (epochs > 1)}"
-        print(
-            f"[search] worth a full training of {length}: {tried.candidate.words}",
-            flush=True,
-        )
-        self._tell_of_little_time(epochs, lessons)
         return {
             "candidate": tried.candidate.as_dict(),
             "epochs": min(epochs, LONGEST),
@@ -250,16 +252,34 @@ class Search:
             "lessons": lessons.as_dict(),
         }
 
-    def _tell_of_little_time(self, epochs, lessons):
-        few = f"{epochs} of {LONGEST} epochs fit into the time left, which are few"
-        if lessons.train_images is not None:
-            few = (
-                f"{lessons.train_images:,} of {self.data.train.size:,} train images "
-                "can be looked at in the time left, which are few"
+    def _tell(self, plan, tried):
+        """What is trained in full, and whether it will learn little."""
+        more = "allow more hours for a better net"
+        if plan["candidate"] is None:
+            print(
+                "[search] no time is left for a full training, the short ones stand: "
+                f"{more}",
+                flush=True,
             )
-        if epochs < FEW or lessons.train_images is not None:
-            more = "allow more hours for a better net"
-            print(f"[search] {few} to learn in: {more}", flush=True)
+            return
+        epochs = plan["epochs"]
+        length = f"{epochs} epoch{'s' * (epochs > 1)}"
+        if "trial" in plan:
+            length += ", after its short one"
+        print(
+            f"[search] worth a full training of {length}: {tried.candidate.words}",
+            flush=True,
+        )
+        if not _is_short(plan):
+            return
+        few = f"{epochs} of {LONGEST} epochs fit into the time left, which are few"
+        images = plan["lessons"]["train_images"]
+        if images is not None:
+            few = (
+                f"{images:,} of {self.data.train.size:,} train images can be looked at "
+                "in the time left, which are few"
+            )
+        print(f"[search] {few} to learn in: {more}", flush=True)
 
     def _short_lessons(self):
         """What short trainings learn from, the same wherever a search goes on."""
@@ -278,14 +298,15 @@ class Search:
         images += VALIDATIONS * share * self.data.validation.size
         return images * self._pace.to_answer
 
-    def _share(self, tried):
+    def _share(self, tried, *, goes_on=False):
         """Of the model's time that the candidate trains: timed, as it is trained long.
 
-        A student that is cut learns whole for a part of it.
+        A student that is cut learns whole for a part of it, unless it goes on.
         """
         candidate, macs = tried.candidate, tried.cost.macs
         net = candidate.untrained(self.model, self.data, repaired=False)
-        return self._pace.share(net, candidate.macs(macs, self.data) / macs)
+        trained = macs if goes_on else candidate.macs(macs, self.data)
+        return self._pace.share(net, trained / macs)
 
     def _recipe(self, plan: Plan) -> Recipe:
         lessons = Lessons(**plan.get("lessons", {}))
@@ -298,6 +319,9 @@ class Search:
             settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
             teaching = lessons.taught(TEACHING)
             *before, full = candidate.training(FULL, settings, teaching)
+            if "trial" in plan:
+                start = File(str(short.kept(self.folder, plan["trial"])))
+                before, full = (), candidate.going_on(FULL, start, settings, teaching)
             aware = short.with_rounding(TRAINING, plan["aware_epochs"])
             stages += [
                 *before,
@@ -374,6 +398,13 @@ class Search:
                 f"the images of {self.request.data} have changed since the search in "
                 f"{self.folder.path.parent} began; {OTHER_FOLDER}"
             )
+
+
+def _is_short(plan: Plan) -> bool:
+    """Whether a training is one of few epochs, of some images alone, or none."""
+    if plan["candidate"] is None:
+        return True
+    return plan["epochs"] < FEW or plan["lessons"]["train_images"] is not None
 
 
 def _in_numbers(known) -> str:

@@ -35,6 +35,7 @@ ROOMY, NEARLY = 0.8, 2.0  # of a limit: much is left, a little too much is taken
 SAFE = 0.95  # of what would just fit
 AWARE_SHARE = 0.25  # of a training's epochs, with the rounding
 AWARE_RATE = 0.1  # of the learning rate, then
+TRAINED, AWARE = "trained", "aware"  # stages: a candidate, and with its rounding
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,7 @@ def _before(trials, data, whole):
 
 def _starts(candidate, school):
     """How many trainings make it, that with the rounding of 4 bits with them."""
-    stages = candidate.training("trained", school.settings(1), school.teaching)
+    stages = candidate.training(TRAINED, school.settings(1), school.teaching)
     return len(stages) + (candidate.bits != 8)
 
 
@@ -212,10 +213,10 @@ def trained(
     """
     aware = 0 if candidate.bits == 8 else max(1, round(AWARE_SHARE * epochs))
     settings = school.settings(max(1, epochs - aware))
-    stages = candidate.training("trained", settings, school.teaching)
+    stages = candidate.training(TRAINED, settings, school.teaching)
     if aware:
         how = with_rounding(school.training, aware), school.teaching, school.skip
-        stages += (candidate.quantizing("aware", "trained", *how),)
+        stages += (candidate.quantizing(AWARE, TRAINED, *how),)
     homes: dict[str, StageFolder] = {}
 
     def load(name):
@@ -238,6 +239,14 @@ def trained(
             checkpoint.unlink()
         homes[stage.name] = home
     return home
+
+
+def kept(folder: SearchFolder, number: int) -> Path:
+    """The model of a trial, before any rounding, from which a training can go on.
+
+    It may not be there: of trials that machines share, each has its own alone.
+    """
+    return StageFolder(folder.trial(number).path / TRAINED).model
 
 
 def with_rounding(training: Training, epochs: int) -> Training:

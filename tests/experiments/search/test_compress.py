@@ -14,6 +14,7 @@ from experiments.data.fingerprint import content
 from experiments.data.pipeline import first_batches
 from experiments.deployment import Deployment
 from experiments.report import summary, write
+from experiments.runs.fingerprints import of_file
 from experiments.runs.layout import RunFolder
 from experiments.search import pace, proxies, short
 from experiments.search.candidate import Candidate
@@ -128,6 +129,7 @@ def test_what_is_too_heavy_learns_from_fewer_images(
     model_file, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(pace, "_seconds_per_image", lambda *_: 1.0)
+    monkeypatch.setattr(Pace, "mostly_starts", lambda *_: False)
     asked, out = request(model_file, bytes=9_000), RunFolder(tmp_path / "run")
     found = carry_out(asked, out.path)
     assert found.file.stat().st_size == found.bytes <= 9_000
@@ -137,6 +139,11 @@ def test_what_is_too_heavy_learns_from_fewer_images(
     assert "teacher cache: 1 view x 1,259 images" not in printed
     data = out.read_data()
     assert (data["train"], data["validation"], data["test"]) == (512, 73, 359)
+    # The full training goes on from the short one: it is too short to begin anew.
+    assert "after its short one" in printed
+    [full] = [each for each in out.read_recipe()["stages"] if each["name"] == "full"]
+    trials = [tried for tried in out.search.path.glob("trials/*/trained/model.keras")]
+    assert full["start"]["sha256"] in {of_file(path) for path in trials}
     # Choices are made on all validation images, and it goes on with what it has.
     assert Lessons.read(out.search.lessons) == Lessons(512, views=1)
     taken = [row for row in out.search.read_found()["tried"] if row.get("taken")]
@@ -148,7 +155,7 @@ def test_what_is_too_heavy_learns_from_fewer_images(
 def test_without_time_for_a_full_training_the_short_ones_stand(
     model_file, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(Pace, "has_learned_more", lambda *_: True)
+    monkeypatch.setattr(pace, "_seconds_per_image", lambda *_: 1.0)
     out = RunFolder(tmp_path / "run")
     found = carry_out(request(model_file, bytes=9_000), out.path)
     assert "no time is left for a full training" in capsys.readouterr().out

@@ -123,11 +123,13 @@ def test_what_the_teacher_has_said_is_learned_again(digits_pace):
     assert digits_pace.lessons(1.0, seconds) == Lessons(1150, views=1)
 
 
-def test_less_than_before_is_not_worth_it(digits_pace):
-    digits_pace.hear(Lessons(600, views=1))
-    assert digits_pace.has_learned_more(Lessons(512, views=1))
-    assert not digits_pace.has_learned_more(Lessons(600, views=1))
-    assert not digits_pace.has_learned_more(Lessons())
+def test_what_would_only_start_is_not_worth_it(digits_pace):
+    assert digits_pace.mostly_starts(3 * STARTING, 3)
+    assert digits_pace.mostly_starts(4.4 * STARTING, 3)
+    assert not digits_pace.mostly_starts(4.6 * STARTING, 3)
+    digits_pace.observe(1.0, 1, 2 * STARTING + EPOCH)
+    assert digits_pace.mostly_starts(7.4 * STARTING, 3)
+    assert not digits_pace.mostly_starts(7.6 * STARTING, 3)
 
 
 def test_what_is_cut_starts_as_late_as_the_model(digits_pace):
