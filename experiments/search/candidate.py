@@ -35,6 +35,9 @@ STUDENTS = {  # nets that take a width, and what suits narrow ones
 STUDENT_SIDES = (28, 64)  # pixels of the images that these nets are made for
 WIDTHS = (1 / 32, 1.0)  # of students
 SPARSITIES = (0.0, 0.5, 0.7, 0.8, 0.9)  # where zipped bytes are limited
+# Cuts keep multiples of so many channels: with odd numbers of them ResNet-20 was
+# measured to train half as fast on a processor, and to answer no faster.
+ROUND_TO = 4
 FLOOR = 0.02  # of a group's channels that stay: searches look further than people do
 BIAS = 0.001  # about what a student that has not learned is given
 IMAGES, BATCH = 512, 128  # of train, by which channels are ranked and repaired
@@ -52,6 +55,7 @@ class Candidate:
         saliency: by which channels are ranked.
         bits: of the weights in the file, 8 or 4.
         sparsity: fraction of its weights that are zero.
+        round_to: a cut keeps multiples of so many channels.
     """
 
     net: str | None = None
@@ -61,6 +65,7 @@ class Candidate:
     saliency: str = "l2"
     bits: int = 8
     sparsity: float = 0.0
+    round_to: int = 1
 
     def __post_init__(self):
         check_types(self)
@@ -109,6 +114,7 @@ class Candidate:
             model,
             **{self.budget: self.keep},
             saliency=self.saliency,
+            round_to=self.round_to,
             floor=FLOOR,
             data=batches if self.saliency == "taylor" else None,
         )
@@ -162,6 +168,7 @@ class Candidate:
             **how,
             **{self.budget: self.keep},
             saliency=self.saliency,
+            round_to=self.round_to,
             floor=FLOOR,
             images=IMAGES,
             recovery="batch_norm",

@@ -192,17 +192,13 @@ def _rescue(search, folder):
 
 def _written(search, folder) -> Sequence[Written]:
     """Every file there is that could be taken."""
-    found = [
-        Written(
-            "short training",
-            folder.search.trial(tried.number).exported("litert", "int8"),
-            tried.candidate,
-            tried.cost,
-            tried.result.top1,
-        )
-        for tried in search.trained
-        if tried.result is not None
-    ]
+    found = []
+    for tried in search.trained:
+        path = folder.search.trial(tried.number).exported("litert", "int8")
+        if tried.result is None or not path.is_file():  # on another machine
+            continue
+        top1 = tried.result.top1
+        found.append(Written("short training", path, tried.candidate, tried.cost, top1))
     candidates = {WHOLE: Candidate()}
     if search.candidate is not None:
         candidates |= dict.fromkeys((POST, AWARE), search.candidate)

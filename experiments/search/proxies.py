@@ -21,6 +21,7 @@ import optuna
 from experiments.data import Data
 from experiments.search.candidate import (
     BUDGETS,
+    ROUND_TO,
     WIDTHS,
     Candidate,
     saliencies_for,
@@ -57,6 +58,7 @@ def suggest(
         saliency=trial.suggest_categorical("saliency", tuple(saliencies)),
         bits=trial.suggest_categorical("bits", BITS),
         sparsity=suggest_sparsity(trial, sparsities),
+        round_to=ROUND_TO,
     )
 
 
@@ -122,7 +124,9 @@ def just_fitting(
         for sparsity, bits in product(_sparse(limits), BITS):
             if clock.left(FITTING_UNTIL) <= 0 and budget != first:
                 return
-            whole = Candidate(budget=budget, bits=bits, sparsity=sparsity)
+            whole = Candidate(
+                budget=budget, bits=bits, sparsity=sparsity, round_to=ROUND_TO
+            )
             keep = _largest((LEAST, 1.0), lambda x, it=whole: fits(replace(it, keep=x)))
             clock.note()
             if keep is not None:
@@ -201,7 +205,7 @@ def students(
             if with_zeros is not None:
                 found.append(replace(sparse, width=with_zeros))
         wide = min(WIDER * (width or WIDTHS[0]), WIDTHS[1])
-        whole = Candidate(net, wide, budget=budget)
+        whole = Candidate(net, wide, budget=budget, round_to=ROUND_TO)
         keep = _largest((LEAST, 1.0), lambda x, it=whole: fits(replace(it, keep=x)))
         if keep is not None and keep < 1:
             found.append(replace(whole, keep=keep))
@@ -229,21 +233,30 @@ def _budget(limits):
 
 
 def _largest(bounds, fits):
-    """The largest value that fits, by halving; None where not even the least does."""
+    """The largest value that fits, by halving; None where none is found.
+
+    What a net cannot lose so much for is too little to stay.
+    """
     low, high = np.log(bounds)
-    if not _fits(fits, low):
+    fitting = _fits(fits, low)
+    if fitting is False:
         return None
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        low, high = (middle, high) if _fits(fits, middle) else (low, middle)
-    return round(float(np.exp(low)), 4)
+        found = _fits(fits, middle)
+        if found is False:
+            high = middle
+        else:
+            low, fitting = middle, found
+    return round(float(np.exp(low)), 4) if fitting else None
 
 
 def _fits(fits, logarithm):
+    """Whether it does; None: a net cannot lose so much."""
     try:
         return fits(float(np.exp(logarithm)))
-    except ValueError:  # a net cannot lose so much
-        return False
+    except ValueError:
+        return None
 
 
 def _say(number, tried, limits):

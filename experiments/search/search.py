@@ -1,11 +1,11 @@
 """Finds the candidate that is worth a full training, in a share of the time."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypedDict
 
 from experiments import data as datasets
 from experiments import deployment
@@ -16,7 +16,6 @@ from experiments.files import read_json, write_json
 from experiments.recipe import Recipe
 from experiments.runs.identity import CONTENT, anywhere
 from experiments.runs.layout import SearchFolder
-from experiments.schema import Count
 from experiments.search import proxies, short
 from experiments.search.candidate import (
     GIVEN,
@@ -30,8 +29,9 @@ from experiments.search.chosen import to_train
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
-from experiments.search.lessons import Lessons, Record
+from experiments.search.lessons import Lessons
 from experiments.search.pace import Pace
+from experiments.search.plan import NOTHING, Plan, Planner
 from experiments.search.request import Request
 from experiments.search.short import School
 from experiments.search.trials import Trials, Tried
@@ -45,35 +45,11 @@ from experiments.training.settings import Training
 WHOLE = "whole"  # stage: the given model in integers
 FULL = "full"  # stage: the chosen candidate, trained in full
 POST, AWARE = "post", "aware"  # stages: its integers, found after or while training
-UNTIL = 0.95  # of the time, for trainings, at most; the rest is for measuring
-WRITINGS = 7  # all files of the recipe take as long as so many of the first
-# How often the given model and what was trained go through all test images, files with
-# them, which are faster; and the latter through validation images.
-WHOLE_TESTS, TRAINED_TESTS, VALIDATIONS = 3, 4, 2
-AWARE_STEP = 1.5  # what a step with the rounding takes, in parts of a plain one
-LONGEST = 200  # epochs
-FEW = 5
 BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten all
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1)
 TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
 OTHER_FOLDER = "give another --out, or remove the folder"
-
-
-class _Plan(TypedDict):
-    candidate: dict[str, Any] | None
-    epochs: Count
-    aware_epochs: Count
-
-
-class Plan(_Plan, total=False):
-    """search/choice.json: what is trained in full; no candidate: nothing is."""
-
-    lessons: Record  # earlier versions learned from all images, in so many views
-    trial: Count  # that goes on; without it the training begins anew
-
-
-NOTHING: Plan = {"candidate": None, "epochs": 0, "aware_epochs": 0}
 
 
 class Search:
@@ -220,66 +196,17 @@ class Search:
         """For how long the chosen candidate is trained, and from where on."""
         if tried is None:
             return NOTHING
-        starts = len(tried.candidate.training(FULL, TRAINING, TEACHING))
-        plan = self._planned(tried, self._share(tried), starts)
-        if _is_short(plan) and short.kept(self.folder, tried.number).is_file():
-            # What it has learned already is worth more than to begin anew.
-            plan = self._planned(tried, self._share(tried, goes_on=True), 1)
-            if plan["candidate"] is not None:
-                plan["trial"] = tried.number
-        self._tell(plan, tried)
-        return plan
-
-    def _planned(self, tried, share, starts) -> Plan:
-        """A training in the time that is left, of so many stages before rounding."""
-        pace = self._pace
-        after = WRITINGS * self._writing + self._answering(share)
-        left = max(min(self._clock.left(UNTIL), self._clock.left() - after), 0)
-        # With the rounding they go on, in a graph that is twice as large.
-        all_starts, later = starts + 2, 2 * pace.starting
-        # All of it is gone through once at least, and with the rounding once more.
-        whole = {"passes": 1 + AWARE_STEP, "starts": all_starts}
-        lessons = pace.lessons(share, left, **whole)
-        if lessons.train_images is not None and pace.mostly_starts(left, all_starts):
-            return NOTHING
-        step = AWARE_STEP * pace.epoch(share, lessons)
-        aware = max(1, int((short.AWARE_SHARE * left - later) / step))
-        epochs = pace.epochs(share, left - later - aware * step, lessons, starts)
-        return {
-            "candidate": tried.candidate.as_dict(),
-            "epochs": min(epochs, LONGEST),
-            "aware_epochs": min(aware, LONGEST // 4),
-            "lessons": lessons.as_dict(),
-        }
-
-    def _tell(self, plan, tried):
-        """What is trained in full, and whether it will learn little."""
-        more = "allow more hours for a better net"
-        if plan["candidate"] is None:
-            print(
-                "[search] no time is left for a full training, the short ones stand: "
-                f"{more}",
-                flush=True,
-            )
-            return
-        epochs = plan["epochs"]
-        length = f"{epochs} epoch{'s' * (epochs > 1)}"
-        if "trial" in plan:
-            length += ", after its short one"
-        print(
-            f"[search] worth a full training of {length}: {tried.candidate.words}",
-            flush=True,
+        planner = Planner(
+            self.model,
+            self.data,
+            self.whole_data.test.size,
+            self.folder,
+            self._clock,
+            self._pace,
+            self._writing,
         )
-        if not _is_short(plan):
-            return
-        few = f"{epochs} of {LONGEST} epochs fit into the time left, which are few"
-        images = plan["lessons"]["train_images"]
-        if images is not None:
-            few = (
-                f"{images:,} of {self.data.train.size:,} train images can be looked at "
-                "in the time left, which are few"
-            )
-        print(f"[search] {few} to learn in: {more}", flush=True)
+        stages = tried.candidate.training(FULL, TRAINING, TEACHING)
+        return planner.plan(tried, starts=len(stages))
 
     def _short_lessons(self):
         """What short trainings learn from, the same wherever a search goes on."""
@@ -289,24 +216,6 @@ class Search:
         lessons = short.lessons_for(self._pace, self._clock)
         lessons.write(file)
         return lessons
-
-    def _answering(self, share):
-        """Seconds in which all files and models answer test and validation images."""
-        share = max(share, 0.0)
-        tests = WHOLE_TESTS + TRAINED_TESTS * share
-        images = tests * self.whole_data.test.size
-        images += VALIDATIONS * share * self.data.validation.size
-        return images * self._pace.to_answer
-
-    def _share(self, tried, *, goes_on=False):
-        """Of the model's time that the candidate trains: timed, as it is trained long.
-
-        A student that is cut learns whole for a part of it, unless it goes on.
-        """
-        candidate, macs = tried.candidate, tried.cost.macs
-        net = candidate.untrained(self.model, self.data, repaired=False)
-        trained = macs if goes_on else candidate.macs(macs, self.data)
-        return self._pace.share(net, trained / macs)
 
     def _recipe(self, plan: Plan) -> Recipe:
         lessons = Lessons(**plan.get("lessons", {}))
@@ -370,8 +279,18 @@ class Search:
             suggest: Callable = partial(short.suggest, nets=nets, **of_all)
         else:
             suggest = partial(proxies.suggest, **of_all)
+        return Trials(
+            self._study(study), self._storage, limits, self.request.seed, suggest
+        )
+
+    def _study(self, study):
+        """Its name: in a database may lie others, of other limits or other images."""
         name = f"limbeck {self.request.model.sha256[:16]} {self.request.seed} {study}"
-        return Trials(name, self._storage, limits, self.request.seed, suggest)
+        if self._storage == self.folder.journal:
+            return name
+        asked = anywhere(_as_json(self.request.as_dict()), "data")
+        asked = json.dumps(asked | {CONTENT: self._content}, sort_keys=True)
+        return f"{name} {hashlib.sha256(asked.encode()).hexdigest()[:16]}"
 
     def _require_same(self):
         """Raises ValueError where the folder belongs to another request."""
@@ -398,13 +317,6 @@ class Search:
                 f"the images of {self.request.data} have changed since the search in "
                 f"{self.folder.path.parent} began; {OTHER_FOLDER}"
             )
-
-
-def _is_short(plan: Plan) -> bool:
-    """Whether a training is one of few epochs, of some images alone, or none."""
-    if plan["candidate"] is None:
-        return True
-    return plan["epochs"] < FEW or plan["lessons"]["train_images"] is not None
 
 
 def _in_numbers(known) -> str:

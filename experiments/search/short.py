@@ -13,7 +13,7 @@ from experiments.data import Data
 from experiments.data.augment import Augment
 from experiments.runs.layout import SearchFolder, StageFolder
 from experiments.search import proxies
-from experiments.search.candidate import BUDGETS, WIDTHS, Candidate
+from experiments.search.candidate import BUDGETS, ROUND_TO, WIDTHS, Candidate
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.files import Files
@@ -84,6 +84,7 @@ def suggest(trial: optuna.Trial, saliencies, sparsities, nets) -> Candidate:
         saliency=saliency,
         bits=trial.suggest_categorical("bits", (8, 4)),
         sparsity=proxies.suggest_sparsity(trial, sparsities),
+        round_to=ROUND_TO,
     )
 
 

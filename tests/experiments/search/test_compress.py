@@ -15,7 +15,7 @@ from experiments.data.pipeline import first_batches
 from experiments.deployment import Deployment
 from experiments.report import summary, write
 from experiments.runs.fingerprints import of_file
-from experiments.runs.layout import RunFolder
+from experiments.runs.layout import RunFolder, SearchFolder
 from experiments.search import pace, proxies, short
 from experiments.search.candidate import Candidate
 from experiments.search.compress import carry_out
@@ -23,6 +23,7 @@ from experiments.search.lessons import Lessons
 from experiments.search.limits import Limits
 from experiments.search.pace import Pace
 from experiments.search.request import Request
+from experiments.search.search import Search
 from experiments.search.trials import Trials
 from experiments.stages.file import File
 
@@ -142,8 +143,8 @@ def test_what_is_too_heavy_learns_from_fewer_images(
     # The full training goes on from the short one: it is too short to begin anew.
     assert "after its short one" in printed
     [full] = [each for each in out.read_recipe()["stages"] if each["name"] == "full"]
-    trials = [tried for tried in out.search.path.glob("trials/*/trained/model.keras")]
-    assert full["start"]["sha256"] in {of_file(path) for path in trials}
+    trials = out.search.path.glob("trials/*/trained/model.keras")
+    assert full["start"]["sha256"] in map(of_file, trials)
     # Choices are made on all validation images, and it goes on with what it has.
     assert Lessons.read(out.search.lessons) == Lessons(512, views=1)
     taken = [row for row in out.search.read_found()["tried"] if row.get("taken")]
@@ -164,6 +165,22 @@ def test_without_time_for_a_full_training_the_short_ones_stand(
     assert taken["how"] == "short training"
     assert {path.name for path in out.path.glob("stages/*/*")} >= {"model", "whole"}
     assert not out.stage("full", 0).path.exists()
+
+
+@pytest.mark.slow
+def test_of_what_machines_share_each_takes_its_own_files(model_file, tmp_path):
+    """A candidate of the other one is known by what it scored, and trained here."""
+    url = f"sqlite:///{tmp_path / 'trials.db'}"
+    asked = request(model_file, bytes=9_000)
+    here = carry_out(asked, tmp_path / "here", storage=url)
+    there = carry_out(asked, tmp_path / "there", storage=url)
+    assert here.file.is_file() and there.file.is_file()
+    trials = (tmp_path / "here" / "search").glob("trials/*/*.tflite")
+    rows = RunFolder(tmp_path / "there").search.read_found()["tried"]
+    how = [row["how"] for row in rows]
+    assert how.count("untrained") and how.count("short training") < len([*trials])
+    other = Search(request(model_file, bytes=8_000), SearchFolder(tmp_path), url)
+    assert not other.trained and not other.untrained
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import architectures
 from compression import measure
 from experiments import data as datasets
 from experiments.search import proxies
+from experiments.search.candidate import ROUND_TO
 from experiments.search.clock import Clock
 from experiments.search.estimates import Estimates
 from experiments.search.limits import Cost, Limits
@@ -30,6 +31,36 @@ def test_they_take_nearly_all_that_files_may_take(tmp_path):
             assert 0.85 * 7_000 < size <= proxies.FULL * 7_000, each.words
     halves = [x.keep for x in found if (x.budget, x.saliency) == ("parameters", "l2")]
     assert halves[1] > 1.5 * halves[0]  # of 4 bits twice as many may stay
+
+
+def test_they_keep_multiples_that_processors_train_fast(tmp_path):
+    data = datasets.load("digits")
+    model = architectures.build("mlp", input_shape=(8, 8, 1), widths=(60, 30))
+    estimates = Estimates(model, Cost(12_000, 1.0, measure.macs(model)))
+    clock = Clock(tmp_path / "clock.json", 3600)
+    limits = Limits(bytes=7_000)
+    for each in proxies.just_fitting(model, data, estimates, clock, limits):
+        net = each.untrained(model, data, repaired=False)
+        first, second, _ = (
+            kernel.shape[-1] for kernel in net.weights if kernel.ndim > 1
+        )
+        assert first % ROUND_TO == 0
+        assert second % ROUND_TO == 0 or second == 30, each.words
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "found"),
+    [(0.0, 0.5, 0.5), (0.3, 0.5, 0.5), (0.0, 0.01, None), (0.6, 0.5, None)],
+    ids=["it can", "not so little", "too much at once", "what it can is too much"],
+)
+def test_the_largest_that_fits_is_found_where_a_net_cannot_lose_all(least, most, found):
+    def fits(keep):
+        if keep < least:
+            raise ValueError("a net cannot lose so much")
+        return keep <= most
+
+    largest = proxies._largest((0.02, 1.0), fits)
+    assert largest == (found and pytest.approx(found, rel=0.04))
 
 
 def test_there_are_none_without_limits_and_few_without_time(tmp_path):

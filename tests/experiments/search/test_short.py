@@ -3,7 +3,7 @@
 import pytest
 
 from experiments.search import short
-from experiments.search.candidate import Candidate
+from experiments.search.candidate import ROUND_TO, Candidate
 from experiments.search.limits import Cost, Limits
 from experiments.search.short import (
     _is_wanting,
@@ -54,7 +54,7 @@ def test_or_something_else_does(trials, size):
 
 
 def test_a_candidate_is_asked_for_as_it_is(trials):
-    candidate = Candidate(keep=0.3, budget="ram", bits=4)
+    candidate = Candidate(keep=0.3, budget="ram", bits=4, round_to=ROUND_TO)
     trials.add(settings_of(candidate))
     assert next_of(trials) == candidate
 
