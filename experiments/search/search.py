@@ -49,6 +49,9 @@ BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten a
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1)
 TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
+# Of what goes on: two epochs more of ResNet-20, cut and trained for a short time, gave
+# 90.6, 90.7 and 90.0 % on validation at 3e-4, 1e-3 and 3e-3.
+ON_RATE = 1e-3
 OTHER_FOLDER = "give another --out, or remove the folder"
 
 
@@ -230,6 +233,7 @@ class Search:
             *before, full = candidate.training(FULL, settings, teaching)
             if "trial" in plan:
                 start = File(str(short.kept(self.folder, plan["trial"])))
+                settings = dataclasses.replace(settings, learning_rate=ON_RATE)
                 before, full = (), candidate.going_on(FULL, start, settings, teaching)
             aware = short.with_rounding(TRAINING, plan["aware_epochs"])
             stages += [
