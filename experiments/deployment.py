@@ -46,15 +46,9 @@ class _Statistics(TypedDict):
 
 
 class DeploymentRecord(_Statistics):
-    """What must stand in the file."""
+    """What must stand in the file, or in an archive."""
 
-    image_shape: list[Count]
-
-
-class ArchiveRecord(_Statistics):
-    """What must stand in an archive, whose net may leave sizes open."""
-
-    image_shape: list[Count | None]
+    image_shape: list[Count | None]  # a net may leave sizes open
 
 
 @dataclass(frozen=True)
@@ -62,8 +56,8 @@ class Deployment:
     """What whoever runs a file must know.
 
     Attributes:
-        image_shape: (height, width, channels); None is a size that an archive's net
-            leaves open.
+        image_shape: (height, width, channels); None is a size that the net leaves
+            open.
         mean, std: of the train pixels / 255, per channel.
         class_names: logit i is that of class_names[i].
     """
@@ -254,7 +248,7 @@ def _of_archive(path):
     about = {x: list(getattr(contents, x)) for x in ("mean", "std", "class_names")}
     record = {"image_shape": image_shape, **about}
     try:
-        require(record, ArchiveRecord)
+        require(record, DeploymentRecord)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; {ARCHIVED_AGAIN}") from error
     return _of_record(record, path, ARCHIVED_AGAIN)

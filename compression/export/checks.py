@@ -57,8 +57,9 @@ def check_model(model: keras.Model, batch: int | None) -> None:
     own_batch, *sizes = model.inputs[0].shape
     if None in sizes:
         raise ValueError(
-            f"{model.name!r} must fix its image size to be exported, "
-            f"its input is {tuple(model.inputs[0].shape)}"
+            f"{model.name!r} must fix its image size to be exported, its input is "
+            f"{tuple(model.inputs[0].shape)}: build it with keras.Input((height, "
+            "width, channels)); the command line takes --image-size"
         )
     if batch is not None:
         require_number("batch", batch, whole=True)

@@ -64,7 +64,8 @@ def numbers(graph: Graph, source: Source) -> int:
     if None in shape:
         raise ValueError(
             f"{call.path} gives maps of open size {shape}: build the model with a "
-            "fixed image size to count its activations"
+            "fixed image size to count its activations; the command line takes "
+            "--image-size"
         )
     return math.prod(shape)
 

@@ -237,6 +237,7 @@ def _known(layer, sizes):
     if None in sizes:
         raise ValueError(
             f"layer {layer.name!r} sees images of open size {tuple(sizes)}: build the "
-            "model with a fixed image size to count its MACs"
+            "model with a fixed image size to count its MACs; the command line takes "
+            "--image-size"
         )
     return math.prod(sizes)

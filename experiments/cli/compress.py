@@ -140,18 +140,13 @@ def _macs(options):
     if options.macs is None:
         return None
     from compression import export, measure
-    from experiments.stages.images import of_size
 
-    model = export.load_model(options.model)
-    shape = export.of_model(model, options.model).input_shape
-    if None in shape:
-        side = options.image_size
-        if side is None:
-            raise ValueError(
-                f"{options.model} leaves the size of images open, and with it its "
-                "MACs: give --image-size"
-            )
-        model = of_size(model, (side, side, shape[-1]))
+    model = model_data.sized(export.load_model(options.model), options)
+    if None in export.of_model(model, options.model).input_shape:
+        raise ValueError(
+            f"{options.model} leaves the size of images open, and with it its "
+            "MACs: give --image-size"
+        )
     return int(options.macs * measure.macs(model))
 
 

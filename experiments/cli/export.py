@@ -101,7 +101,8 @@ CHOICES = (
 
 
 def run(options):
-    model_data.check(options)
+    fixes_size = options.out.suffix not in (".h", ".limbeck")
+    model_data.check(options, open_size=fixes_size)
     writer, check = {
         ".h": (_write_header, _check_header),
         ".limbeck": (_write_archive, _check_archive),
@@ -182,16 +183,16 @@ def _refuse_max_drop(options):
 def _write_litert(options):
     from compression import export
     from experiments.data import pipeline
-    from experiments.stages.images import of_any_batch
 
-    model = of_any_batch(export.load_model(options.model), str(options.model))
+    model = model_data.model_of(options)
     data = calibration = None
     if options.data:
         runner = export.of_model(model, options.model)
         data = model_data.load_for(runner, options, labelled=False)
         train = pipeline.evaluation_batches(data, "train", batch_size=64)
         calibration = train.take(4)
-    known = model_data.known_of(options, data)
+    model = model_data.sized(model, options, data)
+    known = model_data.known_of(options, data, model.input_shape[1:])
     with agreement_on_stderr():
         export.litert(
             model,
@@ -208,10 +209,9 @@ def _write_litert(options):
 
 def _write_saved_model(options):
     from compression import export
-    from experiments.stages.images import of_any_batch
 
-    model = of_any_batch(export.load_model(options.model), str(options.model))
-    known = model_data.known_of(options)
+    model = model_data.sized(model_data.model_of(options), options)
+    known = model_data.known_of(options, image_shape=model.input_shape[1:])
     export.saved_model(model, options.out, weights=options.precision or "float32")
     model_data.write_deployment(options.out, known)
 

@@ -1,7 +1,9 @@
 """Data as a model file takes them: its image size, its normalisation, its classes."""
 
+import dataclasses
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from experiments.cli.options import (
 )
 
 if TYPE_CHECKING:  # they need Keras
+    import keras
+
     from compression.export.runners import Runner
     from experiments.data import Data
     from experiments.deployment import Deployment
@@ -52,6 +56,46 @@ def check(options: Namespace, *, open_size: bool = False) -> None:
     lonely = [name for name, is_there in given.items() if is_there]
     if lonely and not options.data:
         raise ValueError(f"{' and '.join(lonely)} go with --data: give that, too")
+
+
+def model_of(options: Namespace) -> "keras.Model":
+    """The model of a verb, for any number of images at once.
+
+    Raises:
+        ValueError: it holds for one number of images alone.
+        FileNotFoundError: there is no such file.
+    """
+    from compression import export
+    from experiments.stages.images import of_any_batch
+
+    return of_any_batch(export.load_model(options.model), str(options.model))
+
+
+def sized(
+    model: "keras.Model", options: Namespace, data: "Data | None" = None
+) -> "keras.Model":
+    """A model that leaves the size of images open, for those of data or a size alone.
+
+    Args:
+        model: of images; one of a size is given back as it is.
+        options: of the verb, with `image_size`.
+        data: as `load_for` gave them.
+
+    Raises:
+        ValueError: there are no data, and the model has a size other than that which
+            was asked for.
+    """
+    from compression import export
+    from experiments.stages.images import of_size
+
+    if data is not None:
+        return of_size(model, data.image_shape)
+    side = options.image_size
+    if side is None:
+        return model
+    runner = export.of_model(model, options.model)
+    size = _side(runner, options, larger=1)
+    return of_size(model, (size, size, _shape(runner)[-1]))
 
 
 def load_for(
@@ -153,13 +197,18 @@ def _by(sides):
     return " x ".join(map(str, sides))
 
 
-def known_of(options: Namespace, data: "Data | None" = None) -> "Deployment | None":
+def known_of(
+    options: Namespace,
+    data: "Data | None" = None,
+    image_shape: "Sequence[int | None] | None" = None,
+) -> "Deployment | None":
     """What an app must know of `options.out`, asked before that is written.
 
     Args:
         options: of the verb, with `model` and `out`.
         data: as `load_for` gave them, if the file is made by them; None: what is known
             of the model is known of the file.
+        image_shape: of the file's images, where the model may have left it open.
 
     Raises:
         ValueError: what is known of the model cannot be read, or something else is
@@ -170,6 +219,8 @@ def known_of(options: Namespace, data: "Data | None" = None) -> "Deployment | No
     known = of_file(options.model)
     if data is not None and data.class_names:  # as was asked for, or found out
         known = Deployment.of(data)
+    if known is not None and None in known.image_shape and image_shape:
+        known = dataclasses.replace(known, image_shape=tuple(image_shape))
     if known is not None:
         known.require_beside(options.out)
     return known

@@ -1,5 +1,9 @@
 """`limbeck prune`: a .keras file without channels, or weights, it can do without."""
 
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from functools import partial
+
 from experiments.cli import model_data, prune_weights, training
 from experiments.cli.options import (
     add_model,
@@ -115,7 +119,7 @@ def fraction(text: str) -> float:
 
 
 def run(options):
-    model_data.check(options)
+    model_data.check(options, open_size=not options.explain and not options.sparsity)
     if options.sparsity is not None:
         _refuse(OF_CHANNELS, options, "--sparsity removes no channels")
         prune_weights.run(options)
@@ -126,11 +130,11 @@ def run(options):
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export
-    from experiments.stages.images import of_any_batch
 
-    model = export.load_model(options.model)
     if not options.explain and (options.bytes or options.latency):  # of a file of it
-        model = of_any_batch(model, str(options.model))
+        model = model_data.model_of(options)
+    else:
+        model = export.load_model(options.model)
     if options.explain:
         _explain(model, options.draw)
     else:
@@ -207,19 +211,24 @@ def _cut(model, options):
     data = batches = None
     if options.data:
         data, batches = _data(model, options)
-    known = model_data.known_of(options, data)
+    known = model_data.known_of(options, data, model.input_shape[1:])
+    sized = partial(model_data.sized, options=options, data=data)
     if options.plan:
         plan = pruning.load_plan(options.plan)
     else:
+        # What a net of open size takes depends on the size; it stays open.
+        whole = sized(model)
+        paths = dict(zip(_paths(model), _paths(whole), strict=True))
         plan = pruning.plan_channels(
-            as_logits(model) if saliency in OF_LABELS else model,
+            as_logits(whole) if saliency in OF_LABELS else whole,
             **{name: vars(options)[name] for name in BUDGETS},
             saliency=saliency,
             scope=options.scope or "global",
             round_to=options.round_to or 1,
-            exempt=names(options.exempt) or (),
+            exempt=tuple(_exempt(names(options.exempt) or (), paths)),
             data=batches,
         )
+        plan = _of_names(plan, model.name, paths)
     smaller = pruning.remove_channels(model, plan)
     images = [batch for batch, _ in batches or ()]
     if options.reconstruct:
@@ -230,8 +239,32 @@ def _cut(model, options):
         smaller.save(file)
     plan.save(_plan_beside(options.out))
     model_data.write_deployment(options.out, known)
-    _print_counts(model, smaller)
+    _print_counts(sized(model), sized(smaller))
     print(f"{options.out}\n{_plan_beside(options.out)}")
+
+
+def _paths(model):
+    """Names of all its layers, behind those of models around them."""
+    from compression.graph import read
+
+    return [call.path for call in read(model, flatten=True).calls]
+
+
+def _exempt(patterns, paths):
+    """Layers that stay whole: those of the given model under their new names."""
+    for pattern in patterns:
+        found = [new for old, new in paths.items() if fnmatchcase(old, pattern)]
+        yield from found or [pattern]
+
+
+def _of_names(plan, name, paths):
+    """The plan of a model without models inside, for the one that has them."""
+    return replace(
+        plan,
+        net=name,
+        channels={old: plan.channels[x] for old, x in paths.items() if x in plan.kept},
+        kept={old: plan.kept[x] for old, x in paths.items() if x in plan.kept},
+    )
 
 
 def _plan_beside(out):

@@ -98,7 +98,7 @@ def add(commands):
 
 
 def run(options):
-    model_data.check(options)
+    model_data.check(options, open_size=not (options.aware or options.explain))
     if options.aware:
         quantize_aware.run(options)
         return
@@ -108,9 +108,8 @@ def run(options):
     start_tensorflow()
     import architectures  # noqa: F401, registers the layers that a .keras file may hold
     from compression import export, quantization
-    from experiments.stages.images import of_any_batch
 
-    model = of_any_batch(export.load_model(options.model), str(options.model))
+    model = model_data.model_of(options)
     if options.engine not in (None, *export.ENGINES):
         raise ValueError(
             f"no engine called {options.engine!r}; choose from "
@@ -123,10 +122,11 @@ def run(options):
         measures = options.explain or plan or options.max_drop is not None
         runner = export.of_model(model, options.model)
         data = model_data.load_for(runner, options, labelled=bool(measures))
+    model = model_data.sized(model, options, data)
     if options.explain:
         _explain(model, data, options)
         return
-    known = model_data.known_of(options, data)
+    known = model_data.known_of(options, data, model.input_shape[1:])
     if plan or options.max_drop is not None:
         _write_by_plan(model, data, plan, options)
     else:

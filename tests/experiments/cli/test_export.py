@@ -108,7 +108,7 @@ def test_the_examples_of_archives(model_file, tmp_path, monkeypatch, capsys, ref
         ),
         (["net.tflite", "--data", "digits"], "float32 looks at no images: leave out"),
         (["net", "--data", "digits"], "a SavedModel looks at no images: leave out --d"),
-        (["net", "--precision", "int8", "--image-size", 8], "--image-size go with --d"),
+        (["net.limbeck", "--image-size", 8], "--image-size go with --data"),
         (["net.tflite", "--skip-bad-images"], "--skip-bad-images go with --data"),
         (["net.limbeck", "--max-drop", 200, "--data", "digits"], "must be 0 to 100"),
         (["net.limbeck", "--max-drop", "nan", "--data", "digits"], "must be 0 to 100"),

@@ -131,7 +131,10 @@ def test_images_rank_and_repair(model_file, tmp_path, monkeypatch):
             ],
             "--plan says what is kept: leave out --scope, --round-to",
         ),
-        (["--macs", 0.5, "--image-size", 9, "--out", "a.keras"], "go with --data"),
+        (
+            ["--macs", 0.5, "--image-size", 9, "--out", "a.keras"],
+            "28 px: leave out --im",
+        ),
         (["--macs", 0.5, "--out", "/dev/null/a.keras"], "is no folder: '/dev/null'"),
         (["--explain", "--draw", "a.pdf"], "a .png or .svg file"),
         (["--macs", 0.5, "--draw", "a.svg", "--out", "a.keras"], "give --explain"),

@@ -156,7 +156,7 @@ OUT = ["--out", "a.tflite"]
             [*OUT, "--precision", "dynamic", "--float-ends"],
             "gives float32 already: leave out --float-ends",
         ),
-        ([*OUT, "--image-size", 8], "--image-size go with --data"),
+        (["--aware", *OUT, "--image-size", 8], "--image-size go with --data"),
         ([*DATA, "--out", "/dev/null/a.tflite"], "is no folder: '/dev/null'"),
         ([*DATA, "--explain", "--draw", "."], "a .png or .svg file"),
         (["--explain"], "what a layer costs is seen on images: give --data"),
