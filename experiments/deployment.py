@@ -31,6 +31,7 @@ RESIZING = (
     "the square in the middle of the image, resized by bilinear interpolation with "
     "antialiasing, pixels rounded to whole numbers"
 )
+NO_RESIZING = "none: images are no squares, and come in this size"
 REAL = "input = factor[channel] * pixel + offset[channel], pixel from 0 to 255"
 CODE = (
     "input = factor[channel] * pixel + offset[channel], pixel from 0 to 255, rounded "
@@ -96,7 +97,7 @@ class Deployment:
             "input": INPUT,
             **dataclasses.asdict(self),
             "channels": "RGB" if self.image_shape[-1] == 3 else "grey",
-            "resizing": RESIZING,
+            "resizing": RESIZING if self._is_of_squares else NO_RESIZING,
             "output": OUTPUT.format(given),
             "files": of_all,
         }
@@ -105,12 +106,19 @@ class Deployment:
         if lite:
             program = Path(examples.__file__).with_name("classify.py")
             _write_text(path.with_suffix(".py"), program.read_text(encoding="utf-8"))
-        for name in lite:
-            ends = files[name]["input"], files[name]["output"]
-            if all(end["dtype"] == "int8" for end in ends):
-                text = c_program(name, files[name], self.image_shape, self.class_names)
-                _write_text(path.with_suffix(".c"), text)
-                break
+        in_integers = [name for name, file in of_all.items() if _is_of_integers(file)]
+        made = [name for name in in_integers if name in files]
+        if made:
+            [name, *_] = made
+            text = c_program(name, files[name], self.image_shape, self.class_names)
+            _write_text(path.with_suffix(".c"), text)
+        elif not in_integers:  # one there is of a file that was replaced
+            path.with_suffix(".c").unlink(missing_ok=True)
+
+    @property
+    def _is_of_squares(self):
+        height, width, _ = self.image_shape
+        return height == width
 
     def write_beside(self, exported: Path) -> None:
         """Write it where `beside` finds it for this file or folder.
@@ -302,6 +310,15 @@ def _gives_probabilities(files):
     """Whether one of them does, of what a record says of files."""
     ends = [file.get("output") for file in files if isinstance(file, dict)]
     return any(isinstance(x, dict) and x.get("name") == PROBABILITIES for x in ends)
+
+
+def _is_of_integers(file):
+    """Whether a file takes and gives int8, of what a record says of it."""
+    is_said = isinstance(file, dict)
+    ends = [file.get(end) for end in ("input", "output")] if is_said else []
+    return bool(ends) and all(
+        isinstance(end, dict) and end.get("dtype") == "int8" for end in ends
+    )
 
 
 def _write_text(path: Path, text: str) -> None:

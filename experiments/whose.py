@@ -11,6 +11,7 @@ from typing import Any
 from experiments.files import read_json, write_json
 
 NAME = "deploy.json"
+PROGRAMS = (".py", ".c")  # beside a record, of its .tflite files
 FILE_KINDS = (".keras", ".tflite", ".limbeck")
 WAY_OUT = "restore it, or delete it to do without"
 
@@ -76,7 +77,8 @@ def others(record: Path, path: Path) -> dict[str, Any]:
 def forget_replaced(path: Path) -> Path | None:
     """Take what was said of a file out of the record beside a new one in its place.
 
-    The new one has no record. One that is of no other file is removed. One that does
+    The new one has no record. One that is of no other file is removed. Programs
+    go with the last .tflite file that they are of. One that does
     not say whose it is, with other files beside it, is of those alone from now on.
 
     Returns:
@@ -94,6 +96,9 @@ def forget_replaced(path: Path) -> Path | None:
                 _say_whose(record, left)
             else:
                 record.unlink()
+            if not any(name.endswith(".tflite") for name in left):
+                for program in PROGRAMS:
+                    record.with_suffix(program).unlink(missing_ok=True)
             return record
         if not about and left and record == own(path):
             _say_whose(record, left)

@@ -25,6 +25,8 @@ def pixels_of(picture, deploy):
     image = ImageOps.exif_transpose(Image.open(picture))
     image = image.convert("RGB" if channels == 3 else "L")
     if image.size != (width, height):
+        if width != height:
+            sys.exit(f"{picture} must have {width} x {height} pixels, as the net's own")
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
         image = image.crop((left, top, left + side, top + side))

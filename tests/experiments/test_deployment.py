@@ -144,6 +144,16 @@ def test_the_programs_of_a_file_stay_when_another_joins_its_record(shipped, tmp_
     assert [path.read_text() for path in programs] == before
 
 
+def test_a_program_goes_with_the_integers_that_it_is_of(shipped, tmp_path):
+    net, program = tmp_path / "net.tflite", tmp_path / "net.deploy.c"
+    shutil.copy(shipped[0] / "model.int8.tflite", net)
+    COLOURS.write_beside(net)
+    assert "What net.tflite takes" in program.read_text()
+    shutil.copy(shipped[0] / "model.float32.tflite", net)
+    COLOURS.write_beside(net)
+    assert not program.exists() and (tmp_path / "net.deploy.py").exists()
+
+
 def test_folders_with_dots_in_their_names_have_records_of_their_own(shipped, tmp_path):
     one, two = tmp_path / "model.v1", tmp_path / "model.v2"
     for folder in (one, two):
@@ -382,6 +392,19 @@ def test_the_python_program_cuts_and_resizes_as_the_data_are(tmp_path):
     assert np.abs(pixels.astype(int) - fitted(photo, 16).numpy()).max() <= 1
     grey = classify.pixels_of(tmp_path / "photo.png", {"image_shape": [16, 16, 1]})
     assert grey.shape == (16, 16, 1)
+
+
+def test_images_that_are_no_squares_are_taken_as_they_are(tmp_path):
+    oblong = dataclasses.replace(COLOURS, image_shape=(6, 8, 3))
+    oblong.write(tmp_path / "deploy.json")
+    record = json.loads((tmp_path / "deploy.json").read_text())
+    assert record["resizing"].startswith("none: images are no squares")
+    photo = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    assert (classify.pixels_of(tmp_path / "photo.png", record) == photo).all()
+    Image.fromarray(photo[:, :6]).save(tmp_path / "square.png")
+    with pytest.raises(SystemExit, match=r"square.png must have 8 x 6 pixels"):
+        classify.pixels_of(tmp_path / "square.png", record)
 
 
 TRIED = r"""

@@ -103,8 +103,10 @@ def test_what_is_replaced_is_forgotten_and_nothing_else(tmp_path):
     record = record_of(tmp_path, of(net) | of(other))
     assert whose.forget_replaced(net) is None  # it is the same file
     made(net, "another")
+    programs = [made(tmp_path / f"net.deploy.{kind}") for kind in ("py", "c")]
     assert whose.forget_replaced(net) == record
     assert files_in(record) == of(other)
+    assert not any(program.exists() for program in programs)  # they were of the net
     assert whose.forget_replaced(net) is None and whose.found(net) is None
     made(other, "another")
     assert whose.forget_replaced(other) == record
