@@ -81,7 +81,7 @@ def add(commands):
         "--round-to",
         metavar="N",
         type=positive,
-        help="a group keeps a multiple of N channels (1)",
+        help="a group keeps a multiple of N channels; of 4 or 8 it trains faster (1)",
     )
     command.add_argument(
         "--exempt", metavar="A,B", help="layers, or patterns, that keep all of theirs"
