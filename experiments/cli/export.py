@@ -144,6 +144,10 @@ def _check_archive(options):
             "--max-drop and --data go together: accuracy is counted on the validation "
             "images of --data"
         )
+    if options.max_drop is not None and options.max_drop >= 100:
+        raise ValueError(
+            f"--max-drop must be below 100 points, got {options.max_drop:g}"
+        )
 
 
 def _check_litert(options):
@@ -248,15 +252,15 @@ def _some_apart(validation):
 
 
 def _as_logits(model):
-    """Of a model that ends in a softmax, which accuracy does not need."""
-    from compression import as_logits
+    """Of a model that ends in a softmax, or in one output for two classes."""
+    from experiments.stages.heads import class_logits
 
-    logits = as_logits(model)
+    logits = class_logits(model)
     if logits is not model:
-        print(
-            "limbeck: the softmax is taken off: the archive's model gives logits",
-            file=sys.stderr,
-        )
+        what = "the softmax is taken off: the archive's model gives logits"
+        if model.output_shape[-1] == 1:
+            what = "the archive's model gives two logits in place of one output"
+        print(f"limbeck: {what}", file=sys.stderr)
     return logits
 
 

@@ -190,9 +190,10 @@ def _explain(model, picture):
 
 
 def _cut(model, options):
-    from compression import as_logits, pruning
+    from compression import pruning
     from compression.atomic import replacing
     from compression.pruning.channels.saliency import OF_DATA, OF_LABELS
+    from experiments.stages.heads import class_logits
 
     saliency = options.saliency or "l2"
     ranks_by_images = saliency in OF_DATA and not options.plan
@@ -220,7 +221,7 @@ def _cut(model, options):
         whole = sized(model)
         paths = dict(zip(_paths(model), _paths(whole), strict=True))
         plan = pruning.plan_channels(
-            as_logits(whole) if saliency in OF_LABELS else whole,
+            class_logits(whole) if saliency in OF_LABELS else whole,
             **{name: vars(options)[name] for name in BUDGETS},
             saliency=saliency,
             scope=options.scope or "global",

@@ -13,7 +13,7 @@ from compression.graph import has_graph
 from experiments import deployment
 from experiments.data import Data
 from experiments.runs.fingerprints import of_file
-from experiments.stages.heads import two_logits
+from experiments.stages.heads import class_logits
 from experiments.stages.images import of_any_batch, of_size, require_images
 
 
@@ -69,8 +69,7 @@ class File:
         """
         model = self._read(data)
         with self._named_in_errors():
-            one_output = has_graph(model) and model.output_shape == (None, 1)
-            model = (two_logits if one_output else as_logits)(model)
+            model = class_logits(model)
         classes = model.output_shape[-1]
         known = deployment.of_file(Path(self.path))
         own = known.class_names if known else data.class_names

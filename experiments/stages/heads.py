@@ -10,12 +10,13 @@ from compression.graph import (
     LEFT_OUT,
     all_layers,
     called_once,
+    has_graph,
     last_call,
     made_again,
     read,
     rebuild,
 )
-from compression.logits import ending
+from compression.logits import as_logits, ending
 from compression.nearest import did_you_mean
 
 
@@ -58,6 +59,16 @@ def with_head(features: keras.Model, classes: int) -> keras.Model:
     name = "logits" if "logits" not in taken else "new_logits"
     logits = keras.layers.Dense(classes, name=name)(features.output)
     return keras.Model(features.input, logits, name=features.name)
+
+
+def class_logits(model: keras.Model) -> keras.Model:
+    """A net with a logit for each class, whatever it ends in; see `two_logits`.
+
+    Raises:
+        ValueError: logits cannot be read from its last layer.
+    """
+    one_output = has_graph(model) and model.output_shape == (None, 1)
+    return (two_logits if one_output else as_logits)(model)
 
 
 def two_logits(model: keras.Model) -> keras.Model:

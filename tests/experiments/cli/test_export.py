@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from compression.export import load_model
 from experiments import deployment
 from experiments.cli import export, measure
 from experiments.cli import main as cli
@@ -108,6 +109,10 @@ def test_the_examples_of_archives(model_file, tmp_path, monkeypatch, capsys, ref
         ),
         (["net.tflite", "--data", "digits"], "float32 looks at no images: leave out"),
         (["net", "--data", "digits"], "a SavedModel looks at no images: leave out --d"),
+        (
+            ["net.limbeck", "--max-drop", 100, "--data", "digits"],
+            "must be below 100 po",
+        ),
         (["net.limbeck", "--image-size", 8], "--image-size go with --data"),
         (["net.tflite", "--skip-bad-images"], "--skip-bad-images go with --data"),
         (["net.limbeck", "--max-drop", 200, "--data", "digits"], "must be 0 to 100"),
@@ -515,3 +520,31 @@ def test_images_without_labels_calibrate(grey_net, photos, tmp_path, capsys, ref
     assert deployment.beside(tmp_path / "b.tflite") is None
     line = refusal("measure", grey_net, *words)
     assert "has no labels, and they are needed: give images in a folder" in line
+
+
+@pytest.mark.parametrize("end", ["sigmoid", None])
+def test_one_output_for_two_classes_is_two_logits(end, photos, tmp_path, capsys):
+    """For what counts answers or asks labels; a sigmoid's net stays one elsewhere."""
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(8, 3, activation="relu", name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, activation=end),
+        ]
+    )
+    net.save(tmp_path / "net.keras")
+    folder = photos(*"ab", parts=("train", "val", "test"))
+    data = ["--data", f"folder:{folder}", "--normalisation", "0..1"]
+    out = tmp_path / "net.limbeck"
+    command = ["export", str(tmp_path / "net.keras"), str(out), "--max-drop", "60"]
+    assert cli.main([*command, *data]) == 0
+    assert "two logits in place of one output" in capsys.readouterr().err
+    assert load_model(out).output_shape == (None, 2)
+    cut = tmp_path / "cut.keras"
+    command = ["prune", str(tmp_path / "net.keras"), "--saliency", "taylor"]
+    assert cli.main([*command, *data, "--macs", "0.5", "--out", str(cut)]) == 0
+    smaller = keras.saving.load_model(cut)
+    assert smaller.output_shape == (None, 1)
+    assert smaller.get_layer("conv").filters == 4
