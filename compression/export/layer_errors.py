@@ -4,7 +4,6 @@ Both come from one converter, which gives a tensor the same name in both.
 """
 
 import re
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,7 +79,7 @@ def _outputs(path, images):
     """({name: what an operator computed, as reals}, {name: the names that it read})."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-    with quiet(), warnings.catch_warnings():
+    with quiet():
         interpreter = Interpreter(
             model_content=path.read_bytes(),
             experimental_preserve_all_tensors=True,

@@ -10,7 +10,7 @@ hold the widest.
 import contextlib
 import importlib.util
 import io
-import warnings
+import threading
 
 import numpy as np
 
@@ -22,6 +22,7 @@ ENGINE = "litert-quantizer"
 PRECISIONS = ("int8", "dynamic")
 MISSING = f"{ENGINE} is not installed: pip install 'limbeck[quantizer]'"
 ENDS = ("INPUT", "OUTPUT")
+ONE_AT_A_TIME = threading.Lock()
 SIGNATURE, IMAGE = "serving_default", "image"  # of limbeck's files
 
 
@@ -70,8 +71,8 @@ def quantized(
     from litert_quantizer import algorithm_manager, qtyping, quantizer, recipe
 
     recipes = {"int8": recipe.static_wi8_ai8, "dynamic": recipe.dynamic_wi8_afp32}
-    with quiet(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of LiteRT's mode that keeps all tensors
+    # What it prints goes to `sys.stdout`, of which the process has one.
+    with ONE_AT_A_TIME, quiet(), contextlib.redirect_stdout(io.StringIO()):
         try:
             work = quantizer.Quantizer(bytearray(content), recipes[precision]())
             for end in ENDS if float_ends else ():

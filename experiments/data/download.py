@@ -4,6 +4,7 @@ import contextlib
 import logging
 import socket
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 import tensorflow_datasets as tfds
 
 PATIENCE = 5.0  # seconds to wait for a download's server
+ONE_AT_A_TIME = threading.RLock()
 
 
 def download(name: str, builder: tfds.core.DatasetBuilder, data_dir: Path) -> None:
@@ -49,12 +51,13 @@ def download(name: str, builder: tfds.core.DatasetBuilder, data_dir: Path) -> No
 def quiet() -> Iterator[None]:
     """Silences TFDS's warnings about folders that are not there yet."""
     logger = logging.getLogger("absl")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+    with ONE_AT_A_TIME:  # the logger is the whole process's
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
 
 
 def _obstacle(builder: tfds.core.DatasetBuilder, data_dir: Path) -> str:
