@@ -75,8 +75,8 @@ def best_file(files: Sequence[Written], limits: Limits, reference: float) -> Cho
             f"no file loses at most {limits.max_drop:g} points of the model's "
             f"{reference:.2%} within the limits: the best that fits, "
             f"{best.candidate.words}, has {best.top1:.2%} and takes "
-            f"{limits.in_bytes(best.cost)}; give more --hours, a larger limit or a "
-            "larger --max-drop"
+            f"{limits.in_bytes(best.cost)}; give, with another --out, more --hours, a "
+            "larger limit or a larger --max-drop"
         )
     smallest = min(kept, key=lambda file: (limits.size(file.cost), -file.top1))
     return Choice(

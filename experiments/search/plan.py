@@ -7,7 +7,7 @@ import keras
 
 from experiments.data import Data
 from experiments.runs.layout import SearchFolder
-from experiments.schema import Count
+from experiments.schema import Count, Number
 from experiments.search import short
 from experiments.search.clock import Clock
 from experiments.search.lessons import Record
@@ -34,6 +34,7 @@ class Plan(_Plan, total=False):
     """search/choice.json: what is trained in full; no candidate: nothing is."""
 
     lessons: Record  # earlier versions learned from all images, in so many views
+    hours: Number  # that the search had; earlier versions did not note it
     trial: Count  # of whose net it goes on; without it the training begins anew
 
 

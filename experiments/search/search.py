@@ -102,8 +102,14 @@ class Search:
         write_json(self.folder.request, self.request.as_dict() | about)
         if not self.folder.choice.is_file():
             plan = self._plan(self._searched())
-            write_json(self.folder.choice, plan)
+            write_json(self.folder.choice, plan | {"hours": self.request.hours})
         plan = read_json(self.folder.choice, Plan, way_out="remove it")
+        if self.request.hours > plan.get("hours", self.request.hours):
+            print(
+                "[search] what is trained in full was chosen for --hours "
+                f"{plan['hours']:g}, and stays: with more, search in another --out",
+                flush=True,
+            )
         return self._recipe(plan)
 
     @property

@@ -1,5 +1,6 @@
 """The whole of it on real digits of 8x8 pixels, with a net that learns them at once."""
 
+import dataclasses
 import json
 
 import keras
@@ -85,7 +86,9 @@ def out(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_from_a_file_and_a_limit_to_the_smaller_file(model_file, out, monkeypatch):
+def test_from_a_file_and_a_limit_to_the_smaller_file(
+    model_file, out, monkeypatch, capsys
+):
     found = carry_out(request(model_file, bytes=9_000), out)
     assert found.file == out / "net.tflite"
     assert found.file.stat().st_size == found.bytes <= 9_000
@@ -103,6 +106,12 @@ def test_from_a_file_and_a_limit_to_the_smaller_file(model_file, out, monkeypatc
     before = found.file.read_bytes()
     again = carry_out(request(model_file, bytes=9_000), out)
     assert again.file.read_bytes() == before and again.test_top1 == found.test_top1
+    assert "in another --out" not in capsys.readouterr().out
+    longer = dataclasses.replace(request(model_file, bytes=9_000), hours=1.0)
+    assert carry_out(longer, out).file.read_bytes() == before
+    assert "0.00166667, and stays: with more, search in another --out" in (
+        capsys.readouterr().out
+    )
 
 
 @pytest.mark.slow
