@@ -60,6 +60,7 @@ BARE = {
     "EfficientNetV2B": IMAGENET,
     "MobileNetV3": AROUND_ZERO,
 }
+AS_GOOD = 1.5  # images that one way may be more right than another, by luck
 IMAGES = 200  # labelled train images on which a model is tried
 # Layers before the first one that computes something of pixels.
 PASSING = {
@@ -194,7 +195,8 @@ def for_model(
 
     What is `asked` is taken. Else what the graph says, if a layer that scales pixels
     stands at its beginning. Else what scores best on labelled train images, of all
-    `NAMES`; and what is taken is scored on them anyway: see `is_guessing`.
+    `NAMES`, by top-1, and by loss where that differs no more than by luck. What is
+    taken is scored on them anyway: see `is_guessing`.
 
     Args:
         model: of images like those of `data`, or a file of one.
@@ -376,10 +378,19 @@ def _best(scores, count):
     """A name and the reason."""
     if not scores:
         return TRAIN, "nothing says otherwise: it knows other classes"
-    name, *others = sorted(scores, key=lambda n: (-scores[n].top1, scores[n].loss))
+    best = max(score.top1 for score in scores.values())
+    # Of those that are as right as the best but for luck the least loss tells: a net
+    # without bias answers alike to pixels 255 times as large, and far too surely.
+    luck = max(np.sqrt(best * (1 - best) / count), AS_GOOD / count)
+    name, *others = sorted(
+        scores,
+        key=lambda n: (scores[n].top1 < best - luck, scores[n].loss, -scores[n].top1),
+    )
     others = ", ".join(f"{other} {100 * scores[other].top1:.1f} %" for other in others)
+    by_loss = scores[name].top1 < best
     return name, (
-        f"top-1 on {count} train images is {100 * scores[name].top1:.1f} %; {others}"
+        f"top-1 on {count} train images is {100 * scores[name].top1:.1f} %"
+        f"{', and the loss the least' * by_loss}; {others}"
     )
 
 

@@ -34,7 +34,7 @@ from experiments.search.pace import Pace
 from experiments.search.plan import NOTHING, Plan, Planner
 from experiments.search.request import Request
 from experiments.search.short import School
-from experiments.search.trials import Trials, Tried
+from experiments.search.trials import Trials, Tried, opened
 from experiments.stages.base import Export
 from experiments.stages.file import File
 from experiments.stages.load import Load
@@ -65,7 +65,7 @@ class Search:
 
     Raises:
         ValueError: the model and the data do not fit, the model scores as by chance,
-            or the folder belongs to another request.
+            the folder belongs to another request, or there is no such storage.
         FileNotFoundError: there is no such dataset.
     """
 
@@ -74,6 +74,8 @@ class Search:
         self._clock = Clock(folder.clock, 3600 * request.hours)
         self._storage = storage or folder.journal
         self._require_same()
+        if storage is not None:  # better known now than when the first trial is kept
+            opened(storage)
         self.image_size = request.image_size or request.model.image_side
         data = datasets.load(
             request.data,

@@ -1,5 +1,6 @@
 """Candidates that were tried, kept in Optuna's studies so that a search resumes."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import optuna
 
+from compression.one_line import first_line
 from experiments.search.candidate import Candidate
 from experiments.search.limits import Cost, Limits
 
@@ -64,6 +66,9 @@ class Trials:
         limits: what files may take.
         seed: of the sampler (TPE, multi-objective, Ozaki et al. 2020).
         suggest: makes a candidate of an Optuna trial.
+
+    Raises:
+        ValueError: as `opened`.
     """
 
     def __init__(
@@ -79,7 +84,7 @@ class Trials:
         self._suggest = suggest
         self._study = optuna.create_study(
             study_name=name,
-            storage=_storage(storage),
+            storage=opened(storage),
             directions=OBJECTIVES,
             load_if_exists=True,
         )
@@ -167,8 +172,23 @@ class Trials:
         return sum(trial.state.is_finished() for trial in self._study.trials)
 
 
-def _storage(storage):
+def opened(storage: Path | str) -> optuna.storages.BaseStorage:
+    """Where trials are kept.
+
+    Raises:
+        ValueError: there is no such database, or it cannot be opened; names its URL.
+    """
     if isinstance(storage, Path):
         journal = optuna.storages.journal
         return journal.JournalStorage(journal.JournalFileBackend(str(storage)))
-    return optuna.storages.get_storage(storage)
+    try:
+        return optuna.storages.get_storage(storage)
+    except Exception as error:  # Optuna's, SQLAlchemy's, those of the database's driver
+        raise ValueError(
+            f"the storage {_without_password(storage)} cannot be opened: "
+            f"{first_line(error)}; give a database's URL, such as sqlite:///trials.db"
+        ) from error
+
+
+def _without_password(url):
+    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", url)

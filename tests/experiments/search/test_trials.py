@@ -119,3 +119,12 @@ def test_a_database_can_be_shared(tmp_path):
     here, there = (Trials("t", url, Limits(bytes=500), 0, suggest) for _ in range(2))
     here.step(cost_of, result_of)
     assert there.tried == here.tried
+
+
+@pytest.mark.parametrize(
+    "url", ["foo", "sqlite:////nonexistent/x.db", "nosuchdb://user:secret@host/x"]
+)
+def test_a_database_that_cannot_be_opened_is_named(url):
+    with pytest.raises(ValueError, match="the storage .* cannot be opened") as told:
+        Trials("t", url, Limits(bytes=500), 0, suggest)
+    assert "secret" not in str(told.value)
