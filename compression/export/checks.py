@@ -1,5 +1,6 @@
 """What must hold of a model before it is exported, and of a file after."""
 
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ TOLERANCE = 1e-4
 ROUNDED_TOLERANCE = 0.1  # a sum next to a half is rounded up here and down there
 UNLIKE, UNLIKE_CODES = 0.1, 4  # of the logits' range; of their steps
 PROBE_IMAGES = 4
+ONE_AT_A_TIME = threading.RLock()
 CALIBRATED = ("int8", "int16x8")  # files' precisions
 LOOK_UPS = (keras.layers.Embedding, keras.layers.CategoryEncoding)
 
@@ -185,9 +187,10 @@ def _full_precision() -> Iterator[None]:
     """No TensorFloat-32, a GPU's default, whose 10 bits are off by 1e-3."""
     import tensorflow as tf
 
-    rounded = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(rounded)
+    with ONE_AT_A_TIME:  # it is a setting of the whole process
+        rounded = tf.config.experimental.tensor_float_32_execution_enabled()
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+        try:
+            yield
+        finally:
+            tf.config.experimental.enable_tensor_float_32_execution(rounded)

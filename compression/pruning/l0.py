@@ -123,8 +123,9 @@ class GatedLayer(LearntLayer):
     def build(self, input_shape):
         super().build(input_shape)
         shape = tuple(self.layer.kernel.shape)
-        if self.gates == "input":  # (..., inputs, outputs)
-            shape = (*(1 for _ in shape[:-2]), shape[-2], 1)
+        if self.gates == "input":  # (..., inputs of a group, outputs of all groups)
+            groups = getattr(self.layer, "groups", 1)
+            shape = (*(1 for _ in shape[:-2]), shape[-2], groups)
         self.log_alpha = self.add_weight(
             name="log_alpha",
             shape=shape,
@@ -140,7 +141,7 @@ class GatedLayer(LearntLayer):
 
     def kept_kernel(self):
         gates = inference_gates(ops.cast(self.log_alpha, "float32"))
-        return self.layer.kernel * ops.cast(gates, self.layer.kernel.dtype)
+        return self._gated(ops.cast(gates, self.layer.kernel.dtype))
 
     def noisy(self, x):
         log_alpha = ops.cast(self.log_alpha, "float32")
@@ -149,7 +150,14 @@ class GatedLayer(LearntLayer):
             ops.shape(log_alpha), low, 1 - low, dtype="float32", seed=self.seeds
         )
         gates = sampled_gates(log_alpha, uniform)
-        return self.linear(x, ops.cast(self.layer.kernel * gates, x.dtype))
+        return self.linear(x, ops.cast(self._gated(gates), x.dtype))
+
+    def _gated(self, gates):
+        """The kernel times its gates; outputs of a group share those of its inputs."""
+        kernel = self.layer.kernel
+        if self.gates == "input" and gates.shape[-1] > 1:
+            gates = ops.repeat(gates, kernel.shape[-1] // gates.shape[-1], axis=-1)
+        return kernel * gates
 
     def get_config(self):
         return super().get_config() | {

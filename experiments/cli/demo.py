@@ -8,7 +8,6 @@ from experiments.cli.options import (
     add_normalisation,
     add_run_options,
     add_skip_bad_images,
-    some_text,
     start_training,
 )
 from experiments.cli.running import run_recipe
@@ -31,9 +30,7 @@ def add(commands):
         "measured. Run it again to go on where it was stopped.",
         examples=EXAMPLES,
     )
-    command.add_argument(
-        "--data", metavar="NAME", type=some_text, help=f"{DATA_HELP} (mnist5k)"
-    )
+    command.add_argument("--data", metavar="NAME", help=f"{DATA_HELP} (mnist5k)")
     add_image_size(command)
     add_normalisation(command)
     add_skip_bad_images(command)

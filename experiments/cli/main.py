@@ -204,6 +204,7 @@ def parser() -> Parser:
         "or the path of a .py file; may be repeated",
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    commands.type = str  # a verb itself refuses empty words
     for verb in VERBS:
         verb.add(commands)
     return top

@@ -12,7 +12,6 @@ from experiments.cli.options import (
     add_image_size,
     add_normalisation,
     add_skip_bad_images,
-    some_text,
 )
 
 if TYPE_CHECKING:  # they need Keras
@@ -30,9 +29,7 @@ def add_options(command, use: str) -> None:
         command: the verb's parser.
         use: what the data are for.
     """
-    command.add_argument(
-        "--data", metavar="NAME", type=some_text, help=f"{use}: {DATA_HELP}"
-    )
+    command.add_argument("--data", metavar="NAME", help=f"{use}: {DATA_HELP}")
     add_image_size(command)
     add_normalisation(command)
     add_skip_bad_images(command)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from experiments.cli import model_names
+from experiments.cli.parser import some_text
 
 DATA_HELP = (
     "mnist5k, digits, a TFDS name such as mnist or cifar10 (see TFDS_DATA_DIR), "
@@ -117,13 +118,6 @@ def names(text: str | None) -> list[str] | None:
     if not all(found):
         raise ValueError(f"must be names as A,B, got {text!r}")
     return found
-
-
-def some_text(text: str) -> str:
-    """Anything but nothing, as comes of a variable that is not set."""
-    if not text.strip():
-        raise argparse.ArgumentTypeError(f"must not be empty, got {text!r}")
-    return text
 
 
 def positive(text: str) -> int:

@@ -9,6 +9,13 @@ from compression.nearest import did_you_mean
 WIDTH = 78  # characters of a description's lines
 
 
+def some_text(text: str) -> str:
+    """Anything but nothing, as comes of a variable that is not set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError(f"must not be empty, got {text!r}")
+    return text
+
+
 class Parser(argparse.ArgumentParser):
     """Refuses bad input in one line that names a way out, with exit status 2.
 
@@ -23,6 +30,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **options,
         )
+        self.register("type", None, some_text)  # of what has no type of its own
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")

@@ -14,7 +14,6 @@ from experiments.cli.options import (
     add_run_options,
     add_skip_bad_images,
     positive,
-    some_text,
 )
 
 if TYPE_CHECKING:  # they need Keras
@@ -37,9 +36,7 @@ def add_options(command: argparse.ArgumentParser, *, epochs: int, of: str = "") 
         epochs: how many there are without the option.
         of: what they are of, " of the student".
     """
-    command.add_argument(
-        "--data", metavar="NAME", type=some_text, required=True, help=DATA_HELP
-    )
+    command.add_argument("--data", metavar="NAME", required=True, help=DATA_HELP)
     add_image_size(command)
     add_normalisation(command)
     add_skip_bad_images(command)

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import optuna
 
 from compression import export, measure
 from compression.arguments import as_path
 from compression.atomic import replacing
 from compression.export.archive.rebuilding import comparable
+from compression.one_line import first_line
 from experiments.data.pipeline import evaluation_batches
 from experiments.deployment import Deployment
 from experiments.files import write_json
@@ -24,6 +26,7 @@ from experiments.search.files import Written
 from experiments.search.limits import Limits
 from experiments.search.request import Request
 from experiments.search.search import AWARE, POST, WHOLE, Search
+from experiments.search.trials import without_password
 from experiments.stages.file import File
 
 NAME = "net"  # of the files that are taken
@@ -130,8 +133,10 @@ def carry_out(
         request: what is asked for.
         out: the run folder.
         storage: as `compress` takes it.
-        command: how a person would ask for this, for the record.
+        command: how a person would ask for this, for the record; a password in it is
+            left out.
     """
+    command = without_password(command)
     folder = RunFolder(out)
     if folder.recipe.exists() and not folder.search.request.is_file():
         raise ValueError(f"{out} holds a run that is no search; {OTHER_OUT}")
@@ -145,6 +150,11 @@ def carry_out(
     except KeyboardInterrupt:
         _rescue(search, folder)
         raise
+    except optuna.exceptions.StorageInternalError as error:
+        raise ValueError(
+            f"the storage of the search has failed: {first_line(error)}; the same call "
+            "goes on when it is back"
+        ) from error
     return _taken(search, folder)
 
 

@@ -185,10 +185,11 @@ def opened(storage: Path | str) -> optuna.storages.BaseStorage:
         return optuna.storages.get_storage(storage)
     except Exception as error:  # Optuna's, SQLAlchemy's, those of the database's driver
         raise ValueError(
-            f"the storage {_without_password(storage)} cannot be opened: "
+            f"the storage {without_password(storage)} cannot be opened: "
             f"{first_line(error)}; give a database's URL, such as sqlite:///trials.db"
         ) from error
 
 
-def _without_password(url):
-    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", url)
+def without_password(text: str) -> str:
+    """A database's URL, or a command with one, for people and records."""
+    return re.sub(r"(://[^/:@\s]*):[^@\s]*@", r"\1:***@", text)

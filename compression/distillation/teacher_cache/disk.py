@@ -22,6 +22,9 @@ from compression.distillation.teacher_cache.chunks import Array, Chunk, ChunkedA
 from compression.distillation.teacher_cache.identity import identity
 
 FORMAT = 1  # of the files; caches of another format are other caches
+# Outputs may differ by so much of the largest: float16, other devices and batches.
+ALIKE, LEAST = 0.05, 1e-3
+ASKED = 2  # images of each compared chunk that the teacher is shown again
 REFRESH = 10  # seconds between two lines on the progress
 
 
@@ -91,7 +94,8 @@ def cached_outputs(
     A folder of `root` belongs to one teacher (structure and weights), its outputs, one
     `views.key` and format; every byte of it is checked here, and what is missing or
     damaged is computed. The first images, some and the last ones are compared with
-    those that it was made of. What a killed call has computed is there for the next
+    those that it was made of, and what the teacher gives for them with what it gave.
+    What a killed call has computed is there for the next
     one. Processes that need the same cache wait for each other.
 
     Args:
@@ -108,7 +112,8 @@ def cached_outputs(
     Raises:
         ValueError: the teacher has other outputs than that; there is no room; a value
             is not finite, or not so in float16; `views.batches` gives too few or too
-            many images, or others than those that the folder was made of.
+            many images, or others than those that the folder was made of; a function
+            in the teacher is another one than it was then.
         TypeError: JSON cannot hold `views.key`.
     """
     teacher = _with_named_outputs(teacher)
@@ -126,7 +131,7 @@ def cached_outputs(
     with folders.building(store.folder, log):
         log(f"  teacher cache: {_size_in_words(views, arrays, store)}")
         sound = _sound(store, log)
-        _require_same_images(views, store, sound)
+        _require_same(teacher, views, store, sound)
         todo = [n for n in range(len(store.chunks)) if n not in set(sound)]
         if todo or not store.in_shape():
             with folders.room_for(store.folder, store.bytes, budget):
@@ -170,6 +175,8 @@ def _with_named_outputs(teacher):
             f"teacher {teacher.name!r} has {len(teacher.inputs)} inputs, but gets "
             "images only: build a model with one input"
         )
+    if isinstance(teacher, keras.Sequential):  # which has no output of its own
+        teacher = keras.Model(teacher.inputs[0], teacher.outputs[0], name=teacher.name)
     output = teacher.compute_output_spec(teacher.input)
     if isinstance(output, keras.KerasTensor):
         return keras.Model(teacher.input, {"teacher_logits": teacher.output})
@@ -276,8 +283,8 @@ def _ends(chunk: Chunk) -> dict[str, range]:
     }
 
 
-def _require_same_images(views, store, sound):
-    """Compare some images with those that the sound chunks were made of."""
+def _require_same(teacher, views, store, sound):
+    """Compare some images, and their outputs, with those of the sound chunks."""
     if not sound:
         return
     finished = store.finished()
@@ -295,6 +302,25 @@ def _require_same_images(views, store, sound):
                 f"({chunk.view}, {indices.start}) gives now, under the same views.key "
                 f"{shown(views.key)}: let the key name all that makes images differ, "
                 "and batches give the same images in every call; or delete the folder"
+            )
+        if store.in_shape():
+            _require_same_outputs(teacher, images, store, chunk.view, indices)
+
+
+def _require_same_outputs(teacher, images, store, view, indices):
+    """What functions in a teacher do is seen by its outputs alone."""
+    images = images[:ASKED]
+    given = teacher(ops.convert_to_tensor(images), training=False)
+    for name, kept in store.opened().items():
+        kept = kept[view, indices.start : indices.start + len(images)]
+        kept = kept.astype(np.float32)
+        now = np.asarray(given[name], np.float32)
+        if np.abs(now - kept).max() > ALIKE * max(np.abs(kept).max(), LEAST):
+            raise ValueError(
+                f"{store.folder} holds what a teacher of the same structure and "
+                f"weights gave, and it gives others now, of {name!r}: a function in "
+                "it, of a Lambda, an activation or a layer, has changed; delete the "
+                "folder"
             )
 
 

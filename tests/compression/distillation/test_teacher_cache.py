@@ -41,6 +41,14 @@ def teacher(seed=0, *, activation="relu", scale=1.0, name=None):
     return model
 
 
+def with_a_function(function, *, activation=None):
+    """A teacher whose config names its functions, and does not hold them."""
+    image = keras.Input((6, 6, 1))
+    x = layers.Lambda(function, output_shape=(6, 6, 1), name="scale")(image)
+    x = layers.Dense(3, activation=activation, kernel_initializer="ones")(x)
+    return keras.Model(image, layers.GlobalAveragePooling2D()(x))
+
+
 class Seen:
     """Views of PIXELS that remember which images they gave, in which passes."""
 
@@ -260,7 +268,7 @@ def test_every_weight_counts_frozen_ones_and_statistics_too():
 
 @pytest.mark.parametrize("stop_after", [1, 3, 8, 23, 27, 40])
 def test_interrupted_building_continues(whole, tmp_path, stop_after, monkeypatch):
-    monkeypatch.setattr(disk, "_require_same_images", lambda *_: None)
+    monkeypatch.setattr(disk, "_require_same", lambda *_: None)
     first, second, lines = Seen(stop_after=stop_after), Seen(), []
     with pytest.raises(KeyboardInterrupt):
         opened(tmp_path, seen=first)
@@ -488,3 +496,32 @@ def test_a_batch_may_be_a_dict_with_images(tmp_path):
     with pytest.raises(ValueError, match="a batch must be images or a tuple"):
         opened(tmp_path, seen=lambda view, first: [{"pixels": PIXELS[view, first:]}])
     opened(tmp_path, seen=lambda view, at: [{"image": PIXELS[view, at:]}]).close()
+
+
+def test_another_function_of_the_same_name_is_another_teacher(tmp_path):
+    def scale(x):
+        return x / 2.0
+
+    before = with_a_function(scale)
+    with opened(tmp_path, model=before) as first:
+        kept = np.array(first.outputs["teacher_logits"])
+    with opened(tmp_path, model=before) as again:
+        assert again.computed == 0
+
+    def scale(x):
+        return x / 2.0 + 1.0
+
+    with pytest.raises(ValueError, match=r"gives others now.*a function in it.*delete"):
+        opened(tmp_path, model=with_a_function(scale))
+    # What is there is still that of the first.
+    with opened(tmp_path, model=before) as again:
+        np.testing.assert_array_equal(again.outputs["teacher_logits"], kept)
+
+
+def test_a_teacher_may_be_sequential(tmp_path):
+    plain = [layers.Flatten(), layers.Dense(3)]
+    model = keras.Sequential([keras.Input((6, 6, 1)), *plain])
+    with opened(tmp_path, model=model) as cache:
+        [logits] = cache.outputs.values()
+        expected = [model.predict(view, verbose=0) for view in PIXELS]
+        np.testing.assert_allclose(logits, expected, rtol=2e-3, atol=2e-3)

@@ -84,6 +84,21 @@ def test_of_a_convolution_gates_are_on_channels():
     np.testing.assert_allclose(layer(x), model(without), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("groups", [2, 4])
+def test_of_a_grouped_convolution_too(groups):
+    conv = layers.Conv2D(8, 3, groups=groups, name="conv")
+    model = keras.Sequential([keras.Input((5, 5, 4)), conv])
+    layer = gated_layer(l0_gates(model, examples=10, gates="input"))
+    assert tuple(layer.log_alpha.shape) == (1, 1, 4 // groups, groups)
+    stays = np.array([9.0, -9, -9, 9])  # of each input channel, group after group
+    layer.log_alpha.assign(stays.reshape(1, 1, groups, -1).swapaxes(2, 3))
+    x = RNG.normal(size=(1, 5, 5, 4)).astype("float32")
+    without = x * (stays > 0).astype("float32")
+    np.testing.assert_allclose(layer(x), model(without), rtol=1e-4, atol=1e-5)
+    assert layer(x, training=True).shape == (1, 3, 3, 8)
+    assert layer.get_config()["gates"] == "input"
+
+
 @pytest.mark.backends
 @pytest.mark.usefixtures("traced")
 @pytest.mark.slow

@@ -55,6 +55,15 @@ VERBS = [verb.__name__.rpartition(".")[2] for verb in cli.VERBS]
             "-1..1, imagenet, or give MEAN/STD of pixels from 0 to 1, as 0.13/0.31",
         ),
         ("demo --data=", "limbeck demo: argument --data: must not be empty, got ''"),
+        *(
+            (words, f"limbeck {verb}: argument {option}: must not be empty, got ''")
+            for verb, option, words in (
+                ("export", "--precision", "export a.keras a.tflite --precision="),
+                ("prune", "--saliency", "prune a.keras --macs 0.5 --saliency="),
+                ("cluster", "--engine", "cluster a.keras --data digits --engine="),
+                ("compress", "--storage", "compress a.keras --data d --storage="),
+            )
+        ),
         (
             "report runs/a --out=",
             "limbeck report: argument --out: must not be empty, got ''",
@@ -83,5 +92,5 @@ def test_one_line(words, line, refusal):
 
 def test_names_that_are_empty_are_none_of_all(refusal):
     assert names("a, b") == ["a", "b"] and names(None) is None
-    line = refusal("train", "lenet5", "--data", "digits", "--stages", "")
-    assert "must be names as A,B, got ''" in line
+    line = refusal("train", "lenet5", "--data", "digits", "--stages", "a,")
+    assert "must be names as A,B, got 'a,'" in line

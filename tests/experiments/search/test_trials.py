@@ -4,7 +4,7 @@ import pytest
 
 from experiments.search.candidate import Candidate
 from experiments.search.limits import Cost, Limits
-from experiments.search.trials import Result, Trials
+from experiments.search.trials import Result, Trials, without_password
 
 
 def suggest(trial):
@@ -128,3 +128,11 @@ def test_a_database_that_cannot_be_opened_is_named(url):
     with pytest.raises(ValueError, match="the storage .* cannot be opened") as told:
         Trials("t", url, Limits(bytes=500), 0, suggest)
     assert "secret" not in str(told.value)
+
+
+def test_passwords_are_for_no_record():
+    command = "limbeck compress net.keras --storage postgresql://me:s3cret@host/db"
+    expected = "limbeck compress net.keras --storage postgresql://me:***@host/db"
+    assert without_password(command) == expected
+    for plain in ("--data folder:/a/b:c@d", "sqlite:///x.db", "postgresql://me@h/x"):
+        assert without_password(plain) == plain
