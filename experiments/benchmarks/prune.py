@@ -2,9 +2,10 @@
 
     limbeck bench prune
 
-Three parts, each with its peers in turns: a training step with masks (tfmot's wrappers
+Four parts, each with its peers in turns: a training step with masks (tfmot's wrappers
 through tf_keras), the time to plan and cut a net (Torch-Pruning, where it is
-installed), and the exported files of nets that lost channels or weights, in LiteRT.
+installed), a training step of nets that kept multiples of some number of channels, and
+the exported files of nets that lost channels or weights, in LiteRT.
 """
 
 import tempfile
@@ -12,10 +13,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks import prune_cuts, prune_files, prune_steps
+from experiments.benchmarks import (
+    prune_cuts,
+    prune_files,
+    prune_multiples,
+    prune_steps,
+)
 from experiments.benchmarks.setting import set_threads
 
-PARTS = ("steps", "cuts", "files")
+PARTS = ("steps", "cuts", "multiples", "files")
 ROUNDS, QUICK_ROUNDS = 15, 2
 
 
@@ -56,13 +62,16 @@ def run(  # noqa: PLR0913, all by keyword but the first
         "setting": setting,
         "skipped": {},
     }
+    batch = batch or (8 if quick else 128)
     if "steps" in parts:
-        batch = batch or (8 if quick else 128)
         result["steps"] = prune_steps.run(rounds, batch, quick=quick, log=log)
     if "cuts" in parts:
         result["cuts"] = prune_cuts.run(quick=quick, log=log)
         if why := prune_cuts.torch_missing():
             result["skipped"][prune_cuts.TORCH_PRUNING] = why
+    if "multiples" in parts:
+        timed = prune_multiples.run(rounds, batch, quick=quick, log=log)
+        result["multiples"] = timed
     if "files" in parts:
         with tempfile.TemporaryDirectory(prefix="limbeck-bench-") as folder:
             result["files"] = prune_files.run(Path(folder), quick=quick, log=log)

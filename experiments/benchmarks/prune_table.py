@@ -3,6 +3,7 @@
 from typing import Any
 
 from experiments.benchmarks import fit_steps_table, prune_files, prune_steps
+from experiments.benchmarks.nets_table import spread_in_words
 from experiments.benchmarks.setting import in_words
 from experiments.tables import table as rendering
 from experiments.tables import units
@@ -16,6 +17,8 @@ def as_text(result: dict[str, Any], width: int = 110) -> str:
         tables.append(_steps(result["steps"], result["rounds"]))
     if "cuts" in result:
         tables.append(_cuts(result))
+    if "multiples" in result:
+        tables.append(_multiples(result["multiples"], result["rounds"]))
     if "files" in result:
         tables.append(_files(result["files"]))
     last = tables.pop()
@@ -59,6 +62,25 @@ def _cuts(result):
     ]
     notes += [f"Left out: {peer}, {why}." for peer, why in result["skipped"].items()]
     return tabulate("Channels of a whole net", columns, result["cuts"], notes)
+
+
+def _multiples(part, rounds):
+    columns = (
+        Column("channels", lambda row: row["case"], numeric=False),
+        Column("images/s", lambda row: spread_in_words(row["images_per_second"])),
+        Column("step / whole", _cost),
+        Column("MACs left %", lambda row: units.percent(row["macs_left"])),
+    )
+    notes = (
+        f"{part['net']} cut to half of its MACs, least L2 norm, {part['batch']} images "
+        f"a step; median [10th-90th percentile] of {rounds} rounds in turns, ratios "
+        "round by round.",
+    )
+    return tabulate("A step of what was cut", columns, part["results"], notes)
+
+
+def _cost(row):
+    return spread_in_words(row["cost"], places=2) if "cost" in row else units.NOTHING
 
 
 def _seconds(value):

@@ -111,11 +111,13 @@ def add(commands):
         "prune",
         help="masks against tfmot's, cuts against Torch-Pruning, files of pruned nets",
         description="A training step with masks beside tfmot's wrappers; the time to "
-        "cut a net's channels, beside Torch-Pruning where it is installed; bytes and "
-        "milliseconds of the files.",
+        "cut a net's channels, beside Torch-Pruning where it is installed; a step by "
+        "multiples of channels; bytes and milliseconds of the files.",
         examples=PRUNE_EXAMPLES,
     )
-    prune.add_argument("--only", metavar="A,B", help="steps, cuts, files (all)")
+    prune.add_argument(
+        "--only", metavar="A,B", help="steps, cuts, multiples, files (all)"
+    )
     _add_turns_options(prune)
     prune.set_defaults(run=_by_name("prune"))
     quantize = kinds.add_parser(

@@ -4,7 +4,12 @@ import json
 
 import pytest
 
-from experiments.benchmarks import prune, prune_cuts, prune_steps, prune_table
+from experiments.benchmarks import (
+    prune,
+    prune_cuts,
+    prune_steps,
+    prune_table,
+)
 
 SPREAD = {"median": 1.02, "low": 1.0, "high": 1.1}
 SETTING = {
@@ -47,6 +52,11 @@ def test_figures_become_tables():
             {"net": "n", "tool": "limbeck", "groups": 7, "seconds": 2.0,
              "plan_seconds": 0.5, "macs_left": 0.496},
         ],
+        "multiples": {"net": "m", "batch": 8, "results": [
+            {"case": "whole", "images_per_second": SPREAD, "macs_left": 1.0},
+            {"case": "multiples of 4", "images_per_second": SPREAD, "cost": SPREAD,
+             "macs_left": 0.499},
+        ]},
         "files": [file("whole", 1.0, 1.0), file("channels", 1.7, 2.0),
                   file("2:4", 1.0, 1.0), file("channels, by 8", 1.5, 2.0)],
     }  # fmt: skip
@@ -54,6 +64,9 @@ def test_figures_become_tables():
     assert "Met: a step with masks costs 1.020 of a dense one" in text
     assert "Left out: Torch-Pruning, torch is not installed." in text
     assert "Of 2 files with fewer channels 1 are faster by at least 0.8" in text
+    assert "m cut to half of its MACs, least L2 norm, 8 images a step" in text
+    [line] = [line for line in text.splitlines() if "multiples of 4" in line]
+    assert line.split()[-1] == "49.90"
     [line] = [
         line for line in text.splitlines() if "limbeck    " in line and "7" in line
     ]
@@ -81,6 +94,11 @@ def test_a_quick_run_is_complete():
     cases = [row["case"] for row in result["steps"]["results"]]
     assert cases == [prune_steps.PLAIN, prune_steps.LIMBECK, prune_steps.TF_KERAS,
                      prune_steps.TFMOT]  # fmt: skip
+    whole, *cut = result["multiples"]["results"]
+    assert whole["macs_left"] == 1 and "cost" not in whole
+    assert [row["case"] for row in cut] == ["multiples of 1", "multiples of 4"]
+    for row in cut:
+        assert 0.45 < row["macs_left"] <= 0.5 and row["cost"]["median"] > 0
     files = {row["form"]: row for row in result["files"]}
     assert files["channels"]["bytes"] < 0.6 * files["whole"]["bytes"]
     assert files["80 % zeros"]["bytes_zipped"] < 0.4 * files["whole"]["bytes_zipped"]
