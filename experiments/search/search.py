@@ -32,6 +32,7 @@ from experiments.search.files import Files
 from experiments.search.lessons import Lessons
 from experiments.search.pace import Pace
 from experiments.search.plan import NOTHING, Plan, Planner
+from experiments.search.rates import FRESH
 from experiments.search.request import Request
 from experiments.search.short import School
 from experiments.search.trials import Trials, Tried, opened
@@ -48,10 +49,7 @@ POST, AWARE = "post", "aware"  # stages: its integers, found after or while trai
 BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten all
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1)
-TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
-# Of what goes on: two epochs more of ResNet-20, cut and trained for a short time, gave
-# 90.6, 90.7 and 90.0 % on validation at 3e-4, 1e-3 and 3e-3.
-ON_RATE = 1e-3
+TRAINING = Training(epochs=1, learning_rate=FRESH, weight_decay=0.05)
 OTHER_FOLDER = "give another --out, or remove the folder"
 
 
@@ -168,7 +166,7 @@ class Search:
                 trials.add(short.settings_of(candidate))
         print("[search] short trainings, taught by the model", flush=True)
         lessons = self._short_lessons()
-        school = School(
+        school = self._school = School(
             partial(self.request.model.built, self.data),
             lessons.images_of(self.data),
             lessons,
@@ -176,6 +174,7 @@ class Search:
             TRAINING,
             lessons.taught(TEACHING),
             self.request.seed,
+            self.reference,
             stays_float(self.model),
         )
         short.train(
@@ -217,7 +216,17 @@ class Search:
             self._writing,
         )
         stages = tried.candidate.training(FULL, TRAINING, TEACHING)
-        return planner.plan(tried, starts=len(stages))
+        plan = planner.plan(tried, starts=len(stages))
+        if plan["candidate"] is None:
+            return plan
+        if "trial" in plan:
+            known = tried.result.top1
+        else:
+            known = short.known_of(
+                tried.candidate, self.model, self._school, self.files
+            )
+        rate = self._school.settings(1, known).learning_rate
+        return plan | {"learning_rate": rate}
 
     def _short_lessons(self):
         """What short trainings learn from, the same wherever a search goes on."""
@@ -236,12 +245,14 @@ class Search:
         ]
         if plan["candidate"] is not None:
             candidate = Candidate(**plan["candidate"])
-            settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
+            rate = plan.get("learning_rate", TRAINING.learning_rate)
+            settings = dataclasses.replace(
+                TRAINING, epochs=plan["epochs"], learning_rate=rate
+            )
             teaching = lessons.taught(TEACHING)
             *before, full = candidate.training(FULL, settings, teaching)
             if "trial" in plan:
                 start = File(str(short.kept(self.folder, plan["trial"])))
-                settings = dataclasses.replace(settings, learning_rate=ON_RATE)
                 before, full = (), candidate.going_on(FULL, start, settings, teaching)
             aware = short.with_rounding(TRAINING, plan["aware_epochs"])
             stages += [
