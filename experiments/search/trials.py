@@ -1,5 +1,6 @@
 """Candidates that were tried, kept in Optuna's studies so that a search resumes."""
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -179,6 +180,7 @@ def opened(storage: Path | str) -> optuna.storages.BaseStorage:
         ValueError: there is no such database, or it cannot be opened; names its URL.
     """
     if isinstance(storage, Path):
+        _cut_torn_line(storage)
         journal = optuna.storages.journal
         return journal.JournalStorage(journal.JournalFileBackend(str(storage)))
     try:
@@ -188,6 +190,19 @@ def opened(storage: Path | str) -> optuna.storages.BaseStorage:
             f"the storage {without_password(storage)} cannot be opened: "
             f"{first_line(error)}; give a database's URL, such as sqlite:///trials.db"
         ) from error
+
+
+def _cut_torn_line(journal):
+    """Take away what a killed process had begun to write, or a full disk broke off.
+
+    Optuna reads no journal that ends in the middle of a line.
+    """
+    if not journal.is_file():
+        return
+    content = journal.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(journal, whole)
 
 
 def without_password(text: str) -> str:

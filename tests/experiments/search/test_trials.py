@@ -136,3 +136,19 @@ def test_passwords_are_for_no_record():
     assert without_password(command) == expected
     for plain in ("--data folder:/a/b:c@d", "sqlite:///x.db", "postgresql://me@h/x"):
         assert without_password(plain) == plain
+
+
+@pytest.mark.parametrize("lost", [1, 20, 200])
+def test_a_journal_that_was_torn_is_gone_on_with(tmp_path, lost):
+    """A process was killed while it wrote a line: what that said is tried again."""
+    path = tmp_path / "journal.jsonl"
+    trials = Trials("t", path, Limits(bytes=500), 0, suggest)
+    for _ in range(3):
+        trials.step(cost_of, result_of)
+    before = trials.tried
+    path.write_bytes(path.read_bytes()[:-lost])
+    for count in (3, 4):
+        again = Trials("t", path, Limits(bytes=500), 0, suggest)
+        assert list(again.tried[:2]) == list(before[:2])
+        again.step(cost_of, result_of)
+        assert len(again.tried) >= count
