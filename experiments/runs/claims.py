@@ -30,6 +30,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from compression.atomic import naming
 from experiments.runs.holder import Holder, parsed, this_process
 
 BEAT, DEAD = 15.0, 300.0  # seconds; nothing beats while a converter holds Python
@@ -191,8 +192,12 @@ class Claims:
                 return False
             except FileNotFoundError:  # the last one who left has removed the folder
                 self.folder.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(self._text)
+        try:
+            with naming(path), os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(self._text)
+        except BaseException:  # a full disk: an empty claim would be of a stranger
+            path.unlink(missing_ok=True)
+            raise
         with self._guard:
             self._mine[name] = number
         return True

@@ -10,7 +10,7 @@ import optuna
 
 from compression import export, measure
 from compression.arguments import as_path
-from compression.atomic import replacing
+from compression.atomic import naming, replacing
 from compression.export.archive.rebuilding import comparable
 from compression.one_line import first_line
 from experiments.data.pipeline import evaluation_batches
@@ -144,7 +144,7 @@ def carry_out(
         require_free(folder)
     search = Search(request, folder.search, storage)
     try:
-        with alone(folder):
+        with alone(folder), naming(folder.search.path):
             recipe = search.recipe()
         run(recipe, out, seeds=(request.seed,), command=command)
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Claims: each is one process's, the dead lose theirs, and nobody else does."""
 
 import dataclasses
+import errno
 import os
 import subprocess
 import threading
@@ -169,3 +170,25 @@ def test_a_holder_is_what_was_written_or_nobody():
         assert parsed(text) is None
     assert parsed(here.as_json().replace(f": {here.pid}", ': "7"')) is None
     assert not ELSEWHERE.has_ended and not ELSEWHERE.is_of_this_machine
+
+
+def test_a_full_disk_leaves_no_claim(tmp_path, monkeypatch):
+    """An empty one would be taken for that of a process that lives elsewhere."""
+
+    folder, real = tmp_path / "claims", os.fdopen
+
+    def full(handle, *how, **options):
+        file = real(handle, *how, **options)
+        monkeypatch.setattr(os, "fdopen", real)
+        file.close()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fdopen", full)
+    with (
+        pytest.raises(OSError, match=r"No space left on device: '.*claims"),
+        Claims(folder, ALONE),
+    ):
+        pass
+    assert not [*folder.glob("alone*")]
+    with Claims(folder, ALONE) as claims:
+        assert not claims.present(WORKER)
