@@ -35,7 +35,6 @@ class Plan(_Plan, total=False):
 
     lessons: Record  # earlier versions learned from all images, in so many views
     hours: Number  # that the search had; earlier versions did not note it
-    learning_rate: Number  # earlier versions had one for all
     trial: Count  # of whose net it goes on; without it the training begins anew
 
 

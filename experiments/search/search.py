@@ -32,7 +32,6 @@ from experiments.search.files import Files
 from experiments.search.lessons import Lessons
 from experiments.search.pace import Pace
 from experiments.search.plan import NOTHING, Plan, Planner
-from experiments.search.rates import FRESH
 from experiments.search.request import Request
 from experiments.search.short import School
 from experiments.search.trials import Trials, Tried, opened
@@ -49,7 +48,11 @@ POST, AWARE = "post", "aware"  # stages: its integers, found after or while trai
 BY_CHANCE = 1.5  # times what guesses score: a cut that is below has forgotten all
 LITERT, INT8 = (Export("litert"),), (Export("litert", "int8"),)
 TEACHING = Teaching(GIVEN, temperature=4.0, soft_weight=0.9, label_weight=0.1)
-TRAINING = Training(epochs=1, learning_rate=FRESH, weight_decay=0.05)
+TRAINING = Training(epochs=1, learning_rate=3e-3, weight_decay=0.05)
+# Of what goes on: two epochs more of ResNet-20, cut and trained for a short time, gave
+# 90.6, 90.7 and 90.0 % at 3e-4, 1e-3 and 3e-3, on validation images of which its
+# published weights knew some already: they favour what forgets little.
+ON_RATE = 1e-3
 OTHER_FOLDER = "give another --out, or remove the folder"
 
 
@@ -166,7 +169,7 @@ class Search:
                 trials.add(short.settings_of(candidate))
         print("[search] short trainings, taught by the model", flush=True)
         lessons = self._short_lessons()
-        school = self._school = School(
+        school = School(
             partial(self.request.model.built, self.data),
             lessons.images_of(self.data),
             lessons,
@@ -174,7 +177,6 @@ class Search:
             TRAINING,
             lessons.taught(TEACHING),
             self.request.seed,
-            self.reference,
             stays_float(self.model),
         )
         short.train(
@@ -216,17 +218,7 @@ class Search:
             self._writing,
         )
         stages = tried.candidate.training(FULL, TRAINING, TEACHING)
-        plan = planner.plan(tried, starts=len(stages))
-        if plan["candidate"] is None:
-            return plan
-        if "trial" in plan:
-            known = tried.result.top1
-        else:
-            known = short.known_of(
-                tried.candidate, self.model, self._school, self.files
-            )
-        rate = self._school.settings(1, known).learning_rate
-        return plan | {"learning_rate": rate}
+        return planner.plan(tried, starts=len(stages))
 
     def _short_lessons(self):
         """What short trainings learn from, the same wherever a search goes on."""
@@ -245,14 +237,12 @@ class Search:
         ]
         if plan["candidate"] is not None:
             candidate = Candidate(**plan["candidate"])
-            rate = plan.get("learning_rate", TRAINING.learning_rate)
-            settings = dataclasses.replace(
-                TRAINING, epochs=plan["epochs"], learning_rate=rate
-            )
+            settings = dataclasses.replace(TRAINING, epochs=plan["epochs"])
             teaching = lessons.taught(TEACHING)
             *before, full = candidate.training(FULL, settings, teaching)
             if "trial" in plan:
                 start = File(str(short.kept(self.folder, plan["trial"])))
+                settings = dataclasses.replace(settings, learning_rate=ON_RATE)
                 before, full = (), candidate.going_on(FULL, start, settings, teaching)
             aware = short.with_rounding(TRAINING, plan["aware_epochs"])
             stages += [

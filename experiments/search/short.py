@@ -19,7 +19,6 @@ from experiments.search.estimates import Estimates
 from experiments.search.files import Files
 from experiments.search.lessons import Lessons
 from experiments.search.pace import Pace
-from experiments.search.rates import learning_rate
 from experiments.search.trials import Trials, Tried
 from experiments.stages.one import run_one
 from experiments.stages.teacher_cache import default_root
@@ -48,10 +47,9 @@ class School:
         data: a dataset of which is learned; its test split is not looked at.
         lessons: the part of all images that these are, and the views of each.
         augment: what train images go through.
-        training: of the settings all but the epochs and the rate.
+        training: of the settings all but the epochs.
         teaching: how the given model teaches.
         seed: of the search.
-        reference: top-1 of the given model.
         skip: layers of the given model that are not rounded.
     """
 
@@ -62,21 +60,11 @@ class School:
     training: Training
     teaching: Teaching
     seed: int
-    reference: float
     skip: tuple[str, ...] = ()
 
-    def settings(self, epochs: int, top1: float | None = None) -> Training:
-        """For a training of so many epochs.
-
-        Args:
-            epochs: of it.
-            top1: of the net, as it begins; None: it knows nothing.
-        """
-        chance = 1 / len(self.data.class_names)
-        rate = learning_rate(
-            chance if top1 is None else top1, chance=chance, reference=self.reference
-        )
-        return dataclasses.replace(self.training, epochs=epochs, learning_rate=rate)
+    def settings(self, epochs: int) -> Training:
+        """For a training of so many epochs."""
+        return dataclasses.replace(self.training, epochs=epochs)
 
 
 def suggest(trial: optuna.Trial, saliencies, sparsities, nets) -> Candidate:
@@ -150,8 +138,7 @@ def train(  # noqa: PLR0913, what a search is made of
         length = f"{epochs} epoch{'s' * (epochs > 1)}"
         print(f"  {candidate.words}: {length}", flush=True)
         start = clock.used
-        settings = school.settings(epochs, known_of(candidate, model, school, files))
-        home = trained(candidate, settings, school, folder.trial(number).path)
+        home = trained(candidate, epochs, school, folder.trial(number).path)
         seconds = clock.used - start
         pace.observe(share, epochs, seconds, starts=starts, lessons=lessons)
         path = folder.trial(number).exported("litert", "int8")
@@ -177,22 +164,6 @@ def train(  # noqa: PLR0913, what a search is made of
             _try_what_just_fits(trials, tried)
         if len(trials) >= MOST:
             return
-
-
-def known_of(
-    candidate: Candidate, model: keras.Model, school: School, files: Files
-) -> float | None:
-    """Top-1 of a candidate before any training; None of a student, who knows nothing.
-
-    Args:
-        candidate: which net.
-        model: the given one.
-        school: with images that rank and repair it.
-        files: which judge.
-    """
-    if candidate.net is not None:
-        return None
-    return files.quick(candidate.untrained(model, school.data)).top1
 
 
 def time_for(clock: Clock) -> float:
@@ -234,22 +205,15 @@ def _try_what_just_fits(trials: Trials, tried: Tried) -> None:
 
 
 def trained(
-    candidate: Candidate, settings: Training, school: School, folder: Path
+    candidate: Candidate, epochs: int, school: School, folder: Path
 ) -> StageFolder:
     """Train a candidate, of 4 bits with their rounding at the end.
 
-    Args:
-        candidate: what is trained.
-        settings: of all its epochs.
-        school: of the search.
-        folder: in which its stages are.
-
     Returns:
-        The folder of its last stage.
+        The folder of its last stage, in `folder`.
     """
-    epochs = settings.epochs
     aware = 0 if candidate.bits == 8 else max(1, round(AWARE_SHARE * epochs))
-    settings = dataclasses.replace(settings, epochs=max(1, epochs - aware))
+    settings = school.settings(max(1, epochs - aware))
     stages = candidate.training(TRAINED, settings, school.teaching)
     if aware:
         how = with_rounding(school.training, aware), school.teaching, school.skip

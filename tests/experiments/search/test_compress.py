@@ -23,9 +23,8 @@ from experiments.search.compress import carry_out
 from experiments.search.lessons import Lessons
 from experiments.search.limits import Limits
 from experiments.search.pace import Pace
-from experiments.search.rates import FRESH, KNOWING
 from experiments.search.request import Request
-from experiments.search.search import Search
+from experiments.search.search import TRAINING, Search
 from experiments.search.trials import Trials
 from experiments.stages.file import File
 
@@ -155,7 +154,7 @@ def test_what_is_too_heavy_learns_from_fewer_images(
     [full] = [each for each in out.read_recipe()["stages"] if each["name"] == "full"]
     trials = out.search.path.glob("trials/*/trained/model.keras")
     assert full["start"]["sha256"] in map(of_file, trials)
-    assert KNOWING <= full["training"]["learning_rate"] < FRESH
+    assert full["training"]["learning_rate"] < TRAINING.learning_rate
     # Choices are made on all validation images, and it goes on with what it has.
     assert Lessons.read(out.search.lessons) == Lessons(512, views=1)
     taken = [row for row in out.search.read_found()["tried"] if row.get("taken")]
