@@ -219,17 +219,21 @@ def _cut(model, options):
     else:
         # What a net of open size takes depends on the size; it stays open.
         whole = sized(model)
-        paths = dict(zip(_paths(model), _paths(whole), strict=True))
+        exempt = tuple(names(options.exempt) or ())
+        if whole is not model:
+            paths = dict(zip(_paths(model), _paths(whole), strict=True))
+            exempt = tuple(_exempt(exempt, paths, pruning.channel_groups(whole)))
         plan = pruning.plan_channels(
             class_logits(whole) if saliency in OF_LABELS else whole,
             **{name: vars(options)[name] for name in BUDGETS},
             saliency=saliency,
             scope=options.scope or "global",
             round_to=options.round_to or 1,
-            exempt=tuple(_exempt(names(options.exempt) or (), paths)),
+            exempt=exempt,
             data=batches,
         )
-        plan = _of_names(plan, model.name, paths)
+        if whole is not model:
+            plan = _of_names(plan, model.name, paths)
     smaller = pruning.remove_channels(model, plan)
     images = [batch for batch, _ in batches or ()]
     if options.reconstruct:
@@ -251,11 +255,12 @@ def _paths(model):
     return [call.path for call in read(model, flatten=True).calls]
 
 
-def _exempt(patterns, paths):
-    """Layers that stay whole: those of the given model under their new names."""
+def _exempt(patterns, paths, groups):
+    """Layers that stay whole: makers of the given model under their new names."""
+    makers = {maker for group in groups for maker in group.makers}
     for pattern in patterns:
         found = [new for old, new in paths.items() if fnmatchcase(old, pattern)]
-        yield from found or [pattern]
+        yield from [new for new in found if new in makers] or [pattern]
 
 
 def _of_names(plan, name, paths):

@@ -89,11 +89,15 @@ def test_it_is_cut_by_what_it_takes_at_one_size(folder, budget, left, refusal, c
     assert json.loads(capsys.readouterr().out)["examples"] == 359
 
 
-def test_a_layer_of_a_model_inside_is_exempt(folder):
+@pytest.mark.parametrize("pattern", ["{}/conv1", "{}/*1", "*1"])
+def test_a_layer_of_a_model_inside_is_exempt(folder, pattern):
     words = ["prune", "net.keras", "--macs", "0.8", "--image-size", "20"]
     inner = export.load_model("net.keras").layers[1]
     name = f"{inner.name}/conv1"
-    assert cli.main([*words, "--out", "cut.keras", "--exempt", name]) == 0
+    assert (
+        cli.main([*words, "--out", "cut.keras", "--exempt", pattern.format(inner.name)])
+        == 0
+    )
     plan = json.loads(Path("cut.plan.json").read_text())["layers"]
     assert len(plan[name]["kept"]) == 12
     assert len(plan[f"{inner.name}/conv2"]["kept"]) < 8

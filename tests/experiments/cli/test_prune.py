@@ -183,3 +183,23 @@ def test_nets_of_two_inputs_and_of_an_open_size(tmp_path, capsys, refusal):
 
     no_plan = ["prune", file, "--plan", file, "--out", tmp_path / "other.keras"]
     assert f"{file} is not a channel plan" in refusal(*no_plan)
+
+
+def test_a_pattern_of_exempt_may_fit_layers_without_channels(tmp_path):
+    layers = keras.layers
+    net = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(8, 3, name="a_conv"),
+            layers.ReLU(name="a_relu"),
+            layers.Conv2D(8, 3, name="b_conv"),
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(3),
+        ]
+    )
+    net.save(tmp_path / "net.keras")
+    words = ["prune", str(tmp_path / "net.keras"), "--parameters", "0.7"]
+    out = tmp_path / "cut.keras"
+    assert cli.main([*words, "--exempt", "a_*", "--out", str(out)]) == 0
+    cut = keras.saving.load_model(out)
+    assert cut.get_layer("a_conv").filters == 8 > cut.get_layer("b_conv").filters
