@@ -308,17 +308,18 @@ def _output_of(folder: Path) -> str:
 
 def _gives_probabilities(files):
     """Whether one of them does, of what a record says of files."""
-    ends = [file.get("output") for file in files if isinstance(file, dict)]
-    return any(isinstance(x, dict) and x.get("name") == PROBABILITIES for x in ends)
+    return any(_end(file, "output").get("name") == PROBABILITIES for file in files)
 
 
 def _is_of_integers(file):
     """Whether a file takes and gives int8, of what a record says of it."""
-    is_said = isinstance(file, dict)
-    ends = [file.get(end) for end in ("input", "output")] if is_said else []
-    return bool(ends) and all(
-        isinstance(end, dict) and end.get("dtype") == "int8" for end in ends
-    )
+    return all(_end(file, end).get("dtype") == "int8" for end in ("input", "output"))
+
+
+def _end(file, name):
+    """What a record, perhaps an altered one, says of a file's input or output."""
+    found = file.get(name) if isinstance(file, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _write_text(path: Path, text: str) -> None:

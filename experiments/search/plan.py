@@ -73,15 +73,21 @@ class Planner:
             tried: the candidate, after a short training.
             starts: how many trainings make it, if they begin anew.
         """
-        plan = self._plan(tried, self._share(tried), starts)
+        candidate, macs = tried.candidate, tried.cost.macs
+        net = candidate.untrained(self.model, self.data, repaired=False)
+        # Timed, as it is trained long. A student that is cut learns whole for a part
+        # of it, unless it goes on.
+        share = self.pace.share(net, candidate.macs(macs, self.data) / macs)
+        plan = self._plan(tried, share, starts)
         if _is_short(plan) and short.kept(self.folder, tried.number).is_file():
-            plan = self._plan(tried, self._share(tried, goes_on=True), 1)
+            plan = self._plan(tried, self.pace.share(net), 1)
             if plan["candidate"] is not None:
                 plan["trial"] = tried.number
         self._tell(plan, tried)
         return plan
 
     def _plan(self, tried, share, starts) -> Plan:
+        """With so many trainings before the rounding, `share` as `Pace` takes it."""
         pace = self.pace
         after = WRITINGS * self.writing + self._answering(share)
         left = max(min(self.clock.left(UNTIL), self.clock.left() - after), 0)
@@ -101,16 +107,6 @@ class Planner:
             "aware_epochs": min(aware, LONGEST // 4),
             "lessons": lessons.as_dict(),
         }
-
-    def _share(self, tried, *, goes_on=False):
-        """Of the model's time that the candidate trains: timed, as it is trained long.
-
-        A student that is cut learns whole for a part of it, unless it goes on.
-        """
-        candidate, macs = tried.candidate, tried.cost.macs
-        net = candidate.untrained(self.model, self.data, repaired=False)
-        trained = macs if goes_on else candidate.macs(macs, self.data)
-        return self.pace.share(net, trained / macs)
 
     def _answering(self, share):
         """Seconds in which all files and models answer test and validation images."""
